@@ -1,0 +1,162 @@
+#include "base/fx.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+__extension__ typedef __int128 i128;
+
+static int64_t narrow(i128 x) {
+    ASSERT(x >= INT64_MIN && x <= INT64_MAX);
+    return (int64_t)x;
+}
+
+static i128 div_floor(i128 n, i128 d) {
+    i128 q = n / d;
+    return (n % d != 0 && n < 0) ? q - 1 : q;
+}
+
+static i128 div_ceil(i128 n, i128 d) {
+    i128 q = n / d;
+    return (n % d != 0 && n > 0) ? q + 1 : q;
+}
+
+static i128 div_half_even(i128 n, i128 d) {
+    i128 q = div_floor(n, d);
+    i128 twice = 2 * (n - q * d);
+    if (twice > d || (twice == d && (q & 1))) q++;
+    return q;
+}
+
+int64_t fx_muldiv_floor(int64_t a, int64_t b, int64_t c) {
+    ASSERT(c > 0);
+    return narrow(div_floor((i128)a * b, c));
+}
+
+int64_t fx_muldiv_ceil(int64_t a, int64_t b, int64_t c) {
+    ASSERT(c > 0);
+    return narrow(div_ceil((i128)a * b, c));
+}
+
+int64_t fx_muldiv_half_even(int64_t a, int64_t b, int64_t c) {
+    ASSERT(c > 0);
+    return narrow(div_half_even((i128)a * b, c));
+}
+
+int64_t fx_mul_floor(int64_t a, int64_t b) { return fx_muldiv_floor(a, b, FX_ONE); }
+int64_t fx_mul_ceil(int64_t a, int64_t b) { return fx_muldiv_ceil(a, b, FX_ONE); }
+int64_t fx_mul_half_even(int64_t a, int64_t b) { return fx_muldiv_half_even(a, b, FX_ONE); }
+
+int64_t fx_snap_down(int64_t x, int64_t grid) {
+    ASSERT(grid > 0);
+    int64_t r = x % grid;
+    return r < 0 ? x - r - grid : x - r;
+}
+
+int64_t fx_snap_up(int64_t x, int64_t grid) {
+    int64_t down = fx_snap_down(x, grid);
+    return down == x ? x : down + grid;
+}
+
+int64_t fx_snap_nearest(int64_t x, int64_t grid) {
+    int64_t down = fx_snap_down(x, grid);
+    return (x - down) * 2 >= grid ? down + grid : down;
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Reads "e-05"; *p stands behind the 'e'. */
+static enum status parse_exponent(int *out, const char **p, const char *end) {
+    bool negative = false;
+    if (*p < end && (**p == '-' || **p == '+')) negative = *(*p)++ == '-';
+    if (*p >= end || !is_digit(**p)) return ST_INVALID;
+    int value = 0;
+    for (; *p < end && is_digit(**p); (*p)++)
+        if (value < 1000) value = value * 10 + (**p - '0');
+    *out = negative ? -value : value;
+    return ST_OK;
+}
+
+static enum status parse(int64_t *out_e8, const char *text, size_t length, bool truncate) {
+    const char *p = text, *end = text + length;
+    bool negative = false, any = false;
+    if (p < end && (*p == '-' || *p == '+')) negative = *p++ == '-';
+    i128 mantissa = 0;
+    int scale = 0; /* value = mantissa * 10^-scale */
+    bool fraction = false;
+    for (; p < end && (is_digit(*p) || (*p == '.' && !fraction)); p++) {
+        if (*p == '.') {
+            fraction = true;
+            continue;
+        }
+        any = true;
+        if (mantissa > (i128)INT64_MAX * 100000000) {
+            if (!fraction) return ST_RANGE;
+            if (*p != '0' && !truncate) return ST_RANGE;
+            continue;
+        }
+        mantissa = mantissa * 10 + (*p - '0');
+        scale += fraction;
+    }
+    if (!any) return ST_INVALID;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        int exponent = 0;
+        p++;
+        enum status st = parse_exponent(&exponent, &p, end);
+        if (st != ST_OK) return st;
+        scale -= exponent;
+    }
+    if (p != end) return ST_INVALID;
+    int shift = 8 - scale;
+    for (; shift > 0 && mantissa != 0; shift--) {
+        mantissa *= 10;
+        if (mantissa > INT64_MAX) return ST_RANGE;
+    }
+    for (; shift < 0 && mantissa != 0; shift++) {
+        if (mantissa % 10 != 0 && !truncate) return ST_RANGE;
+        mantissa /= 10;
+    }
+    if (mantissa > INT64_MAX) return ST_RANGE;
+    *out_e8 = negative ? -(int64_t)mantissa : (int64_t)mantissa;
+    return ST_OK;
+}
+
+enum status fx_parse(int64_t *out_e8, const char *text, size_t length) {
+    return parse(out_e8, text, length, false);
+}
+
+enum status fx_parse_truncate(int64_t *out_e8, const char *text, size_t length) {
+    return parse(out_e8, text, length, true);
+}
+
+size_t fx_format_fixed(char out[FX_TEXT_SIZE], int64_t e8, int decimals) {
+    ASSERT(decimals >= 0 && decimals <= 8);
+    uint64_t magnitude = e8 < 0 ? (uint64_t)0 - (uint64_t)e8 : (uint64_t)e8;
+    char digits[FX_TEXT_SIZE];
+    size_t n = 0;
+    for (int drop = 8; drop > decimals; drop--) {
+        ASSERT(magnitude % 10 == 0);
+        magnitude /= 10;
+    }
+    for (int i = 0; i < decimals; i++, magnitude /= 10) digits[n++] = (char)('0' + magnitude % 10);
+    if (decimals) digits[n++] = '.';
+    do digits[n++] = (char)('0' + magnitude % 10);
+    while (magnitude /= 10);
+    if (e8 < 0) digits[n++] = '-';
+    for (size_t i = 0; i < n; i++) out[i] = digits[n - 1 - i];
+    out[n] = '\0';
+    return n;
+}
+
+size_t fx_format(char out[FX_TEXT_SIZE], int64_t e8) {
+    int decimals = 8;
+    for (int64_t rest = e8; decimals > 0 && rest % 10 == 0; rest /= 10) decimals--;
+    return fx_format_fixed(out, e8, decimals);
+}
+
+int64_t fx_from_f64(double x) {
+    double scaled = nearbyint(x * 1e8);
+    ASSERT(scaled >= -9.2233720368547e18 && scaled <= 9.2233720368547e18);
+    return (int64_t)scaled;
+}

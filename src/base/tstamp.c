@@ -1,0 +1,103 @@
+#include "base/tstamp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t clock_ns(clockid_t id) {
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
+}
+
+int64_t tstamp_wall_ns(void) { return clock_ns(CLOCK_REALTIME); }
+int64_t tstamp_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+/* Days since 1970-01-01 of a proleptic Gregorian date; the era arithmetic is the well-known one
+ * of 400-year cycles (146097 days). */
+static int64_t days_from_date(int64_t y, int m, int d) {
+    y -= m <= 2;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t yoe = y - era * 400;
+    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+static void date_from_days(int64_t days, int64_t *y, int *m, int *d) {
+    days += 719468;
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    int64_t doe = days - era * 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+    *d = (int)(doy - (153 * mp + 2) / 5 + 1);
+    *m = (int)(mp < 10 ? mp + 3 : mp - 9);
+    *y = yoe + era * 400 + (*m <= 2);
+}
+
+static int days_in_month(int64_t y, int m) {
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+    return m == 2 && leap ? 29 : days[m - 1];
+}
+
+enum status tstamp_parse(int64_t *out_ns, const char *text) {
+    int y, m, d, h = 0, min = 0, s = 0, n = 0;
+    if (sscanf(text, "%4d-%2d-%2d%n", &y, &m, &d, &n) != 3) return ST_INVALID;
+    const char *p = text + n;
+    if (*p == 'T' || *p == ' ') {
+        if (sscanf(p + 1, "%2d:%2d%n", &h, &min, &n) != 2) return ST_INVALID;
+        p += 1 + n;
+        if (*p == ':') {
+            if (sscanf(p + 1, "%2d%n", &s, &n) != 1) return ST_INVALID;
+            p += 1 + n;
+        }
+        if (*p == 'Z') p++;
+    }
+    if (*p || y < 1970 || y > 2200 || m < 1 || m > 12 || d < 1 || d > days_in_month(y, m) || h < 0 ||
+        h > 23 || min < 0 || min > 59 || s < 0 || s > 59)
+        return ST_INVALID;
+    *out_ns = days_from_date(y, m, d) * NS_PER_DAY + h * NS_PER_HOUR + min * NS_PER_MINUTE +
+              s * NS_PER_SECOND;
+    return ST_OK;
+}
+
+const char *tstamp_format(char out[TSTAMP_TEXT_SIZE], int64_t ns) {
+    int64_t days = ns / NS_PER_DAY - (ns % NS_PER_DAY < 0);
+    int64_t rest = ns - days * NS_PER_DAY, y;
+    int m, d;
+    date_from_days(days, &y, &m, &d);
+    snprintf(out, TSTAMP_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)y, m, d,
+             (int)(rest / NS_PER_HOUR), (int)(rest / NS_PER_MINUTE % 60),
+             (int)(rest / NS_PER_SECOND % 60), (int)(rest / NS_PER_MS % 1000));
+    return out;
+}
+
+enum status tstamp_interval_parse(int64_t *out_ns, const char *text) {
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (end == text || n <= 0 || n > 100000 || !end[0] || end[1]) return ST_INVALID;
+    int64_t unit;
+    switch (*end) {
+    case 's': unit = NS_PER_SECOND; break;
+    case 'm': unit = NS_PER_MINUTE; break;
+    case 'h': unit = NS_PER_HOUR; break;
+    case 'd': unit = NS_PER_DAY; break;
+    default: return ST_INVALID;
+    }
+    *out_ns = n * unit;
+    return ST_OK;
+}
+
+const char *tstamp_interval_format(char out[16], int64_t interval_ns) {
+    static const struct { int64_t ns; char unit; } units[] = {
+        {NS_PER_DAY, 'd'}, {NS_PER_HOUR, 'h'}, {NS_PER_MINUTE, 'm'}, {NS_PER_SECOND, 's'}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (interval_ns % units[i].ns == 0) {
+            snprintf(out, 16, "%lld%c", (long long)(interval_ns / units[i].ns), units[i].unit);
+            return out;
+        }
+    snprintf(out, 16, "%lldns", (long long)interval_ns);
+    return out;
+}

@@ -1,0 +1,32 @@
+/* Time: int64 nanoseconds since 1970-01-01 UTC. Engines know no other clock than their input. */
+#ifndef BASE_TSTAMP_H
+#define BASE_TSTAMP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#define NS_PER_MS     INT64_C(1000000)
+#define NS_PER_SECOND INT64_C(1000000000)
+#define NS_PER_MINUTE (60 * NS_PER_SECOND)
+#define NS_PER_HOUR   (60 * NS_PER_MINUTE)
+#define NS_PER_DAY    (24 * NS_PER_HOUR)
+
+/* Wall and monotonic clock of this machine. Not for engines (the symbol check forbids both). */
+int64_t tstamp_wall_ns(void);
+int64_t tstamp_monotonic_ns(void);
+
+/* "2024-10-28", "2024-10-28T07:00:00Z" or "2024-10-28 07:00" to ns; ST_INVALID otherwise. */
+enum status tstamp_parse(int64_t *out_ns, const char *text);
+
+enum { TSTAMP_TEXT_SIZE = 48 };
+/* "2024-10-28T07:00:00.123Z"; returns out. */
+const char *tstamp_format(char out[TSTAMP_TEXT_SIZE], int64_t ns);
+
+/* "1m" "5m" "15m" "1h" "4h" "1d" "30s" to ns; ST_INVALID otherwise. */
+enum status tstamp_interval_parse(int64_t *out_ns, const char *text);
+/* The reverse, "1h"; returns out. */
+const char *tstamp_interval_format(char out[16], int64_t interval_ns);
+
+#endif

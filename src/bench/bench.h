@@ -1,0 +1,38 @@
+/* `quantum bench NAME --json`: one line per figure. Every bench measures the function the product
+ * calls, next to the peer it names, in the same process and run. */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct bench_figure {
+    const char *name;  /* exactly the bench's NAME for its main figure; NAME.qualifier for others */
+    double value;      /* a rate per second, a latency's p50 in ns, or a job's seconds */
+    const char *unit;  /* "1/s", "ns", "s", "ns/bar" */
+    uint64_t n;        /* how many were measured */
+    const char *peer;  /* "" if none */
+    double peer_value; /* 0 if none */
+};
+
+/* Prints one figure (text or JSON as asked on the command line); ratio = value / peer_value. */
+void bench_emit(const struct bench_figure *figure);
+
+/* X(name, function, what it measures) */
+#define BENCH_TABLE(X)                                                                             \
+    X(feature_bar, "full registry rows of one symbol after one closed bar")                        \
+    X(replay_rule, "bar-steps of the whole engine under the momentum rule, journal on")            \
+    X(replay_model, "bar-steps of the whole engine with XGBoost answering")                        \
+    X(bus_hop, "publish to delivery through the bus, next to raw hiredis")                         \
+    X(journal_append, "durable appends under group commit, next to Redis appendonly always")       \
+    X(json_frame, "market frames parsed, next to jansson")
+
+#define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
+BENCH_TABLE(BENCH_DECLARE)
+#undef BENCH_DECLARE
+
+/* Median of n doubles (sorts them). */
+double bench_median(double *values, uint32_t n);
+
+#endif

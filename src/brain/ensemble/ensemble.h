@@ -1,0 +1,60 @@
+/* Four voters, one answer. Absent or excluded voters are visible, never simulated.
+ *
+ * A vote is a calibrated probability triple in label order SELL, HOLD, BUY with the model's own
+ * estimate of the net return if its side is taken. The ensemble pools the present voters' log
+ * probabilities with the effective weights (re-normalised over the present ones), so with one voter
+ * its answer is that voter's. A tie is HOLD. */
+#ifndef BRAIN_ENSEMBLE_ENSEMBLE_H
+#define BRAIN_ENSEMBLE_ENSEMBLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum model_kind { MODEL_XGBOOST = 0, MODEL_LIGHTGBM, MODEL_NHITS, MODEL_PATCHTST, MODEL_COUNT };
+const char *model_kind_text(enum model_kind kind); /* "xgboost" "lightgbm" "nhits" "patchtst" */
+
+/* Label order, everywhere: in training, in model files, in votes. */
+enum label { LABEL_SELL = 0, LABEL_HOLD = 1, LABEL_BUY = 2, LABEL_COUNT = 3 };
+const char *label_text(enum label label);
+
+enum vote_state { VOTE_ABSENT = 0, VOTE_PRESENT, VOTE_WARMING, VOTE_STALE, VOTE_COLLAPSED, VOTE_NO_SKILL };
+const char *vote_state_text(enum vote_state state);
+
+struct model_vote {
+    uint32_t state;          /* enum vote_state; only VOTE_PRESENT votes */
+    uint32_t reserved;
+    double p[LABEL_COUNT];   /* calibrated, >= 0, sum 1 */
+    double move;             /* expected absolute move over the decision horizon when a barrier is hit, fraction */
+};
+
+struct ensemble_config {
+    double weights[MODEL_COUNT]; /* relative, >= 0; any scale */
+    double confidence_min;       /* below it the answer is HOLD */
+};
+struct ensemble_config ensemble_config_defaults(void); /* equal weights, 0.40 */
+
+struct ensemble_signal {
+    uint32_t action;        /* enum label */
+    uint32_t consensus;     /* voters whose own best label is the action */
+    uint32_t voters;        /* present voters */
+    uint32_t reserved;
+    double p[LABEL_COUNT];
+    double confidence;      /* probability of the action, 0..1 */
+    double edge;            /* expected gross return of taking the side, fraction: move * (p_side - p_other) */
+    double weights[MODEL_COUNT]; /* effective, sum 1 over present voters, 0 for the others */
+};
+
+/* No present voter: HOLD, confidence 0, voters 0. votes (MODEL_COUNT). */
+void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config, const struct model_vote *votes);
+
+/* Isotonic calibration of one class probability: piecewise linear on at most 64 knots. */
+enum { CALIBRATION_KNOTS_MAX = 64 };
+struct calibration {
+    uint32_t knot_count; /* 0: identity */
+    uint32_t reserved;
+    double x[CALIBRATION_KNOTS_MAX], y[CALIBRATION_KNOTS_MAX];
+};
+/* p (LABEL_COUNT) calibrated per class and re-normalised, in place. */
+void calibration_apply(double *p, const struct calibration per_label[LABEL_COUNT]);
+
+#endif

@@ -1,0 +1,63 @@
+/* Append-only journal: what the kernel was told, in order, with the checksums to trust it.
+ *
+ * A directory of segments. A record is framed {length, type, version, sequence, ts, checksum of all
+ * of it}; sequence numbers are consecutive from 1 across segments. Appends go to a buffer;
+ * journal_flush hands them to the system, journal_commit makes them durable (one fdatasync for all:
+ * group commit). The open segment is preallocated; closed ones may be zstd-compressed. Opening
+ * repairs a torn tail: the first record that does not check out ends the journal, is reported, and
+ * nothing behind it survives. A broken record that is followed by good ones in an older segment is
+ * not a torn tail: ST_CORRUPT, with file and offset. */
+#ifndef KERNEL_JOURNAL_H
+#define KERNEL_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct journal;
+
+struct journal_options {
+    size_t segment_bytes;     /* 64 MiB */
+    int compress_level;       /* zstd level for closed segments; 0 leaves them plain */
+    size_t buffer_bytes;      /* appends beyond it flush by themselves */
+};
+struct journal_options journal_options_defaults(void);
+
+struct journal_record {
+    uint64_t seq;
+    int64_t ts_ns;
+    uint16_t type, version;
+    uint32_t size;
+    const void *payload; /* borrowed until the next read */
+};
+
+struct journal_repair { uint64_t last_seq; uint64_t bytes_dropped; };
+
+/* Opens for appending, making the directory if needed, repairing a torn tail (told in *repair).
+ * One writer at a time: a second gets ST_EXISTS (lock file, released by the system at process end). */
+enum status journal_open(struct journal **out, struct journal_repair *repair, const char *dir,
+                         const struct journal_options *options, struct err *err);
+/* Commits and closes. */
+enum status journal_close(struct journal *j, struct err *err);
+
+/* Buffers one record; returns its sequence number. size <= segment_bytes / 4 (asserted). An I/O error
+ * is kept and returned by the next flush or commit; until then the sequence number is provisional. */
+uint64_t journal_append(struct journal *j, uint16_t type, uint16_t version, int64_t ts_ns,
+                        const void *payload, uint32_t size);
+enum status journal_flush(struct journal *j, struct err *err);
+enum status journal_commit(struct journal *j, struct err *err);
+uint64_t journal_last_seq(const struct journal *j);
+uint64_t journal_durable_seq(const struct journal *j);
+
+/* Drops whole closed segments that hold only records with seq < keep_from. */
+enum status journal_retain(struct journal *j, uint64_t keep_from, struct err *err);
+
+/* Reading, while a writer may be open. from_seq 0 or 1 is the start. ST_NOT_FOUND if from_seq was
+ * retained away (err says the first there is). journal_next: ST_OK, ST_END, ST_CORRUPT. */
+struct journal_reader;
+enum status journal_reader_open(struct journal_reader **out, const char *dir, uint64_t from_seq, struct err *err);
+enum status journal_next(struct journal_reader *r, struct journal_record *out, struct err *err);
+void journal_reader_close(struct journal_reader *r);
+
+#endif

@@ -1,0 +1,109 @@
+/* What the rest of the process may see of the kernel: one plain snapshot, published by the kernel
+ * thread, copied out by readers. Everything shown anywhere (page, /health, /metrics, status line)
+ * comes from it, so no two places can disagree. */
+#ifndef KERNEL_VIEW_H
+#define KERNEL_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "brain/ensemble/ensemble.h"
+#include "domain/instrument.h"
+#include "domain/order.h"
+#include "domain/trade.h"
+
+enum run_mode { MODE_REPLAY = 0, MODE_PAPER, MODE_TESTNET, MODE_LIVE };
+const char *run_mode_text(enum run_mode mode);
+
+enum { VIEW_POSITIONS_MAX = 64, VIEW_ORDERS_MAX = 256, VIEW_TRADES_MAX = 64, VIEW_EQUITY_MAX = 512, VIEW_ROLES_MAX = 12,
+       VIEW_REASONS_MAX = 48, VIEW_REASON_SIZE = 32 };
+
+struct view_symbol {
+    char symbol[SYMBOL_SIZE];
+    px_t last_px, mark_px;
+    int64_t bar_ts_ns;          /* close time of the last bar, 0 none yet */
+    uint32_t warm;              /* features complete */
+    uint32_t status;            /* enum instrument_status */
+    uint64_t signal_id;
+    int64_t signal_ts_ns, signal_expires_ns;
+    struct ensemble_signal signal;
+    struct model_vote votes[MODEL_COUNT];
+    px_t stop_loss, take_profit; /* what the exits would be if taken now; 0 on HOLD */
+    money_t position_size;      /* what sizing would take now */
+    uint32_t leverage;
+    uint32_t strategy;          /* enum strategy_kind that made the signal */
+};
+
+struct view_position {
+    char symbol[SYMBOL_SIZE];
+    uint32_t instrument_index, side, leverage, protected_; /* protected_: stop confirmed, whole size */
+    qty_t qty;
+    px_t entry_px, mark_px, stop_px, take_profit_px;
+    money_t unrealized_pnl, fees, funding;
+    int64_t entry_ts_ns;
+};
+
+struct view_order {
+    char client_order_id[CLIENT_ORDER_ID_SIZE];
+    char symbol[SYMBOL_SIZE];
+    uint32_t side, order_type, state, reduce_only;
+    px_t limit_px, stop_px;
+    qty_t order_qty, cum_qty;
+    int64_t ts_ns;
+};
+
+struct view_equity { int64_t ts_ns; money_t wallet, equity; };
+
+struct view_role {
+    char name[16];              /* feed engine bot executor monitor learner exchange api */
+    int64_t last_work_wall_ns;  /* wall clock of the last piece of work, 0 never */
+    int64_t max_age_ns;         /* older than this is not OK; 0: works on demand, age is not judged */
+    uint64_t work_count;
+};
+
+struct view_reason { char reason[VIEW_REASON_SIZE]; uint64_t count; };
+
+struct view_model {
+    uint32_t kind, loaded, has_skill, state; /* state: enum vote_state */
+    char path[160];
+    uint64_t hash;
+    int64_t train_from_ns, train_to_ns, data_end_ns, trained_wall_ns;
+    double logloss_test, logloss_prior, skill_t, balanced_accuracy, ece;
+    uint64_t votes, predict_ns_p50, predict_ns_p99;
+};
+
+struct view {
+    uint64_t version;           /* increases with every publication */
+    uint32_t mode, strategy, synthetic, running;
+    double speed;               /* market seconds per wall second; 0 = as fast as possible */
+    int64_t started_wall_ns, published_wall_ns;
+    int64_t market_ts_ns, market_from_ns, market_to_ns; /* market_to 0 = open end */
+    uint64_t bars, events, signals, intents, orders, fills, trades, venue_rejects, intents_denied;
+    uint64_t bus_published, bus_delivered, bus_lag;
+    int64_t bus_oldest_pending_ns;
+    uint64_t journal_seq, journal_durable_seq;
+    money_t wallet_start, wallet, equity, realized_pnl, fees, funding, drawdown_max;
+    uint64_t positions_unprotected_now, positions_unprotected_ever;
+    int64_t time_to_protected_ns_p50, time_to_protected_ns_p99, time_to_protected_ns_max;
+    uint32_t symbol_count, position_count, order_count, trade_count, equity_count, role_count, reason_count, warming;
+    struct view_model models[MODEL_COUNT];
+    struct view_role roles[VIEW_ROLES_MAX];
+    struct view_reason reasons[VIEW_REASONS_MAX];      /* refusals by reason */
+    struct view_position positions[VIEW_POSITIONS_MAX];
+    struct view_order open_orders[VIEW_ORDERS_MAX];
+    struct trade_closed recent[VIEW_TRADES_MAX];       /* newest last */
+    struct view_equity equity_curve[VIEW_EQUITY_MAX];  /* thinned, oldest first */
+    struct view_symbol symbols[INSTRUMENTS_MAX];
+};
+
+/* Shared between one writer and any readers. */
+struct view_box;
+struct view_box *view_box_create(void);
+void view_box_destroy(struct view_box *box);
+/* Writer: the buffer to fill, then publish it. Single thread. */
+struct view *view_begin(struct view_box *box);
+void view_publish(struct view_box *box);
+/* Reader, any thread: copies the newest; false if nothing was published yet. */
+bool view_read(struct view_box *box, struct view *out);
+
+#endif

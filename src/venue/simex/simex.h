@@ -1,0 +1,86 @@
+/* The simulated exchange: one USDT wallet trading USD-M perpetuals against candles.
+ *
+ * Pure and deterministic: it knows no other time than what it is given, allocates nothing, and its
+ * whole state is the one block of memory handed to simex_init (no pointers inside), so a snapshot
+ * is a memcpy of simex_size() bytes.
+ *
+ * Use: at the start of each bar interval hand over the bar of each symbol that has one
+ * (simex_bar_begin), then draw events with simex_next until it says there are none before the end
+ * of the interval, submitting commands in between. Commands carry the time they left us and reach
+ * the venue config.latency_ns later; answers are stamped with the venue's time.
+ *
+ * Model of the market inside a bar, of spread, depth, funding and liquidation: see docs/simex.md.
+ * Money: wallet_start + realized_pnl - fees + funding - liquidation_fees == wallet, to 1e-8, always. */
+#ifndef VENUE_SIMEX_SIMEX_H
+#define VENUE_SIMEX_SIMEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "domain/bar.h"
+#include "domain/instrument.h"
+#include "domain/order.h"
+
+struct simex;
+
+struct simex_config {
+    uint32_t instrument_count;
+    const struct instrument *instruments; /* (instrument_count), copied */
+    money_t wallet_start;
+    int64_t interval_ns;          /* of the bars */
+    int64_t latency_ns;           /* us to venue; the acknowledgement carries the venue's time */
+    int64_t fill_delay_ns;        /* acknowledgement to first fill of a market order */
+    rate_t half_spread;           /* model: best ask = px * (1 + this), at least half a tick */
+    rate_t depth_share;           /* model: quantity resting on a price level, share of the bar's volume */
+    uint32_t orders_per_instrument_max;
+    uint32_t leverage_default;    /* 20, as on the venue */
+    bool ack_carries_avg_px;      /* before 2026-07-14: avgPrice "0.00" present; kept for old clients */
+    uint64_t seed;
+};
+struct simex_config simex_config_defaults(void);
+
+struct simex_position {
+    qty_t qty;             /* signed: > 0 long */
+    px_t entry_px;         /* quantity-weighted average, rounded half-even; money is booked from entry_cost */
+    money_t entry_cost;    /* exact cumulative cost of what is held, signed as qty */
+    money_t isolated_wallet;
+    uint32_t leverage;
+    px_t mark_px, last_px, liquidation_px; /* liquidation 0 when none */
+};
+
+struct simex_account {
+    money_t wallet_start, wallet;
+    money_t realized_pnl, fees, funding, liquidation_fees; /* cumulative */
+    money_t unrealized_pnl, margin_used, available;
+};
+
+/* Bytes of state for this configuration, and its making in caller's memory (64-aligned). */
+size_t simex_size(const struct simex_config *config);
+struct simex *simex_init(void *memory, const struct simex_config *config);
+
+/* The bar of [open_ts, open_ts + interval) for one symbol, and its mark-price bar if one is known
+ * (else NULL: mark follows the traded path). Must be given before time passes open_ts. */
+void simex_bar_begin(struct simex *sx, uint32_t instrument_index, const struct bar *bar, const struct bar *mark);
+
+/* Funding at ts_ns: rate per settlement, paid on the position held at that instant. */
+void simex_funding(struct simex *sx, uint32_t instrument_index, int64_t ts_ns, rate_t rate);
+
+/* Queues a command; it arrives at command->ts_ns + latency. ST_FULL if the queue is full. */
+enum status simex_submit(struct simex *sx, const struct venue_command *command);
+
+/* The next event not later than until_ns; false when there is none (the clock is then until_ns). */
+bool simex_next(struct simex *sx, int64_t until_ns, struct venue_event *out);
+
+/* True while the symbol has a position, a resting order or a command on the way: only then does its
+ * path inside the bar matter. */
+bool simex_is_active(const struct simex *sx, uint32_t instrument_index);
+
+void simex_position_get(const struct simex *sx, uint32_t instrument_index, struct simex_position *out);
+void simex_account_get(const struct simex *sx, struct simex_account *out);
+
+/* Changes a contract's status (delisting): SETTLING refuses new exposure, CLOSED settles the
+ * position at last price and expires its orders. */
+void simex_instrument_status(struct simex *sx, uint32_t instrument_index, enum instrument_status status);
+
+#endif

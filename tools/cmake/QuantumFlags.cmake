@@ -1,0 +1,35 @@
+# One set of flags for every target. -ffp-contract=off: a fused multiply-add on one compiler and not
+# on another would change the last bit of a feature, and with it the fingerprint of a run.
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+set(QUANTUM_OPT "-O2" CACHE STRING "optimisation level of every target")
+set(QUANTUM_SANITIZE "" CACHE STRING "value of -fsanitize=, empty for none")
+option(QUANTUM_FUZZ "build libFuzzer targets (clang)" OFF)
+option(QUANTUM_COVERAGE "instrument for gcov" OFF)
+
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-g")
+set(CMAKE_C_FLAGS_RELEASE "-g")
+set(CMAKE_C_FLAGS_DEBUG "-g")
+add_compile_definitions(_GNU_SOURCE)
+add_compile_options(${QUANTUM_OPT} -ffp-contract=off -fno-strict-aliasing -fno-omit-frame-pointer
+    -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+    -Wno-missing-field-initializers -Wno-format-truncation -Werror)
+if(QUANTUM_SANITIZE)
+    add_compile_options(-fsanitize=${QUANTUM_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${QUANTUM_SANITIZE})
+endif()
+if(QUANTUM_COVERAGE)
+    add_compile_options(--coverage)
+    add_link_options(--coverage)
+endif()
+execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} rev-parse --short=12 HEAD
+    OUTPUT_VARIABLE QUANTUM_COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT QUANTUM_COMMIT)
+    set(QUANTUM_COMMIT "unversioned")
+endif()
