@@ -23,6 +23,7 @@ struct view_symbol {
     px_t last_px, mark_px;
     int64_t bar_ts_ns;          /* close time of the last bar, 0 none yet */
     uint32_t warm;              /* features complete */
+    uint32_t bars_missing;      /* until warm; 0 when warm or not known */
     uint32_t status;            /* enum instrument_status */
     uint64_t signal_id;
     int64_t signal_ts_ns, signal_expires_ns;
@@ -78,6 +79,7 @@ struct view {
     double speed;               /* market seconds per wall second; 0 = as fast as possible */
     int64_t started_wall_ns, published_wall_ns;
     int64_t market_ts_ns, market_from_ns, market_to_ns; /* market_to 0 = open end */
+    int64_t bar_interval_ns;    /* of the bars the models were trained on; 0 not known */
     uint64_t bars, events, signals, intents, orders, fills, trades, venue_rejects, intents_denied;
     uint64_t bus_published, bus_delivered, bus_lag;
     int64_t bus_oldest_pending_ns;
@@ -96,14 +98,20 @@ struct view {
     struct view_symbol symbols[INSTRUMENTS_MAX];
 };
 
-/* Shared between one writer and any readers. */
+/* Shared between one writer and any readers.
+ *
+ * The writer never waits: there are more buffers than the readers let in at one time can hold, so a
+ * free one always exists. A reader may wait a moment for another reader, never for the writer, and
+ * copies only the used part of each table: entries beyond the counts of `out` are left as they were.
+ * Tests   test_view.c: two readers against a writer, checksums; run under the thread sanitizer. */
 struct view_box;
-struct view_box *view_box_create(void);
+struct view_box *view_box_create(void); /* NULL: no memory */
 void view_box_destroy(struct view_box *box);
-/* Writer: the buffer to fill, then publish it. Single thread. */
+/* Writer: the buffer to fill, then publish it. Single thread. The buffer holds some older
+ * publication, not the last one: set every field. publish asserts the counts, and sets `version`. */
 struct view *view_begin(struct view_box *box);
 void view_publish(struct view_box *box);
-/* Reader, any thread: copies the newest; false if nothing was published yet. */
+/* Reader, any thread: copies the newest; false if nothing was published yet (out untouched). */
 bool view_read(struct view_box *box, struct view *out);
 
 #endif
