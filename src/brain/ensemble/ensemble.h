@@ -17,14 +17,22 @@ const char *model_kind_text(enum model_kind kind); /* "xgboost" "lightgbm" "nhit
 enum label { LABEL_SELL = 0, LABEL_HOLD = 1, LABEL_BUY = 2, LABEL_COUNT = 3 };
 const char *label_text(enum label label);
 
-enum vote_state { VOTE_ABSENT = 0, VOTE_PRESENT, VOTE_WARMING, VOTE_STALE, VOTE_COLLAPSED, VOTE_NO_SKILL };
+enum vote_state {
+    VOTE_ABSENT = 0,
+    VOTE_PRESENT,
+    VOTE_WARMING,
+    VOTE_STALE,
+    VOTE_COLLAPSED,
+    VOTE_NO_SKILL
+};
 const char *vote_state_text(enum vote_state state);
 
 struct model_vote {
-    uint32_t state;          /* enum vote_state; only VOTE_PRESENT votes */
+    uint32_t state; /* enum vote_state; only VOTE_PRESENT votes */
     uint32_t reserved;
-    double p[LABEL_COUNT];   /* calibrated, >= 0, sum 1 */
-    double move;             /* expected absolute move over the decision horizon when a barrier is hit, fraction */
+    double p[LABEL_COUNT]; /* calibrated, >= 0, sum 1 */
+    double
+        move; /* expected absolute move over the decision horizon when a barrier is hit, fraction */
 };
 
 struct ensemble_config {
@@ -34,18 +42,27 @@ struct ensemble_config {
 struct ensemble_config ensemble_config_defaults(void); /* equal weights, 0.40 */
 
 struct ensemble_signal {
-    uint32_t action;        /* enum label */
-    uint32_t consensus;     /* voters whose own best label is the action */
-    uint32_t voters;        /* present voters */
+    uint32_t action;    /* enum label */
+    uint32_t consensus; /* voters whose own best label is the action */
+    uint32_t voters;    /* present voters */
     uint32_t reserved;
     double p[LABEL_COUNT];
-    double confidence;      /* probability of the action, 0..1 */
-    double edge;            /* expected gross return of taking the side, fraction: move * (p_side - p_other) */
+    double confidence; /* probability of the action, 0..1 */
+    double edge; /* expected gross return of taking the side, fraction: move * (p_side - p_other) */
     double weights[MODEL_COUNT]; /* effective, sum 1 over present voters, 0 for the others */
 };
 
-/* No present voter: HOLD, confidence 0, voters 0. votes (MODEL_COUNT). */
-void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config, const struct model_vote *votes);
+/* Log-opinion pool of the present voters (product of their probabilities to the power of their
+ * weights), the same to the last bit whatever order the voters stand in; one voter's answer is copied.
+ *
+ * A vote that is no probability triple (NaN, negative, sum not 1; a move that is not finite and >= 0)
+ * or a voter of weight 0 does not count as present: its effective weight is 0. No present voter:
+ * HOLD, confidence 0, voters 0, p all 0. Equal best labels, or a best one below confidence_min: HOLD,
+ * with the probability of HOLD as confidence and edge 0. Nothing that leaves is NaN.
+ * In      votes (MODEL_COUNT) by kind.   Pure, O(1).
+ * Source  Genest, Zidek, Combining Probability Distributions, Statistical Science 1 (1986), log pool. */
+void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
+                   const struct model_vote *votes);
 
 /* Isotonic calibration of one class probability: piecewise linear on at most 64 knots. */
 enum { CALIBRATION_KNOTS_MAX = 64 };
@@ -54,7 +71,8 @@ struct calibration {
     uint32_t reserved;
     double x[CALIBRATION_KNOTS_MAX], y[CALIBRATION_KNOTS_MAX];
 };
-/* p (LABEL_COUNT) calibrated per class and re-normalised, in place. */
+/* p (LABEL_COUNT) calibrated per class and re-normalised, in place; outside the knots the end value
+ * holds. Knots: x strictly ascending, y ascending in 0..1. If all come out 0, p stays as it was. */
 void calibration_apply(double *p, const struct calibration per_label[LABEL_COUNT]);
 
 #endif

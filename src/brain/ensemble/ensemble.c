@@ -1,0 +1,145 @@
+#include "brain/ensemble/ensemble.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+/* A voter that is certain would veto every other one in a product of probabilities; this floor is
+ * the most it can say (odds of one in a million, beyond anything calibrated on bars can support). */
+static const double probability_min = 1e-6;
+/* How far a triple's sum may be from 1: float rounding of three numbers, with room. */
+static const double sum_tolerance = 1e-5;
+
+static const char *const kind_texts[MODEL_COUNT] = {"xgboost", "lightgbm", "nhits", "patchtst"};
+static const char *const label_texts[LABEL_COUNT] = {"SELL", "HOLD", "BUY"};
+static const char *const state_texts[] = {"absent", "present",   "warming",
+                                          "stale",  "collapsed", "no_skill"};
+enum { STATE_COUNT = sizeof state_texts / sizeof state_texts[0] };
+
+const char *model_kind_text(enum model_kind kind) {
+    return (uint32_t)kind < MODEL_COUNT ? kind_texts[kind] : "?";
+}
+
+const char *label_text(enum label label) {
+    return (uint32_t)label < LABEL_COUNT ? label_texts[label] : "?";
+}
+
+const char *vote_state_text(enum vote_state state) {
+    return (uint32_t)state < STATE_COUNT ? state_texts[state] : "?";
+}
+
+struct ensemble_config ensemble_config_defaults(void) {
+    struct ensemble_config c = {.confidence_min = 0.40};
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) c.weights[k] = 1.0;
+    return c;
+}
+
+/* A vote that is not a probability triple is no vote: it would poison the pool. */
+static bool vote_is_usable(const struct model_vote *v) {
+    if (v->state != VOTE_PRESENT) return false;
+    double sum = 0;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) {
+        if (!(v->p[l] >= 0 && v->p[l] <= 1 + sum_tolerance)) return false;
+        sum += v->p[l];
+    }
+    return fabs(sum - 1) <= sum_tolerance && isfinite(v->move) && v->move >= 0;
+}
+
+static double weight_of(const struct ensemble_config *config, const struct model_vote *votes,
+                        uint32_t kind) {
+    double w = config->weights[kind];
+    return isfinite(w) && w > 0 && vote_is_usable(&votes[kind]) ? w : 0;
+}
+
+/* Adds smallest first, so that the same voters in another order give the same last bit. */
+static double sum_sorted(double *terms, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) {
+        double t = terms[i];
+        uint32_t j = i;
+        for (; j > 0 && terms[j - 1] > t; j--) terms[j] = terms[j - 1];
+        terms[j] = t;
+    }
+    double sum = 0;
+    for (uint32_t i = 0; i < count; i++) sum += terms[i];
+    return sum;
+}
+
+/* Fills out->weights (sum 1 over the voters) and out->voters. */
+static void weigh(struct ensemble_signal *out, const struct ensemble_config *config,
+                  const struct model_vote *votes) {
+    double terms[MODEL_COUNT];
+    double largest = 0;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        out->weights[k] = weight_of(config, votes, k);
+        if (out->weights[k] > largest) largest = out->weights[k];
+    }
+    if (!(largest > 0)) return;
+    /* Divided by the largest first: a sum of huge weights would overflow. */
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) terms[k] = out->weights[k] /= largest;
+    double sum = sum_sorted(terms, MODEL_COUNT);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        out->weights[k] /= sum;
+        out->voters += out->weights[k] > 0;
+    }
+}
+
+/* Log-opinion pool: p_l proportional to the product over voters of p_(voter, l) ^ weight. */
+static void pool(struct ensemble_signal *out, const struct model_vote *votes) {
+    double log_p[LABEL_COUNT];
+    double largest = -INFINITY;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) {
+        double terms[MODEL_COUNT];
+        uint32_t count = 0;
+        for (uint32_t k = 0; k < MODEL_COUNT; k++)
+            if (out->weights[k] > 0)
+                terms[count++] = out->weights[k] * log(fmax(votes[k].p[l], probability_min));
+        log_p[l] = sum_sorted(terms, count);
+        if (log_p[l] > largest) largest = log_p[l];
+    }
+    double sum = 0;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) sum += out->p[l] = exp(log_p[l] - largest);
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) out->p[l] /= sum;
+}
+
+/* The label above both others; a tie at the top is HOLD. */
+static enum label best_label(const double *p) {
+    for (uint32_t l = 0; l < LABEL_COUNT; l++)
+        if (p[l] > p[(l + 1) % LABEL_COUNT] && p[l] > p[(l + 2) % LABEL_COUNT])
+            return (enum label)l;
+    return LABEL_HOLD;
+}
+
+static double pooled_move(const struct ensemble_signal *signal, const struct model_vote *votes) {
+    double terms[MODEL_COUNT];
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (signal->weights[k] > 0) terms[count++] = signal->weights[k] * votes[k].move;
+    return sum_sorted(terms, count);
+}
+
+void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
+                   const struct model_vote *votes) {
+    memset(out, 0, sizeof *out);
+    out->action = LABEL_HOLD;
+    weigh(out, config, votes);
+    if (out->voters == 0) return;
+
+    if (out->voters == 1) {
+        /* Its own answer to the last bit: logs and back would round it. */
+        for (uint32_t k = 0; k < MODEL_COUNT; k++)
+            if (out->weights[k] > 0) memcpy(out->p, votes[k].p, sizeof out->p);
+    } else {
+        pool(out, votes);
+    }
+
+    enum label best = best_label(out->p);
+    /* Negated, so that a NaN limit holds. */
+    if (!(out->p[best] >= config->confidence_min)) best = LABEL_HOLD;
+    out->action = (uint32_t)best;
+    out->confidence = fmin(out->p[best], 1.0);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        out->consensus += out->weights[k] > 0 && best_label(votes[k].p) == best;
+    if (best == LABEL_HOLD) return;
+    double other = out->p[best == LABEL_BUY ? LABEL_SELL : LABEL_BUY];
+    out->edge = pooled_move(out, votes) * (out->p[best] - other);
+}
