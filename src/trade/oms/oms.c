@@ -1,0 +1,177 @@
+#include "trade/oms/oms.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+const char *oms_leg_text(enum oms_leg leg) {
+    switch (leg) {
+    case LEG_ENTRY: return "entry";
+    case LEG_STOP: return "stop";
+    case LEG_TAKE_PROFIT: return "take_profit";
+    case LEG_CLOSE: return "close";
+    case LEG_COUNT: break;
+    }
+    return "?";
+}
+
+void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg, uint8_t attempt) {
+    /* No I, L, O, U: the id is read by people over telephones. */
+    static const char digits[33] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    static const char letters[LEG_COUNT + 1] = "estc";
+    memset(out, 0, CLIENT_ORDER_ID_SIZE);
+    out[0] = 'q';
+    for (int i = 0; i < 13; i++) out[1 + i] = digits[(intent_id >> (60 - 5 * i)) & 31];
+    out[14] = '-';
+    out[15] = letters[leg];
+    out[16] = (char)('0' + attempt % 10);
+}
+
+enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent, int64_t now_ns) {
+    if (now_ns >= intent->expires) return OMS_STALE;
+    for (uint32_t i = 0; i < OMS_LEDGER_MAX; i++)
+        if (book->ledger_ids[i] == intent->intent_id && book->ledger_expires_ns[i] != 0) return OMS_DUPLICATE;
+    uint32_t slot = book->ledger_next;
+    if (book->ledger_expires_ns[slot] > now_ns) return OMS_LEDGER_FULL;
+    book->ledger_ids[slot] = intent->intent_id;
+    book->ledger_expires_ns[slot] = intent->expires;
+    book->ledger_next = (slot + 1) % OMS_LEDGER_MAX;
+    return OMS_TAKEN;
+}
+
+static bool is_live(const struct oms_order *o) {
+    return o->used && !order_state_is_terminal((enum order_state)o->state);
+}
+
+static struct oms_order *free_slot(struct oms_book *book) {
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
+        if (!is_live(&book->orders[i])) return &book->orders[i];
+    return NULL;
+}
+
+struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book, const struct oms_request *request,
+                             uint32_t instrument_index, int64_t now_ns) {
+    struct oms_order *o = free_slot(book);
+    if (!o) return NULL;
+    memset(o, 0, sizeof *o);
+    o->used = 1;
+    o->intent_id = request->intent_id;
+    o->leg = (uint8_t)request->leg;
+    o->side = (uint8_t)request->side;
+    o->order_type = (uint8_t)request->order_type;
+    o->attempt = request->attempt;
+    o->reduce_only = request->reduce_only;
+    o->close_position = request->close_position;
+    o->limit_px = request->limit_px;
+    o->stop_px = request->stop_px;
+    o->order_qty = request->order_qty;
+    o->submitted_ts_ns = now_ns;
+    o->state = (uint8_t)order_state_next(ORDER_NONE, OE_SUBMIT);
+    oms_client_order_id(o->client_order_id, request->intent_id, request->leg, request->attempt);
+
+    memset(out, 0, sizeof *out);
+    out->kind = COMMAND_ORDER_SUBMIT;
+    out->side = o->side;
+    out->order_type = o->order_type;
+    out->working_type = WORKING_CONTRACT_PRICE;
+    out->reduce_only = o->reduce_only;
+    out->close_position = o->close_position;
+    out->instrument_index = instrument_index;
+    out->ts_ns = now_ns;
+    out->limit_px = o->limit_px;
+    out->stop_px = o->stop_px;
+    out->order_qty = o->order_qty;
+    memcpy(out->client_order_id, o->client_order_id, CLIENT_ORDER_ID_SIZE);
+    return o;
+}
+
+bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index, int64_t now_ns) {
+    int next = order_state_next((enum order_state)order->state, OE_CANCEL_REQUEST);
+    if (next < 0) return false;
+    order->state = (uint8_t)next;
+    memset(out, 0, sizeof *out);
+    out->kind = COMMAND_ORDER_CANCEL;
+    out->side = order->side;
+    out->order_type = order->order_type;
+    out->instrument_index = instrument_index;
+    out->ts_ns = now_ns;
+    memcpy(out->client_order_id, order->client_order_id, CLIENT_ORDER_ID_SIZE);
+    return true;
+}
+
+struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg) {
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
+        if (book->orders[i].leg == (uint8_t)leg && is_live(&book->orders[i])) return &book->orders[i];
+    return NULL;
+}
+
+bool oms_has_live(const struct oms_book *book) {
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
+        if (is_live(&book->orders[i])) return true;
+    return false;
+}
+
+static struct oms_order *find(struct oms_book *book, const char *client_order_id) {
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
+        if (book->orders[i].used &&
+            memcmp(book->orders[i].client_order_id, client_order_id, CLIENT_ORDER_ID_SIZE) == 0)
+            return &book->orders[i];
+    return NULL;
+}
+
+static enum order_event event_of(const struct venue_event *event) {
+    switch ((enum venue_event_kind)event->kind) {
+    case VENUE_ORDER_ACCEPTED:
+    case VENUE_ORDER_TRIGGERED: return OE_ACCEPTED;
+    case VENUE_ORDER_REJECTED: return OE_REJECTED;
+    case VENUE_ORDER_TRADE: return event->leaves_qty.e8 > 0 ? OE_FILL_PARTIAL : OE_FILL_LAST;
+    case VENUE_ORDER_CANCELED: return OE_CANCELED;
+    case VENUE_ORDER_EXPIRED: return OE_EXPIRED;
+    case VENUE_CANCEL_REJECTED: return OE_CANCEL_REJECTED;
+    case VENUE_LEVERAGE_SET:
+    case VENUE_FUNDING:
+    case VENUE_LIQUIDATION: break;
+    }
+    return ORDER_EVENT_COUNT;
+}
+
+void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue_event *event) {
+    *out = (struct oms_update){0};
+    enum order_event what = event_of(event);
+    if (what == ORDER_EVENT_COUNT) return;
+    struct oms_order *o = find(book, event->client_order_id);
+    if (!o) {
+        book->unknown_orders++;
+        return;
+    }
+    out->order = o;
+    out->before = out->after = (enum order_state)o->state;
+    bool fill = event->kind == VENUE_ORDER_TRADE;
+    if (fill && event->trade_id <= book->last_trade_id) {
+        book->duplicate_fills++;
+        return;
+    }
+    int next = order_state_next((enum order_state)o->state, what);
+    if (next < 0) {
+        book->illegal_events++;
+        return;
+    }
+    o->state = (uint8_t)next;
+    out->after = (enum order_state)next;
+    out->applied = true;
+    if (event->venue_order_id) o->venue_order_id = event->venue_order_id;
+    if (event->code) o->code = event->code;
+    if (o->answered_ts_ns == 0) o->answered_ts_ns = event->ts_event_ns;
+    if (fill) {
+        book->last_trade_id = event->trade_id;
+        o->cum_qty.e8 += event->last_qty.e8;
+        o->cum_cost.e8 += money_mul_half_even(event->last_px, event->last_qty).e8;
+    }
+}
+
+bool oms_timeout(struct oms_order *order) {
+    int next = order_state_next((enum order_state)order->state, OE_TIMEOUT);
+    if (next < 0) return false;
+    order->state = (uint8_t)next;
+    return true;
+}

@@ -1,0 +1,88 @@
+/* Order management of one symbol: identities, the order-state table applied to venue evidence, and
+ * the ledger of intents already taken.
+ *
+ * Nothing here decides; it remembers exactly, and refuses what contradicts. */
+#ifndef TRADE_OMS_OMS_H
+#define TRADE_OMS_OMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "domain/intent.h"
+#include "domain/order.h"
+
+enum oms_leg { LEG_ENTRY = 0, LEG_STOP, LEG_TAKE_PROFIT, LEG_CLOSE, LEG_COUNT };
+const char *oms_leg_text(enum oms_leg leg);
+
+/* Slots for orders of one symbol: at most one live order per leg, so 8 leaves room for replacements. */
+enum { OMS_ORDERS_MAX = 8, OMS_LEDGER_MAX = 16 };
+
+struct oms_order {
+    char client_order_id[CLIENT_ORDER_ID_SIZE];
+    uint64_t intent_id, venue_order_id;
+    uint8_t leg, side, order_type, state; /* enum oms_leg, side, order_type, order_state */
+    uint8_t reduce_only, close_position, attempt, used;
+    int32_t code;          /* the venue's, when it said no */
+    px_t limit_px, stop_px;
+    qty_t order_qty, cum_qty;
+    money_t cum_cost;      /* sum of px * qty of its fills */
+    int64_t submitted_ts_ns, answered_ts_ns;
+};
+
+struct oms_book {
+    struct oms_order orders[OMS_ORDERS_MAX];
+    uint64_t last_trade_id;              /* highest fill seen on this symbol */
+    uint64_t ledger_ids[OMS_LEDGER_MAX]; /* intents taken, ring */
+    int64_t ledger_expires_ns[OMS_LEDGER_MAX];
+    uint32_t ledger_next, illegal_events, unknown_orders, duplicate_fills;
+};
+
+/* Why an intent is not taken. */
+enum oms_intake { OMS_TAKEN = 0, OMS_DUPLICATE, OMS_STALE, OMS_LEDGER_FULL };
+
+/* Enters the intent in the ledger. A duplicate of any intent that has not expired is recognised; an
+ * expired one is stale whether it was seen or not; so forgetting expired ids is safe. LEDGER_FULL: the
+ * oldest of OMS_LEDGER_MAX remembered intents has not expired yet (nothing is forgotten early). */
+enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent, int64_t now_ns);
+
+/* What an order should be; the rest (id, state) is oms_submit's. */
+struct oms_request {
+    enum oms_leg leg;
+    enum side side;
+    enum order_type order_type;
+    uint64_t intent_id;
+    uint8_t attempt; /* 0.. : part of the id, so that a retry is another order */
+    bool reduce_only, close_position;
+    px_t limit_px, stop_px;
+    qty_t order_qty;
+};
+
+/* Makes the order (state PENDING_NEW) and the command that asks for it. NULL if no slot is free
+ * (a terminal order's slot is reused). Order borrowed until the slot is reused. */
+struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book, const struct oms_request *request,
+                             uint32_t instrument_index, int64_t now_ns);
+
+/* Asks to cancel a live order; false if it is terminal or a cancel is already on the way. */
+bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index, int64_t now_ns);
+
+/* The live (not terminal) order of a leg, or NULL. */
+struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg);
+bool oms_has_live(const struct oms_book *book);
+
+struct oms_update {
+    struct oms_order *order;      /* NULL: not an order of ours */
+    enum order_state before, after;
+    bool applied;                 /* false: duplicate or illegal; nothing changed */
+};
+
+/* Applies venue evidence to the book. Fills seen before (trade_id) and pairs the table does not
+ * allow change nothing and are counted. */
+void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue_event *event);
+
+/* No answer within the limit: the order becomes UNKNOWN. */
+bool oms_timeout(struct oms_order *order);
+
+/* "q" + 13 base-32 digits of the intent id + "-" + leg letter + attempt: 17 characters. */
+void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg, uint8_t attempt);
+
+#endif
