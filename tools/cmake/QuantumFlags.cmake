@@ -19,7 +19,7 @@ set(CMAKE_C_FLAGS_DEBUG "-g")
 add_compile_definitions(_GNU_SOURCE)
 add_compile_options(${QUANTUM_OPT} -ffp-contract=off -fno-strict-aliasing -fno-omit-frame-pointer
     -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-    -Wno-missing-field-initializers -Wno-format-truncation -Werror)
+    -Wno-missing-field-initializers $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -Werror)
 if(QUANTUM_SANITIZE)
     add_compile_options(-fsanitize=${QUANTUM_SANITIZE} -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${QUANTUM_SANITIZE})
