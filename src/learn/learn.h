@@ -15,7 +15,7 @@
  * outcome of the trade it proposes.
  * BUY if the upper barrier is hit first, SELL if the lower, HOLD if neither (or both within one bar). */
 struct label_spec {
-    uint32_t horizon_bars;        /* 12 */
+    uint32_t horizon_bars; /* 12 */
     uint32_t reserved;
     double barrier_atr;           /* 2.0 */
     double barrier_cost_multiple; /* 3.0 */
@@ -23,62 +23,92 @@ struct label_spec {
 };
 struct label_spec label_spec_defaults(void);
 
-/* One symbol's labels. bars (n), atr (n) ATR fraction per bar; out_label (n) -1 where unknown (warm-up,
- * or horizon past the end), out_move (n) the barrier distance used, out_end (n) index of the bar that
- * decided it. Bar t's label reads bars t+1 .. t+horizon only. */
-void label_make(int8_t *out_label, float *out_move, uint32_t *out_end, const struct bar *bars, const float *atr,
-                size_t n, int64_t interval_ns, const struct label_spec *spec);
+/* One symbol's labels. bars (n), atr (n) ATR fraction per bar; out_label (n) -1 where unknown: ATR not
+ * known, horizon past the end, or a hole in the grid within it (even when a barrier is hit before:
+ * else only the quick ones would be known). out_move (n) the barrier distance used, NaN where unknown;
+ * out_end (n) index of the bar that decided it, t where unknown. A bar that opens beyond a barrier hit
+ * that one. Bar t's label reads bar t's close and time, and bars t+1 .. t+horizon only.
+ * Source  Lopez de Prado, Advances in Financial Machine Learning (2018), ch. 3, triple barrier. */
+void label_make(int8_t *out_label, float *out_move, uint32_t *out_end, const struct bar *bars,
+                const float *atr, size_t n, int64_t interval_ns, const struct label_spec *spec);
 
 /* The barrier distance (fraction of price) for an ATR fraction: shared by labels and exits. */
 double label_barrier(const struct label_spec *spec, double atr_fraction);
 
-struct learn_series { const char *symbol; const struct bar *bars; size_t count; };
+struct learn_series {
+    const char *symbol;
+    const struct bar *bars;
+    size_t count;
+};
 
 struct learn_config {
     int64_t interval_ns;
-    int64_t from_ns, to_ns;     /* decision times used, [from, to) */
+    int64_t from_ns,
+        to_ns; /* decision times used, [from, to); no bar that closes after `to` is read */
     struct label_spec labels;
-    double valid_share, test_share; /* the last parts in time: 0.15, 0.15; purged by horizon, embargoed */
-    uint32_t embargo_bars;      /* 24 */
-    uint32_t rows_max;          /* thinned evenly beyond it: 400000 */
+    double valid_share,
+        test_share;        /* the last parts in time: 0.15, 0.15; purged by horizon, embargoed */
+    uint32_t embargo_bars; /* 24 */
+    uint32_t rows_max;     /* thinned evenly beyond it: 400000 */
     uint64_t seed;
-    bool shuffle_labels;        /* the leakage test: the model must end at chance */
+    bool shuffle_labels; /* the leakage test: the model must end at chance */
 };
 struct learn_config learn_config_defaults(void);
 
 struct learn_report {
     int64_t train_from_ns, train_to_ns, valid_from_ns, valid_to_ns, test_from_ns, test_to_ns;
     size_t rows_train, rows_valid, rows_test, symbols;
-    double share[LABEL_COUNT];           /* of labels in train */
-    double logloss_test, logloss_prior;  /* prior = class shares of train on the same rows */
-    double skill_t;                      /* t statistic of per-row log-loss gain, clustered by decision time */
+    double share[LABEL_COUNT];          /* of labels in train */
+    double logloss_test, logloss_prior; /* prior = class shares of train on the same rows */
+    /* t statistic of the log-loss gain over fixed class shares, per decision time, Newey-West with the
+     * horizon as lag. The smaller of two: against train's shares, and against validation's (so that
+     * merely knowing newer shares is not skill). */
+    double skill_t;
+    /* The same for direction alone: BUY against SELL on the rows that hit a barrier. Shown, not a
+     * gate: a model that knows only when it moves cannot earn, its edge stays near 0. */
+    double side_t;
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
     uint32_t rounds;
-    bool has_skill;                      /* skill_t > 3 and logloss_test < logloss_prior: else it may not vote */
-    char verdict[160];                   /* one sentence for the log */
+    /* skill_t > 3, logloss_test < logloss_prior and at least two labels are each the best one on 1 %
+     * of the test rows: else it may not vote. */
+    bool has_skill;
+    bool shuffled;     /* trained on shuffled labels: never votes */
+    char verdict[160]; /* one sentence for the log */
 };
 
 /* A trained, calibrated model with everything service needs; opaque. */
 struct served_model;
 
-typedef bool (*learn_progress_fn)(void *context, const char *stage, uint32_t done, uint32_t total, double train_loss, double valid_loss);
+/* stage: "features" (decision times), "train" (rounds), "validate". Return false to cancel. Losses are
+ * NaN outside "train". */
+typedef bool (*learn_progress_fn)(void *context, const char *stage, uint32_t done, uint32_t total,
+                                  double train_loss, double valid_loss);
 
-/* Trains on series, writes the model file. A model without skill is written too, marked so: the
+/* Trains on series, writes the model file; nothing is written on failure. The same series (in any
+ * order), configuration and library give the same bytes. ST_RANGE: too little to learn from (which
+ * part lacks rows, or only one label occurs); ST_INVALID: bars out of order or impossible;
+ * ST_INTERRUPTED. A model without skill is written too, marked so: the
  * ensemble then shows it as VOTE_NO_SKILL and it does not vote. */
-enum status learn_train(struct learn_report *out, const char *model_path, const struct learn_series *series, size_t series_count,
-                        const struct learn_config *config, learn_progress_fn progress, void *context, struct err *err);
+enum status learn_train(struct learn_report *out, const char *model_path,
+                        const struct learn_series *series, size_t series_count,
+                        const struct learn_config *config, learn_progress_fn progress,
+                        void *context, struct err *err);
 
-/* ST_MISMATCH if the file's feature hash is not feature_list_hash(). */
+/* ST_MISMATCH if the file's feature hash is not feature_list_hash(); ST_CORRUPT names a missing or
+ * broken attribute; else as xgb_load. */
 enum status served_model_load(struct served_model **out, const char *path, struct err *err);
 void served_model_destroy(struct served_model *m);
-/* Votes for `rows` feature rows. out (rows): state PRESENT (or NO_SKILL; WARMING where the row's
- * warm-up is not over), calibrated p, move from the row's ATR. */
-enum status served_model_vote(struct model_vote *out, struct served_model *m, const float *features, size_t rows, uint32_t stride, struct err *err);
+/* Votes for `rows` feature rows. out (rows): state PRESENT (or NO_SKILL; WARMING where ATR or an
+ * own-series column that training never saw missing is NaN: p and move are then 0), calibrated p,
+ * move from the row's ATR. features (rows, stride), stride >= feature_count(). */
+enum status served_model_vote(struct model_vote *out, struct served_model *m, const float *features,
+                              size_t rows, uint32_t stride, struct err *err);
 const struct learn_report *served_model_report(const struct served_model *m);
 const struct label_spec *served_model_labels(const struct served_model *m);
 uint64_t served_model_hash(const struct served_model *m); /* of the file's bytes */
-int64_t served_model_data_end_ns(const struct served_model *m); /* no bar at or after it was seen in training or calibration */
+int64_t served_model_data_end_ns(
+    const struct served_model *m); /* no bar at or after it was seen in training or calibration */
 int64_t served_model_interval_ns(const struct served_model *m);
 
 #endif

@@ -1,0 +1,124 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "learn/learn_internal.h"
+
+/* Fewer predictions than this per knot and the knot follows noise. */
+enum { KNOT_ROWS_MIN = 100 };
+
+struct pair {
+    double x;
+    bool hit;
+};
+
+struct block {
+    double x_sum, hits, rows;
+};
+
+static int pair_compare(const void *a, const void *b) {
+    double x = ((const struct pair *)a)->x, y = ((const struct pair *)b)->x;
+    if (x != y) return x < y ? -1 : 1;
+    return (int)((const struct pair *)a)->hit - (int)((const struct pair *)b)->hit;
+}
+
+/* Sorted pairs into at most CALIBRATION_KNOTS_MAX blocks of like size; equal x stay together. */
+static uint32_t bin(struct block *blocks, const struct pair *pairs, size_t n) {
+    size_t rows_min = (n + CALIBRATION_KNOTS_MAX - 1) / CALIBRATION_KNOTS_MAX;
+    if (rows_min < KNOT_ROWS_MIN) rows_min = KNOT_ROWS_MIN;
+    uint32_t count = 0;
+    for (size_t i = 0; i < n;) {
+        struct block b = {0};
+        size_t begin = i;
+        while (i < n && (i - begin < rows_min || pairs[i].x == pairs[i - 1].x)) {
+            b.x_sum += pairs[i].x;
+            b.hits += pairs[i].hit;
+            b.rows += 1;
+            i++;
+        }
+        if (b.rows < (double)rows_min && count > 0) { /* the rest joins the last */
+            blocks[count - 1].x_sum += b.x_sum;
+            blocks[count - 1].hits += b.hits;
+            blocks[count - 1].rows += b.rows;
+        } else {
+            blocks[count++] = b;
+        }
+    }
+    return count;
+}
+
+/* Pool adjacent violators: merges neighbours until the hit rate rises along the blocks.
+ * Source: Ayer et al., Annals of Mathematical Statistics 26 (1955). */
+static uint32_t pool_violators(struct block *blocks, uint32_t count) {
+    uint32_t top = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        blocks[top++] = blocks[i];
+        while (top > 1 && blocks[top - 2].hits * blocks[top - 1].rows >=
+                              blocks[top - 1].hits * blocks[top - 2].rows) {
+            blocks[top - 2].x_sum += blocks[top - 1].x_sum;
+            blocks[top - 2].hits += blocks[top - 1].hits;
+            blocks[top - 2].rows += blocks[top - 1].rows;
+            top--;
+        }
+    }
+    return top;
+}
+
+enum status learn_isotonic(struct calibration *out, const double *x, const bool *hit, size_t n,
+                           struct err *err) {
+    memset(out, 0, sizeof *out);
+    if (n == 0) return err_set(err, ST_INVALID, "nothing to calibrate on");
+    struct pair *pairs = malloc(n * sizeof *pairs);
+    if (!pairs) return err_set(err, ST_NO_MEMORY, "calibration");
+    for (size_t i = 0; i < n; i++) pairs[i] = (struct pair){x[i], hit[i]};
+    qsort(pairs, n, sizeof *pairs, pair_compare);
+    struct block blocks[CALIBRATION_KNOTS_MAX + 1];
+    uint32_t count = pool_violators(blocks, bin(blocks, pairs, n));
+    free(pairs);
+    for (uint32_t i = 0; i < count; i++) {
+        /* Never 0 or 1: half a row's doubt, which keeps the order. */
+        double floor_p = 0.5 / (blocks[i].rows + 1);
+        double y = blocks[i].hits / blocks[i].rows;
+        y = fmin(fmax(y, floor_p), 1 - floor_p);
+        if (i > 0 && y < out->y[i - 1]) y = out->y[i - 1];
+        out->x[i] = blocks[i].x_sum / blocks[i].rows;
+        out->y[i] = y;
+    }
+    out->knot_count = count;
+    return ST_OK;
+}
+
+static enum status fit(struct calibration out[LABEL_COUNT], const double *p, const float *labels,
+                       size_t n, struct err *err) {
+    double *x = malloc((n ? n : 1) * sizeof *x);
+    bool *hit = malloc((n ? n : 1) * sizeof *hit);
+    enum status st = x && hit ? ST_OK : err_set(err, ST_NO_MEMORY, "calibration");
+    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
+        for (size_t i = 0; i < n; i++) {
+            x[i] = p[i * LABEL_COUNT + l];
+            hit[i] = (uint32_t)labels[i] == l;
+        }
+        st = learn_isotonic(&out[l], x, hit, n, err);
+    }
+    free(x);
+    free(hit);
+    return st;
+}
+
+enum status learn_calibrate(struct calibration out[LABEL_COUNT], const double *p,
+                            const float *labels, size_t n, struct err *err) {
+    memset(out, 0, LABEL_COUNT * sizeof *out);
+    size_t half = n / 2, rest = n - half;
+    if (half < KNOT_ROWS_MIN) return ST_OK;
+    struct calibration trial[LABEL_COUNT];
+    enum status st = fit(trial, p, labels, half, err);
+    if (st != ST_OK) return st;
+    double *q = malloc(rest * LABEL_COUNT * sizeof *q);
+    if (!q) return err_set(err, ST_NO_MEMORY, "calibration");
+    memcpy(q, p + half * LABEL_COUNT, rest * LABEL_COUNT * sizeof *q);
+    double before = learn_logloss(q, labels + half, rest);
+    for (size_t i = 0; i < rest; i++) calibration_apply(q + i * LABEL_COUNT, trial);
+    double after = learn_logloss(q, labels + half, rest);
+    free(q);
+    return after < before ? fit(out, p, labels, n, err) : ST_OK;
+}

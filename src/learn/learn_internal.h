@@ -1,0 +1,94 @@
+#ifndef LEARN_LEARN_INTERNAL_H
+#define LEARN_LEARN_INTERNAL_H
+
+#include "feature/feature.h"
+#include "learn/learn.h"
+#include "ml/xgboost/xgb.h"
+
+/* ---- split.c ---- */
+
+enum learn_part { PART_NONE = 0, PART_TRAIN, PART_VALID, PART_TEST, PART_COUNT };
+
+/* Parts in time. A row is decided at its bar's close and its label looks horizon_ns further. It is in
+ * a part if it is decided at or after `from` of the part and its whole label lies before `to`; what
+ * falls between two parts (purge before the border, embargo behind it) is in none. */
+struct learn_split {
+    int64_t from_ns[PART_COUNT], to_ns[PART_COUNT];
+    int64_t horizon_ns;
+};
+
+/* first, last: decision times of the first and the last row. */
+enum status learn_split_init(struct learn_split *out, int64_t first_ns, int64_t last_ns,
+                             const struct learn_config *config, struct err *err);
+enum learn_part learn_split_part(const struct learn_split *split, int64_t decision_ns);
+
+/* Sample weights by average uniqueness, mean 1: within a symbol, a label that shares its bars with
+ * n - 1 others counts 1/n on each. series, begin, end (count): label i of its series covers bars
+ * begin+1 .. end. bar_counts (series_count).
+ * Source  Lopez de Prado (2018), ch. 4. */
+enum status learn_uniqueness(float *weights, const uint32_t *series, const uint32_t *begin,
+                             const uint32_t *end, size_t count, const size_t *bar_counts,
+                             size_t series_count, struct err *err);
+
+/* ---- dataset.c ---- */
+
+/* Rows in time order, within a time in the order of the sorted symbols. */
+struct learn_rows {
+    float *features;      /* (count, columns) */
+    float *labels;        /* (count) 0..2 */
+    int64_t *decision_ns; /* (count) close of the row's bar */
+    uint32_t *series, *bar,
+        *end; /* (count) sorted series' index, bar of the decision, bar that decided */
+    size_t count, capacity;
+    uint32_t columns;
+    uint32_t stride; /* one decision time in `stride` was kept */
+    /* Own-series columns that were never missing in a usable row. */
+    bool required[FEATURE_COUNT_MAX];
+    size_t *bar_counts; /* (series_count) bars read of each */
+    size_t series_count;
+};
+
+/* Steps every bar of every series, keeps the usable rows of the chosen decision times and labels them. */
+enum status learn_rows_build(struct learn_rows *out, const struct learn_series *series,
+                             size_t series_count, const struct learn_config *config,
+                             learn_progress_fn progress, void *context, struct err *err);
+void learn_rows_free(struct learn_rows *rows);
+
+/* ---- calibrate.c ---- */
+
+/* Isotonic fit of one class: x (n) predicted, hit (n) whether the class came true. */
+enum status learn_isotonic(struct calibration *out, const double *x, const bool *hit, size_t n,
+                           struct err *err);
+/* p (n, LABEL_COUNT), labels (n) in time order. Stays identity if a fit on the first half does not
+ * lower the log-loss of the second. */
+enum status learn_calibrate(struct calibration out[LABEL_COUNT], const double *p,
+                            const float *labels, size_t n, struct err *err);
+
+/* ---- metrics.c ---- */
+
+double learn_logloss(const double *p, const float *labels, size_t n);
+/* t statistic of a series' mean; lag >= 0 (Bartlett kernel). 0 if it cannot be known (n < 30, no
+ * variance). Source: Newey, West, Econometrica 55 (1987). */
+double learn_newey_west_t(const double *x, size_t n, size_t lag);
+/* Fills everything about the test rows. prior (2, LABEL_COUNT): class shares of train and valid. */
+enum status learn_measure(struct learn_report *out, const double *p, const float *labels,
+                          const int64_t *decision_ns, size_t n, const double *prior, size_t lag,
+                          struct err *err);
+
+/* ---- model_file.c ---- */
+
+struct model_meta {
+    struct learn_report report;
+    struct label_spec labels;
+    struct calibration calibration[LABEL_COUNT];
+    uint8_t
+        label_column[LABEL_COUNT]; /* where each label's probability stands in the model's output */
+    bool required[FEATURE_COUNT_MAX];
+    int64_t interval_ns, data_end_ns;
+    uint64_t seed;
+};
+
+enum status model_meta_write(struct xgb_model *m, const struct model_meta *meta, struct err *err);
+enum status model_meta_read(struct model_meta *out, struct xgb_model *m, struct err *err);
+
+#endif

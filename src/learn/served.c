@@ -1,0 +1,106 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "learn/learn_internal.h"
+
+/* Rows predicted at once; more come in several calls. */
+enum { BATCH_ROWS = 512 };
+
+struct served_model {
+    struct xgb_model *xgb;
+    struct model_meta meta;
+    uint64_t hash;
+    float *features; /* (BATCH_ROWS, columns): rows put together when stride is wider */
+    double *p;       /* (BATCH_ROWS, LABEL_COUNT) */
+};
+
+void served_model_destroy(struct served_model *m) {
+    if (!m) return;
+    xgb_destroy(m->xgb);
+    free(m->features);
+    free(m->p);
+    free(m);
+}
+
+static enum status load(struct served_model *m, const char *path, struct err *err) {
+    m->features = malloc((size_t)BATCH_ROWS * feature_count() * sizeof *m->features);
+    m->p = malloc((size_t)BATCH_ROWS * LABEL_COUNT * sizeof *m->p);
+    if (!m->features || !m->p) return err_set(err, ST_NO_MEMORY, "model %s", path);
+    enum status st = xgb_load(&m->xgb, path, err);
+    if (st != ST_OK) return st;
+    m->hash = xgb_file_hash(m->xgb);
+    st = model_meta_read(&m->meta, m->xgb, err);
+    return st == ST_OK ? st : err_wrap(err, st, "model %s", path);
+}
+
+enum status served_model_load(struct served_model **out, const char *path, struct err *err) {
+    struct served_model *m = calloc(1, sizeof *m);
+    if (!m) return err_set(err, ST_NO_MEMORY, "model %s", path);
+    enum status st = load(m, path, err);
+    if (st != ST_OK) {
+        served_model_destroy(m);
+        return st;
+    }
+    *out = m;
+    return ST_OK;
+}
+
+static bool row_is_warm(const struct served_model *m, const float *row) {
+    if (!isfinite(feature_atr_fraction(row))) return false;
+    uint32_t columns = feature_count();
+    for (uint32_t k = 0; k < columns; k++)
+        if (m->meta.required[k] && isnan(row[k])) return false;
+    return true;
+}
+
+static void vote_of_row(struct model_vote *out, const struct served_model *m, const float *row,
+                        const double *p) {
+    memset(out, 0, sizeof *out);
+    out->state = VOTE_WARMING;
+    if (!row_is_warm(m, row)) return;
+    const struct learn_report *r = &m->meta.report;
+    out->state = r->has_skill && !r->shuffled ? VOTE_PRESENT : VOTE_NO_SKILL;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) out->p[l] = p[m->meta.label_column[l]];
+    calibration_apply(out->p, m->meta.calibration);
+    out->move = label_barrier(&m->meta.labels, (double)feature_atr_fraction(row));
+}
+
+enum status served_model_vote(struct model_vote *out, struct served_model *m, const float *features,
+                              size_t rows, uint32_t stride, struct err *err) {
+    uint32_t columns = feature_count();
+    if (stride < columns)
+        return err_set(err, ST_INVALID, "rows of %u columns, %u are needed", stride, columns);
+    for (size_t done = 0; done < rows;) {
+        size_t count = rows - done < BATCH_ROWS ? rows - done : BATCH_ROWS;
+        const float *batch = features + done * stride;
+        if (stride != columns) {
+            for (size_t i = 0; i < count; i++)
+                memcpy(m->features + i * columns, batch + i * stride, columns * sizeof *batch);
+            batch = m->features;
+        }
+        enum status st = xgb_predict(m->p, m->xgb, batch, count, columns, err);
+        if (st != ST_OK) return st;
+        for (size_t i = 0; i < count; i++)
+            vote_of_row(&out[done + i], m, batch + i * columns, m->p + i * LABEL_COUNT);
+        done += count;
+    }
+    return ST_OK;
+}
+
+const struct learn_report *served_model_report(const struct served_model *m) {
+    return &m->meta.report;
+}
+const struct label_spec *served_model_labels(const struct served_model *m) {
+    return &m->meta.labels;
+}
+uint64_t served_model_hash(const struct served_model *m) {
+    return m->hash;
+}
+int64_t served_model_data_end_ns(const struct served_model *m) {
+    return m->meta.data_end_ns;
+}
+int64_t served_model_interval_ns(const struct served_model *m) {
+    return m->meta.interval_ns;
+}

@@ -1,0 +1,230 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/tstamp.h"
+#include "learn/learn_internal.h"
+
+/* A part smaller than this cannot say anything. */
+enum { TRAIN_ROWS_MIN = 500, CHECK_ROWS_MIN = 200 };
+
+struct learn_config learn_config_defaults(void) {
+    return (struct learn_config){.interval_ns = NS_PER_HOUR,
+                                 .from_ns = INT64_MIN / 2,
+                                 .to_ns = INT64_MAX / 2,
+                                 .labels = label_spec_defaults(),
+                                 .valid_share = 0.15,
+                                 .test_share = 0.15,
+                                 .embargo_bars = 24,
+                                 .rows_max = 400000,
+                                 .seed = 1};
+}
+
+/* One part's rows, made contiguous in place: parts are ordered in time, so are the rows. */
+struct part {
+    size_t begin, count;
+};
+
+struct job {
+    const struct learn_config *config;
+    learn_progress_fn progress;
+    void *context;
+    struct learn_rows rows;
+    struct part parts[PART_COUNT];
+    float *weights;
+    double *p; /* (count of the larger of valid and test, LABEL_COUNT) */
+    struct xgb_model *model;
+    struct model_meta meta;
+};
+
+static void job_free(struct job *j) {
+    learn_rows_free(&j->rows);
+    free(j->weights);
+    free(j->p);
+    xgb_destroy(j->model);
+}
+
+/* Rows are in time order, so each part is one stretch of them. */
+static enum status find_parts(struct job *j, struct err *err) {
+    const struct learn_rows *r = &j->rows;
+    if (r->count == 0)
+        return err_set(err, ST_RANGE, "cannot train: no bar with a known label behind the warm-up");
+    struct learn_split split;
+    enum status st =
+        learn_split_init(&split, r->decision_ns[0], r->decision_ns[r->count - 1], j->config, err);
+    if (st != ST_OK) return st;
+    for (size_t i = 0; i < r->count; i++) {
+        struct part *part = &j->parts[learn_split_part(&split, r->decision_ns[i])];
+        if (part->count++ == 0) part->begin = i;
+    }
+    static const char *const names[PART_COUNT] = {"", "training", "validation", "test"};
+    for (int k = PART_TRAIN; k < PART_COUNT; k++) {
+        size_t least = k == PART_TRAIN ? TRAIN_ROWS_MIN : CHECK_ROWS_MIN;
+        if (j->parts[k].count < least)
+            return err_set(err, ST_RANGE,
+                           "cannot train: %zu rows for %s, at least %zu are needed (more bars or "
+                           "symbols, or a longer range)",
+                           j->parts[k].count, names[k], least);
+    }
+    return ST_OK;
+}
+
+static const float *part_labels(const struct job *j, enum learn_part part) {
+    return j->rows.labels + j->parts[part].begin;
+}
+
+static const float *part_features(const struct job *j, enum learn_part part) {
+    return j->rows.features + j->parts[part].begin * j->rows.columns;
+}
+
+static void part_times(const struct job *j, enum learn_part part, int64_t *from, int64_t *to) {
+    *from = j->rows.decision_ns[j->parts[part].begin];
+    *to = j->rows.decision_ns[j->parts[part].begin + j->parts[part].count - 1] + 1;
+}
+
+static void class_shares(double *share, const float *labels, size_t n, double smooth) {
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) share[l] = smooth;
+    for (size_t i = 0; i < n; i++) share[(size_t)labels[i]] += 1;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) share[l] /= (double)n + LABEL_COUNT * smooth;
+}
+
+static enum status report_begin(struct job *j, struct err *err) {
+    struct learn_report *r = &j->meta.report;
+    part_times(j, PART_TRAIN, &r->train_from_ns, &r->train_to_ns);
+    part_times(j, PART_VALID, &r->valid_from_ns, &r->valid_to_ns);
+    part_times(j, PART_TEST, &r->test_from_ns, &r->test_to_ns);
+    r->rows_train = j->parts[PART_TRAIN].count;
+    r->rows_valid = j->parts[PART_VALID].count;
+    r->rows_test = j->parts[PART_TEST].count;
+    r->symbols = j->rows.series_count;
+    r->shuffled = j->config->shuffle_labels;
+    class_shares(r->share, part_labels(j, PART_TRAIN), r->rows_train, 0);
+    for (uint32_t l = 0; l < LABEL_COUNT; l++)
+        if (r->share[l] == 1)
+            return err_set(err, ST_RANGE, "cannot train: every label is %s (prices do not move?)",
+                           label_text((enum label)l));
+    /* Exclusive end of the last bar a label of the three parts looked at. */
+    j->meta.data_end_ns =
+        r->test_to_ns - 1 + (int64_t)j->config->labels.horizon_bars * j->config->interval_ns;
+    return ST_OK;
+}
+
+static void shuffle(float *labels, size_t n, struct rng *r) {
+    for (size_t i = n; i > 1; i--) {
+        size_t k = (size_t)rng_below(r, i);
+        float t = labels[i - 1];
+        labels[i - 1] = labels[k];
+        labels[k] = t;
+    }
+}
+
+/* The test rows keep their true labels: that is what the broken link must fail on. */
+static void shuffle_labels(struct job *j) {
+    struct rng root = rng_init(j->config->seed);
+    struct rng r = rng_split(&root, 2);
+    for (int k = PART_TRAIN; k <= PART_VALID; k++)
+        shuffle(j->rows.labels + j->parts[k].begin, j->parts[k].count, &r);
+}
+
+static bool round_done(void *context, uint32_t round, uint32_t rounds_max, double train_logloss,
+                       double valid_logloss) {
+    const struct job *j = context;
+    return !j->progress ||
+           j->progress(j->context, "train", round, rounds_max, train_logloss, valid_logloss);
+}
+
+static enum status fit(struct job *j, struct err *err) {
+    const struct learn_rows *r = &j->rows;
+    const struct part *train = &j->parts[PART_TRAIN];
+    j->weights = malloc(train->count * sizeof *j->weights);
+    if (!j->weights) return err_set(err, ST_NO_MEMORY, "sample weights");
+    enum status st =
+        learn_uniqueness(j->weights, r->series + train->begin, r->bar + train->begin,
+                         r->end + train->begin, train->count, r->bar_counts, r->series_count, err);
+    if (st != ST_OK) return st;
+    struct xgb_params params = xgb_params_defaults();
+    params.seed = (uint32_t)(j->config->seed & INT32_MAX);
+    struct xgb_matrix sets[2] = {{part_features(j, PART_TRAIN), part_labels(j, PART_TRAIN),
+                                  j->weights, train->count, r->columns},
+                                 {part_features(j, PART_VALID), part_labels(j, PART_VALID), NULL,
+                                  j->parts[PART_VALID].count, r->columns}};
+    st = xgb_train(&j->model, &params, LABEL_COUNT, &sets[0], &sets[1], round_done, j, err);
+    if (st == ST_OK) j->meta.report.rounds = xgb_round_count(j->model);
+    return st;
+}
+
+static enum status predict(struct job *j, enum learn_part part, struct err *err) {
+    return xgb_predict(j->p, j->model, part_features(j, part), j->parts[part].count,
+                       j->rows.columns, err);
+}
+
+static void verdict_write(struct learn_report *r) {
+    const char *answer = r->has_skill ? "skill" : "no skill, this model will not vote";
+    if (r->shuffled)
+        answer = r->has_skill ? "LEAK: shuffled labels score" : "at chance on shuffled labels";
+    snprintf(r->verdict, sizeof r->verdict,
+             "%s: log-loss %.4f against %.4f of the prior, t %.1f (direction %.1f), %zu test rows",
+             answer, r->logloss_test, r->logloss_prior, r->skill_t, r->side_t, r->rows_test);
+}
+
+static enum status validate(struct job *j, struct err *err) {
+    size_t larger = j->parts[PART_VALID].count;
+    if (j->parts[PART_TEST].count > larger) larger = j->parts[PART_TEST].count;
+    j->p = malloc(larger * LABEL_COUNT * sizeof *j->p);
+    if (!j->p) return err_set(err, ST_NO_MEMORY, "predictions");
+    if (j->progress && !j->progress(j->context, "validate", 0, 1, NAN, NAN))
+        return err_set(err, ST_INTERRUPTED, "stopped before validation");
+    enum status st = predict(j, PART_VALID, err);
+    if (st == ST_OK)
+        st = learn_calibrate(j->meta.calibration, j->p, part_labels(j, PART_VALID),
+                             j->parts[PART_VALID].count, err);
+    if (st == ST_OK) st = predict(j, PART_TEST, err);
+    if (st != ST_OK) return st;
+    size_t n = j->parts[PART_TEST].count;
+    for (size_t i = 0; i < n; i++) calibration_apply(j->p + i * LABEL_COUNT, j->meta.calibration);
+    /* One row of each label is added: a share of 0 would make any model look brilliant. */
+    double prior[2 * LABEL_COUNT];
+    class_shares(prior, part_labels(j, PART_TRAIN), j->parts[PART_TRAIN].count, 1);
+    class_shares(prior + LABEL_COUNT, part_labels(j, PART_VALID), j->parts[PART_VALID].count, 1);
+    size_t lag = (j->config->labels.horizon_bars + j->rows.stride - 1) / j->rows.stride;
+    st = learn_measure(&j->meta.report, j->p, part_labels(j, PART_TEST),
+                       j->rows.decision_ns + j->parts[PART_TEST].begin, n, prior, lag, err);
+    verdict_write(&j->meta.report);
+    if (st == ST_OK && j->progress && !j->progress(j->context, "validate", 1, 1, NAN, NAN))
+        st = err_set(err, ST_INTERRUPTED, "stopped after validation");
+    return st;
+}
+
+static enum status job_run(struct job *j, const struct learn_series *series, size_t series_count,
+                           struct err *err) {
+    enum status st =
+        learn_rows_build(&j->rows, series, series_count, j->config, j->progress, j->context, err);
+    if (st == ST_OK) st = find_parts(j, err);
+    if (st == ST_OK) st = report_begin(j, err);
+    if (st != ST_OK) return st;
+    if (j->config->shuffle_labels) shuffle_labels(j);
+    if ((st = fit(j, err)) != ST_OK) return st;
+    return validate(j, err);
+}
+
+enum status learn_train(struct learn_report *out, const char *model_path,
+                        const struct learn_series *series, size_t series_count,
+                        const struct learn_config *config, learn_progress_fn progress,
+                        void *context, struct err *err) {
+    struct job j = {.config = config, .progress = progress, .context = context};
+    j.meta.labels = config->labels;
+    j.meta.interval_ns = config->interval_ns;
+    j.meta.seed = config->seed;
+    enum status st = job_run(&j, series, series_count, err);
+    if (st == ST_OK) {
+        memcpy(j.meta.required, j.rows.required, sizeof j.meta.required);
+        for (uint32_t l = 0; l < LABEL_COUNT; l++) j.meta.label_column[l] = (uint8_t)l;
+        st = model_meta_write(j.model, &j.meta, err);
+    }
+    if (st == ST_OK) st = xgb_save(j.model, model_path, err);
+    if (st == ST_OK) *out = j.meta.report;
+    job_free(&j);
+    return st;
+}
