@@ -10,7 +10,8 @@
  * the venue config.latency_ns later; answers are stamped with the venue's time.
  *
  * Model of the market inside a bar, of spread, depth, funding and liquidation: see docs/simex.md.
- * Money: wallet_start + realized_pnl - fees + funding - liquidation_fees == wallet, to 1e-8, always. */
+ * Money: wallet_start + realized_pnl - fees + funding - liquidation_fees + insurance == wallet, to
+ * 1e-8, after every event (asserted), and wallet >= sum of the isolated wallets >= 0. */
 #ifndef VENUE_SIMEX_SIMEX_H
 #define VENUE_SIMEX_SIMEX_H
 
@@ -35,8 +36,9 @@ struct simex_config {
     rate_t depth_share;           /* model: quantity resting on a price level, share of the bar's volume */
     uint32_t orders_per_instrument_max;
     uint32_t leverage_default;    /* 20, as on the venue */
-    bool ack_carries_avg_px;      /* before 2026-07-14: avgPrice "0.00" present; kept for old clients */
-    uint64_t seed;
+    bool ack_carries_avg_px;      /* before 2026-07-14: avgPrice "0.00" present; kept for old clients.
+                                     The event is the same (avg_cost 0): whoever writes the wire asks */
+    uint64_t seed;                /* where order and trade ids start; nothing else is random */
 };
 struct simex_config simex_config_defaults(void);
 
@@ -52,12 +54,17 @@ struct simex_position {
 struct simex_account {
     money_t wallet_start, wallet;
     money_t realized_pnl, fees, funding, liquidation_fees; /* cumulative */
-    money_t unrealized_pnl, margin_used, available;
+    money_t insurance;      /* cumulative, >= 0: losses beyond the margin, paid by the venue's fund */
+    money_t unrealized_pnl; /* at mark */
+    money_t margin_used;    /* in the isolated wallets of positions */
+    money_t available;      /* for new orders: wallet - margin_used - margin of open orders, >= 0 */
 };
 
 /* Bytes of state for this configuration, and its making in caller's memory (64-aligned). */
 size_t simex_size(const struct simex_config *config);
 struct simex *simex_init(void *memory, const struct simex_config *config);
+size_t simex_state_size(const struct simex *sx); /* the same size, of a live one: for snapshots */
+bool simex_ack_carries_avg_px(const struct simex *sx);
 
 /* The bar of [open_ts, open_ts + interval) for one symbol, and its mark-price bar if one is known
  * (else NULL: mark follows the traded path). Must be given before time passes open_ts. */
