@@ -1,0 +1,276 @@
+/* The event catalogue: everything the kernel is told, decides and asks for. One table; structs, JSON
+ * codec, validation and docs/EVENTS.md derive from it.
+ *
+ * An id is permanent and a published record is never changed: a new version gets a new row. In the
+ * journal an event is its struct's bytes; on the bus it is JSON with the field names below. */
+#ifndef KERNEL_EVENTS_H
+#define KERNEL_EVENTS_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "domain/fields.h"
+#include "domain/intent.h"
+#include "domain/trade.h"
+
+#define RUN_STARTED_FIELDS(F)                                                                      \
+    F(MODE, mode, "replay, paper, testnet or live")                                                \
+    F(STRATEGY, strategy, "rule that trades")                                                      \
+    F(U64, seed, "of the bot's dice and of a synthetic market")                                    \
+    F(HEX, feed_hash, "what the market is: bars of a tape, or a generator's configuration")        \
+    F(HEX, model_hash, "of the model file; 0 none")                                                \
+    F(HEX, feature_hash, "of the feature registry")                                                \
+    F(HEX, config_hash, "of every figure that steers decisions")                                   \
+    F(TS, from_ts, "first moment at which it may trade")                                           \
+    F(TS, to_ts, "end, exclusive; 0 open")                                                         \
+    F(I64, interval, "of a bar, ns")                                                               \
+    F(U64, symbol_count, "contracts")                                                              \
+    F(MONEY, wallet_start, "wallet at the start")
+
+#define TAPE_ADVANCED_FIELDS(F)                                                                    \
+    F(U64, step, "every bar of the feed up to and including this step has been folded")            \
+    F(TS, close_ts, "close time of that step's bars")
+
+#define MODEL_ANSWERED_FIELDS(F)                                                                   \
+    F(TS, ts, "close time of the bar it is about")                                                 \
+    F(U32, instrument_index, "contract")                                                           \
+    F(MODEL, model, "which voter")                                                                 \
+    F(VOTE, state, "present, or why not")                                                          \
+    F(U32, reserved, "0")                                                                          \
+    F(PROB, p_sell, "calibrated probability")                                                      \
+    F(PROB, p_hold, "calibrated probability")                                                      \
+    F(PROB, p_buy, "calibrated probability")                                                       \
+    F(F64, move, "expected absolute move when a barrier is hit, fraction")                         \
+    F(F64, atr, "ATR(14) as a fraction of close; NaN while warming up")
+
+#define SIGNAL_FIELDS(F)                                                                           \
+    F(HEX, signal_id, "identity")                                                                  \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "close time of the bar it was made on")                                              \
+    F(ACTION, action, "SELL, HOLD or BUY")                                                         \
+    F(U32, consensus, "voters whose own best answer is the action")                                \
+    F(U32, voters, "voters present")                                                               \
+    F(STRATEGY, strategy, "rule that made it")                                                     \
+    F(PROB, confidence, "probability of the action")                                               \
+    F(PROB, p_sell, "pooled probability")                                                          \
+    F(PROB, p_hold, "pooled probability")                                                          \
+    F(PROB, p_buy, "pooled probability")                                                           \
+    F(F64, edge, "expected gross return of the side, fraction")                                    \
+    F(F64, weight_xgboost, "effective weight")                                                     \
+    F(F64, weight_lightgbm, "effective weight")                                                    \
+    F(F64, weight_nhits, "effective weight")                                                       \
+    F(F64, weight_patchtst, "effective weight")
+
+#define INTENT_DELIVERED_FIELDS(F) F(HEX, intent_id, "the bus handed this intent to the executor")
+
+#define INTENT_DENIED_FIELDS(F)                                                                    \
+    F(HEX, intent_id, "the intent")                                                                \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, reason, "first gate that said no")                                                     \
+    F(F64, edge, "the intent's edge")                                                              \
+    F(F64, cost, "round-trip cost it was held against, fraction; 0 if it did not get there")
+
+#define TRADE_OPENED_FIELDS(F)                                                                     \
+    F(HEX, intent_id, "the intent that opened it")                                                 \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "first fill")                                                                        \
+    F(SIDE, side, "of the entry")                                                                  \
+    F(U32, leverage, "confirmed by the venue")                                                     \
+    F(PX, entry_price, "of the first fill")                                                        \
+    F(QTY, quantity, "of the first fill")                                                          \
+    F(PX, stop_loss, "being asked for")                                                            \
+    F(PX, take_profit, "to be asked for once the stop stands; 0 none")
+
+#define POSITION_PROTECTED_FIELDS(F)                                                               \
+    F(HEX, intent_id, "the intent that opened the position")                                       \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "the venue's confirmation of the stop")                                              \
+    F(I64, time_to_protected, "ns since the first fill")                                           \
+    F(PX, stop_loss, "trigger that stands")
+
+#define POSITION_ALARM_FIELDS(F)                                                                   \
+    F(HEX, intent_id, "the intent that opened the position")                                       \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, reason, "what could not be done")                                                      \
+    F(I64, code, "the venue's last code")
+
+#define POLICY_UPDATED_FIELDS(F)                                                                   \
+    F(TS, ts, "when it takes effect")                                                              \
+    F(TEXT, key, "what changed")                                                                   \
+    F(F64, old_value, "before")                                                                    \
+    F(F64, new_value, "from now on")                                                               \
+    F(TEXT, updated_by, "who")
+
+#define STATE_HASH_FIELDS(F)                                                                       \
+    F(U64, step, "of the feed")                                                                    \
+    F(HEX, hash, "of orders, positions, counters and of every event so far")
+
+#define KLINE_FIELDS(F)                                                                            \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, open_ts, "start of the bar")                                                             \
+    F(I64, interval, "ns")                                                                         \
+    F(PX, open, "first price")                                                                     \
+    F(PX, high, "highest")                                                                         \
+    F(PX, low, "lowest")                                                                           \
+    F(PX, close, "last")                                                                           \
+    F(F64, volume, "base units")                                                                   \
+    F(F64, quote_volume, "quote units; NaN unknown")                                               \
+    F(F64, taker_buy_ratio, "share of volume bought by takers; NaN unknown")                       \
+    F(U64, count, "trades; 4294967295 unknown")
+
+#define TICK_FIELDS(F)                                                                             \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "venue's time")                                                                      \
+    F(U64, trade_id, "venue's, rising by symbol")                                                  \
+    F(PX, price, "traded")                                                                         \
+    F(F64, quantity, "base units")
+
+/* Records whose structs live in domain/: the same field list, held against the struct by offset. */
+#define VENUE_COMMAND_FIELDS(F)                                                                    \
+    F(COMMAND8, kind, "submit, cancel or leverage")                                                \
+    F(SIDE8, side, "BUY or SELL")                                                                  \
+    F(TYPE8, order_type, "MARKET, STOP_MARKET …")                                                  \
+    F(TIF8, time_in_force, "GTC, IOC, FOK, GTX")                                                   \
+    F(U8, working_type, "0 contract price, 1 mark price")                                          \
+    F(U8, reduce_only, "1: may only reduce")                                                       \
+    F(U8, close_position, "1: the whole position at trigger")                                      \
+    F(U8, reserved, "0")                                                                           \
+    F(U32, instrument_index, "contract")                                                           \
+    F(U32, leverage, "wanted, for leverage commands")                                              \
+    F(TS, ts_ns, "when it left us")                                                                \
+    F(PX, limit_px, "limit")                                                                       \
+    F(PX, stop_px, "trigger")                                                                      \
+    F(QTY, order_qty, "wanted")                                                                    \
+    F(ORDER_ID, client_order_id, "ours, derived from the intent")
+
+#define VENUE_EVENT_FIELDS(F)                                                                      \
+    F(VENUE8, kind, "what the venue says")                                                         \
+    F(SIDE8, side, "BUY or SELL")                                                                  \
+    F(TYPE8, order_type, "of the order")                                                           \
+    F(U8, is_maker, "1: the fill was passive")                                                     \
+    F(I32, code, "the venue's code on a refusal")                                                  \
+    F(U32, instrument_index, "contract")                                                           \
+    F(U32, leverage, "as the venue has it")                                                        \
+    F(TS, ts_event_ns, "venue's time")                                                             \
+    F(U64, venue_order_id, "venue's")                                                              \
+    F(U64, trade_id, "venue's, of the fill")                                                       \
+    F(PX, last_px, "of the fill")                                                                  \
+    F(QTY, last_qty, "of the fill")                                                                \
+    F(QTY, cum_qty, "filled so far")                                                               \
+    F(QTY, leaves_qty, "still open")                                                               \
+    F(MONEY, avg_cost, "cost of the fills so far")                                                 \
+    F(MONEY, commission, "of the fill, paid > 0")                                                  \
+    F(MONEY, realized_pnl, "of the fill")                                                          \
+    F(MONEY, funding, "received > 0")                                                              \
+    F(RATE, funding_rate, "of the settlement")                                                     \
+    F(MONEY, wallet, "after the event")                                                            \
+    F(PX, mark_px, "mark price")                                                                   \
+    F(ORDER_ID, client_order_id, "ours")
+
+#define TRADE_CLOSED_FIELDS(F)                                                                     \
+    F(U64, trade_id, "1, 2, 3 … within a run")                                                     \
+    F(HEX, intent_id, "the intent that opened it")                                                 \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(U32, instrument_index, "contract")                                                           \
+    F(SIDE8, side, "of the entry")                                                                 \
+    F(EXIT8, exit_reason, "why it ended")                                                          \
+    F(STRATEGY8, strategy, "rule that wanted it")                                                  \
+    F(U8, leverage, "confirmed")                                                                   \
+    F(TS, entry_ts_ns, "first entry fill")                                                         \
+    F(TS, exit_ts_ns, "last exit fill")                                                            \
+    F(PX, entry_px, "average")                                                                     \
+    F(PX, exit_px, "average")                                                                      \
+    F(QTY, qty, "entered")                                                                         \
+    F(MONEY, realized_pnl, "price difference, as booked by the venue")                             \
+    F(MONEY, fees, "paid")                                                                         \
+    F(MONEY, funding, "received > 0")                                                              \
+    F(MONEY, net_pnl, "realized - fees + funding")                                                 \
+    F(MONEY, risk, "loss at the first stop: one R")                                                \
+    F(I64, time_to_protected_ns, "first fill to confirmed stop; -1 never")                         \
+    F(F64, confidence, "of the intent")                                                            \
+    F(F64, expected_edge, "of the intent; NaN where the rule has none")
+
+struct run_started { RUN_STARTED_FIELDS(FIELD_MEMBER) };
+struct tape_advanced { TAPE_ADVANCED_FIELDS(FIELD_MEMBER) };
+struct model_answered { MODEL_ANSWERED_FIELDS(FIELD_MEMBER) };
+struct signal { SIGNAL_FIELDS(FIELD_MEMBER) };
+struct intent_delivered { INTENT_DELIVERED_FIELDS(FIELD_MEMBER) };
+struct intent_denied { INTENT_DENIED_FIELDS(FIELD_MEMBER) };
+struct trade_opened { TRADE_OPENED_FIELDS(FIELD_MEMBER) };
+struct position_protected { POSITION_PROTECTED_FIELDS(FIELD_MEMBER) };
+struct position_alarm { POSITION_ALARM_FIELDS(FIELD_MEMBER) };
+struct policy_updated { POLICY_UPDATED_FIELDS(FIELD_MEMBER) };
+struct state_hash { STATE_HASH_FIELDS(FIELD_MEMBER) };
+struct kline { KLINE_FIELDS(FIELD_MEMBER) };
+struct tick { TICK_FIELDS(FIELD_MEMBER) };
+
+/* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
+#define EVENT_CATALOGUE(E)                                                                         \
+    E(1, EVENT_RUN_STARTED, run_started, "run.started", 1, false, RUN_STARTED_FIELDS, "what is about to run; first record of a journal") \
+    E(2, EVENT_TAPE_ADVANCED, tape_advanced, "tape.advanced", 1, false, TAPE_ADVANCED_FIELDS, "bars, by reference to the feed") \
+    E(3, EVENT_MODEL_ANSWERED, model_answered, "model.answered", 1, false, MODEL_ANSWERED_FIELDS, "one voter's answer on one symbol") \
+    E(4, EVENT_SIGNAL, signal, "ai.signal_generated", 1, true, SIGNAL_FIELDS, "the ensemble's answer where it is not HOLD") \
+    E(5, EVENT_TRADE_INTENT, trade_intent, "trade.intent", 1, true, TRADE_INTENT_FIELDS, "what the bot wants, once") \
+    E(6, EVENT_INTENT_DELIVERED, intent_delivered, "intent.delivered", 1, false, INTENT_DELIVERED_FIELDS, "an intent came back from the bus") \
+    E(7, EVENT_INTENT_DENIED, intent_denied, "intent.denied", 1, true, INTENT_DENIED_FIELDS, "a gate said no") \
+    E(8, EVENT_ORDER_PLACED, venue_command, "order.placed", 1, true, VENUE_COMMAND_FIELDS, "a command to the venue, journaled before it leaves") \
+    E(9, EVENT_EXECUTION_RESULT, venue_event, "execution.result", 1, true, VENUE_EVENT_FIELDS, "what the venue says") \
+    E(10, EVENT_TRADE_OPENED, trade_opened, "trade.opened", 1, true, TRADE_OPENED_FIELDS, "first fill of a position") \
+    E(11, EVENT_POSITION_PROTECTED, position_protected, "position.protected", 1, true, POSITION_PROTECTED_FIELDS, "the venue confirmed the stop") \
+    E(12, EVENT_POSITION_ALARM, position_alarm, "risk.alert", 1, true, POSITION_ALARM_FIELDS, "a position could not be protected and is being closed") \
+    E(13, EVENT_TRADE_CLOSED, trade_closed, "trade.closed", 1, true, TRADE_CLOSED_FIELDS, "a position ended") \
+    E(14, EVENT_POLICY_UPDATED, policy_updated, "policy.updated", 1, true, POLICY_UPDATED_FIELDS, "a limit changed") \
+    E(15, EVENT_STATE_HASH, state_hash, "state.hash", 1, false, STATE_HASH_FIELDS, "what a replay must reach") \
+    E(16, EVENT_KLINE, kline, "market.klines", 1, true, KLINE_FIELDS, "a closed candle, from a feed that is not a tape") \
+    E(17, EVENT_TICK, tick, "market.tick", 1, true, TICK_FIELDS, "a trade of the market")
+
+enum event_type {
+#define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,
+    EVENT_CATALOGUE(EVENT_ENUM)
+#undef EVENT_ENUM
+};
+
+/* One event of any kind: what the kernel puts out and the journal keeps. */
+struct event {
+    uint16_t type, version;
+    uint32_t size; /* of the member in use */
+    int64_t ts_ns;
+    union {
+#define EVENT_MEMBER(id, constant, tag, type, version, published, fields, about) struct tag tag;
+        EVENT_CATALOGUE(EVENT_MEMBER)
+#undef EVENT_MEMBER
+    } u;
+};
+
+struct event_info {
+    uint16_t type, version;
+    uint32_t size;
+    bool published;
+    const char *name, *about; /* "trade.intent" */
+};
+
+/* NULL if there is no such event. */
+const struct event_info *event_info(uint16_t type);
+const struct event_info *event_info_by_name(const char *name);
+
+/* Starts an event: type, version, size and ts set, members zero. */
+void event_init(struct event *out, enum event_type type, int64_t ts_ns);
+
+/* JSON object of the event's fields. ST_FULL if it does not fit. */
+enum status event_encode(char *out, size_t capacity, size_t *out_size, const struct event *event);
+
+/* The reverse. Loud: an unknown, missing, doubled or invalid field is ST_INVALID with its name in err;
+ * another schema version ST_VERSION. */
+enum status event_decode(struct event *out, const char *name, uint32_t version, int64_t ts_ns, const char *json, size_t size, struct err *err);
+
+/* Fields within their rules (finite where they must be, enums known, probabilities in 0..1, text ended). */
+enum status event_validate(const struct event *event, struct err *err);
+
+/* The text of docs/EVENTS.md, to write_fn piece by piece. */
+void event_document(void (*write_fn)(void *context, const char *text), void *context);
+
+#endif
