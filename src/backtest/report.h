@@ -1,4 +1,9 @@
-/* The honest report: everything from fills, with sample size, interval and baselines. */
+/* The honest report: everything from fills, with sample size, interval and baselines.
+ *
+ * Life of a report: the run fills in its counters, calls report_from_db for what the journal knows,
+ * adds baselines and fingerprint, and report_save keeps the rest in the journal, so that
+ * `quantum report` later is report_load, report_from_db, report_print. docs/report.md explains every
+ * figure. */
 #ifndef BACKTEST_REPORT_H
 #define BACKTEST_REPORT_H
 
@@ -6,22 +11,26 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "backtest/stat.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "domain/trade.h"
 #include "store/tradedb.h"
 
-/* Statistics of a series of simple returns per period. Annualised with periods_per_year; the 95 %
- * interval is Lo's (2002) with the Newey-West variance, said in docs/report.md. NaN if n < 2 or the
- * standard deviation is 0. */
-struct sharpe { double value, low, high; size_t n; };
-struct sharpe stat_sharpe(const double *returns, size_t n, double periods_per_year);
-/* Largest fall from a running peak, as a fraction of the peak (0..1). */
-double stat_drawdown(const double *equity, size_t n);
+enum {
+    REPORT_KEYS_MAX = 48,
+    REPORT_KEY_SIZE = 32,
+    REPORT_BASELINES_MAX = 4,
+    REPORT_BUCKETS_MAX = 24
+};
 
-enum { REPORT_KEYS_MAX = 48, REPORT_KEY_SIZE = 32, REPORT_BASELINES_MAX = 4 };
-struct report_count { char key[REPORT_KEY_SIZE]; uint64_t count; };
+struct report_count {
+    char key[REPORT_KEY_SIZE];
+    uint64_t count;
+};
 
-/* What the same bars gave to somebody who did nothing clever, costs included. */
+/* What the same bars gave to somebody who did nothing clever, costs included. NaN where there is no
+ * answer. */
 struct report_baseline {
     char name[24]; /* "buy_and_hold", "random_entry" */
     uint64_t trades;
@@ -29,34 +38,78 @@ struct report_baseline {
     double total_return, sharpe, sharpe_low, sharpe_high, max_drawdown, win_rate;
 };
 
+struct report_exit {
+    uint64_t count, wins;
+    money_t net_pnl;
+};
+
+struct report_bucket {
+    int64_t up_to_ns; /* inclusive; the last may be INT64_MAX */
+    uint64_t count;
+};
+
 struct report {
+    /* The caller's; kept by report_save. */
     char mode[16], strategy[16], symbols_text[16];
     bool synthetic;
-    int64_t from_ns, to_ns, interval_ns;
-    uint64_t bars, symbols, signals, intents, orders, fills, trades;
+    int64_t from_ns, to_ns, interval_ns; /* from, to: taken from the equity curve if both are 0 */
+    uint64_t bars, symbols, signals, intents, orders, fills;
     uint64_t instruments_inferred, funding_assumed;
+    uint64_t seed;
     char model_window[128]; /* training and calibration window, or "none" */
-    uint64_t wins;
-    double win_rate, expectancy, profit_factor; /* expectancy: mean net PnL per trade in USDT; NaN without trades */
-    struct sharpe sharpe;                       /* of daily equity returns */
-    double max_drawdown, exposure;              /* exposure: time-weighted share of equity at risk (notional / equity) */
-    money_t wallet_start, wallet_end, realized_pnl, fees, funding, wallet_change, identity_error;
-    uint64_t positions, unprotected_positions, unprotected_at_end;
-    int64_t ttp_p50_ns, ttp_p99_ns, ttp_max_ns;
-    uint32_t ttp_bucket_count;
-    struct { int64_t up_to_ns; uint64_t count; } ttp_buckets[24];
+    char cost_model[160];   /* fees, spread, slippage, latency, in words */
+    money_t wallet_start;   /* 0: the wallet of the first equity point */
+    uint64_t unprotected_at_end;
     uint32_t reject_count, refusal_count, baseline_count;
     struct report_count rejects[REPORT_KEYS_MAX], refusals[REPORT_KEYS_MAX];
     struct report_baseline baselines[REPORT_BASELINES_MAX];
     uint64_t fingerprint;
+
+    /* From the journal, by report_from_db. */
+    uint64_t trades, wins;
+    double win_rate, win_rate_low, win_rate_high; /* net_pnl > 0; Wilson */
+    double expectancy, expectancy_low,
+        expectancy_high; /* mean net PnL per trade in USDT; NaN without trades */
+    double expectancy_r; /* mean net PnL / risk, over trades with risk > 0 */
+    double profit_factor;
+    double average_win, average_loss; /* USDT, loss < 0; NaN without any */
+    struct sharpe sharpe;             /* of daily equity returns, 365 a year */
+    double max_drawdown;
+    double exposure; /* time-weighted notional / equity */
+    struct report_exit exits[EXIT_REASON_COUNT];
+    money_t wallet_end, realized_pnl, fees, funding, wallet_change;
+    money_t identity_error; /* wallet_change - (realized_pnl - fees + funding): must be 0 */
+    uint64_t ledger_fills, ledger_fundings, equity_points;
+    uint64_t positions, unprotected_positions;  /* closed trades; those never confirmed protected */
+    int64_t ttp_p50_ns, ttp_p99_ns, ttp_max_ns; /* over the protected; -1 if there are none */
+    uint32_t ttp_bucket_count;
+    struct report_bucket ttp_buckets[REPORT_BUCKETS_MAX];
 };
 
-/* Fills what can be computed from the trade journal: trades … max_drawdown, wallet figures, time to
- * protected. The rest is the caller's (counters, baselines, fingerprint). */
+/* Fills the second half. Money: sums over the journal's fills and funding rows up to its last equity
+ * point, so that open positions and a running writer add up too; a journal without fill rows is summed
+ * over its closed trades. ST_NO_MEMORY or what the journal says. */
 enum status report_from_db(struct report *inout, struct tradedb *db, struct err *err);
 
-/* Text for people; one JSON object for machines (keys as the issue names them). */
+/* The caller's half into the journal's meta table and back. load leaves the other half zero.
+ * ST_NOT_FOUND if no report was saved. Save inside a transaction if one is open is fine. */
+enum status report_save(const struct report *r, struct tradedb *db, struct err *err);
+enum status report_load(struct report *out, struct tradedb *db, struct err *err);
+
+/* XXH3 chain over the explicit little-endian fields of all trades in order; a run's fingerprint is
+ * built on it. Depends on no path, clock, compiler or file layout. */
+uint64_t report_trade_hash(uint64_t running, const struct trade_closed *trade);
+enum status report_trades_hash(uint64_t *out, struct tradedb *db, struct err *err);
+
+/* Adds to the count of key (cut to fit), in order of first appearance; what does not fit any more is
+ * counted under "other". */
+void report_count_add(struct report_count *counts, uint32_t *inout_count, const char *key,
+                      uint64_t by);
+
+/* Text for people; one JSON object for machines (keys in docs/report.md). A figure that has no answer
+ * is "n/a (why)" in text and null in JSON. */
 void report_print(FILE *out, const struct report *r);
 void report_print_json(FILE *out, const struct report *r);
+void report_write_json(struct json_writer *w, const struct report *r);
 
 #endif
