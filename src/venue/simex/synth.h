@@ -18,11 +18,11 @@ struct synth;
 
 struct synth_config {
     uint64_t seed;
-    uint32_t symbol_count;   /* 1..INSTRUMENTS_MAX */
+    uint32_t symbol_count; /* 1..INSTRUMENTS_MAX */
     int64_t interval_ns;
-    int64_t start_ts_ns;     /* open time of the first bar, on the interval's grid */
+    int64_t start_ts_ns;      /* open time of the first bar, on the interval's grid */
     double volatility_annual; /* of one symbol, 0.8 is usual */
-    double pattern;          /* strength of the planted pattern, 0 = none, 1 = the demonstration's */
+    double pattern; /* strength of the planted pattern, 0 = none, 1 = the demonstration's */
 };
 struct synth_config synth_config_defaults(void);
 
