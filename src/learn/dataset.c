@@ -151,7 +151,9 @@ static enum status builder_init(struct builder *b, struct learn_rows *out,
     out->stride = (uint32_t)(upper > rows_max ? (upper + rows_max - 1) / rows_max : 1);
     struct rng root = rng_init(config->seed);
     b->pick = rng_split(&root, 1);
-    for (uint32_t k = 0; k < FEATURE_COUNT_MAX; k++) out->required[k] = k < out->columns;
+    /* A column whose input a source may lack (taker share, trade count) can be NaN at any time. */
+    for (uint32_t k = 0; k < out->columns; k++)
+        out->required[k] = strcmp(feature_at(k)->on_missing, "NaN") != 0;
     /* Which of each `stride` times is kept is drawn, so a part may hold a few rows more than its
      * even share; one block more of every series covers it. */
     return rows_reserve(out, upper / out->stride + (upper > 0 ? 2 * count : 0), err);
@@ -198,8 +200,8 @@ static uint32_t step_all(struct builder *b, int64_t open_ts) {
     return count;
 }
 
-/* Cross-section columns are still NaN here: whatever is NaN in a usable row is not required, which
- * leaves the own-series columns that are always known. */
+/* Called while cross-section columns are still NaN: what is NaN in a usable row is not required,
+ * which leaves own-series columns that are always known behind the warm-up. */
 static void note_required(struct builder *b, uint32_t count) {
     struct learn_rows *r = b->rows;
     for (uint32_t i = 0; i < count; i++) {
