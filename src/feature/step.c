@@ -86,6 +86,7 @@ static void extreme_push(struct extreme *e, double *highs, double *lows, double 
 
 static double candle_engulfing(const struct feature_series *s, const struct feature_step *in) {
     double body = in->close - in->open, before = s->close - s->open;
+    if (fabs(body) <= fabs(before)) return 0;
     if (body > 0 && before < 0 && in->close >= s->open && in->open <= s->close) return 1;
     if (body < 0 && before > 0 && in->close <= s->open && in->open >= s->close) return -1;
     return 0;
