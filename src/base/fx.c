@@ -1,7 +1,6 @@
 #include "base/fx.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/assert.h"
 
@@ -51,17 +50,21 @@ int64_t fx_mul_half_even(int64_t a, int64_t b) { return fx_muldiv_half_even(a, b
 int64_t fx_snap_down(int64_t x, int64_t grid) {
     ASSERT(grid > 0);
     int64_t r = x % grid;
-    return r < 0 ? x - r - grid : x - r;
+    return r < 0 ? narrow((i128)x - r - grid) : x - r;
 }
 
 int64_t fx_snap_up(int64_t x, int64_t grid) {
-    int64_t down = fx_snap_down(x, grid);
-    return down == x ? x : down + grid;
+    ASSERT(grid > 0);
+    int64_t r = x % grid;
+    return r > 0 ? narrow((i128)x - r + grid) : x - r;
 }
 
 int64_t fx_snap_nearest(int64_t x, int64_t grid) {
-    int64_t down = fx_snap_down(x, grid);
-    return (x - down) * 2 >= grid ? down + grid : down;
+    ASSERT(grid > 0);
+    int64_t above = x % grid; /* distance to the grid line below */
+    if (above < 0) above += grid;
+    i128 down = (i128)x - above;
+    return narrow(above >= grid - above ? down + grid : down);
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -111,14 +114,15 @@ static enum status parse(int64_t *out_e8, const char *text, size_t length, bool 
     int shift = 8 - scale;
     for (; shift > 0 && mantissa != 0; shift--) {
         mantissa *= 10;
-        if (mantissa > INT64_MAX) return ST_RANGE;
+        if (mantissa > -(i128)INT64_MIN) return ST_RANGE;
     }
     for (; shift < 0 && mantissa != 0; shift++) {
         if (mantissa % 10 != 0 && !truncate) return ST_RANGE;
         mantissa /= 10;
     }
-    if (mantissa > INT64_MAX) return ST_RANGE;
-    *out_e8 = negative ? -(int64_t)mantissa : (int64_t)mantissa;
+    if (negative) mantissa = -mantissa; /* before the check: the range reaches one further down */
+    if (mantissa < INT64_MIN || mantissa > INT64_MAX) return ST_RANGE;
+    *out_e8 = (int64_t)mantissa;
     return ST_OK;
 }
 

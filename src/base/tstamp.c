@@ -1,8 +1,8 @@
 #include "base/tstamp.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 static int64_t clock_ns(clockid_t id) {
@@ -42,24 +42,56 @@ static int days_in_month(int64_t y, int m) {
     return m == 2 && leap ? 29 : days[m - 1];
 }
 
-enum status tstamp_parse(int64_t *out_ns, const char *text) {
-    int y, m, d, h = 0, min = 0, s = 0, n = 0;
-    if (sscanf(text, "%4d-%2d-%2d%n", &y, &m, &d, &n) != 3) return ST_INVALID;
-    const char *p = text + n;
-    if (*p == 'T' || *p == ' ') {
-        if (sscanf(p + 1, "%2d:%2d%n", &h, &min, &n) != 2) return ST_INVALID;
-        p += 1 + n;
-        if (*p == ':') {
-            if (sscanf(p + 1, "%2d%n", &s, &n) != 1) return ST_INVALID;
-            p += 1 + n;
-        }
-        if (*p == 'Z') p++;
+/* Reads exactly `digits` digits; false otherwise. */
+static bool number_read(int *out, const char **p, int digits) {
+    int value = 0;
+    for (int i = 0; i < digits; i++, (*p)++) {
+        if (**p < '0' || **p > '9') return false;
+        value = value * 10 + (**p - '0');
     }
-    if (*p || y < 1970 || y > 2200 || m < 1 || m > 12 || d < 1 || d > days_in_month(y, m) || h < 0 ||
-        h > 23 || min < 0 || min > 59 || s < 0 || s > 59)
+    *out = value;
+    return true;
+}
+
+static bool char_read(const char **p, char c) {
+    if (**p != c) return false;
+    (*p)++;
+    return true;
+}
+
+/* ".123": one to nine digits behind the point. */
+static bool fraction_read(int64_t *out_ns, const char **p) {
+    int64_t unit = NS_PER_SECOND;
+    *out_ns = 0;
+    if (!char_read(p, '.')) return true;
+    if (**p < '0' || **p > '9') return false;
+    for (; **p >= '0' && **p <= '9'; (*p)++) {
+        if (unit == 1) return false;
+        unit /= 10;
+        *out_ns += (**p - '0') * unit;
+    }
+    return true;
+}
+
+enum status tstamp_parse(int64_t *out_ns, const char *text) {
+    int y, m, d, h = 0, min = 0, s = 0;
+    int64_t fraction = 0;
+    const char *p = text;
+    if (!number_read(&y, &p, 4) || !char_read(&p, '-') || !number_read(&m, &p, 2) ||
+        !char_read(&p, '-') || !number_read(&d, &p, 2))
+        return ST_INVALID;
+    if (char_read(&p, 'T') || char_read(&p, ' ')) {
+        if (!number_read(&h, &p, 2) || !char_read(&p, ':') || !number_read(&min, &p, 2))
+            return ST_INVALID;
+        if (char_read(&p, ':') && (!number_read(&s, &p, 2) || !fraction_read(&fraction, &p)))
+            return ST_INVALID;
+        char_read(&p, 'Z');
+    }
+    if (*p || y < 1970 || y > 2200 || m < 1 || m > 12 || d < 1 || d > days_in_month(y, m) || h > 23 ||
+        min > 59 || s > 59)
         return ST_INVALID;
     *out_ns = days_from_date(y, m, d) * NS_PER_DAY + h * NS_PER_HOUR + min * NS_PER_MINUTE +
-              s * NS_PER_SECOND;
+              s * NS_PER_SECOND + fraction;
     return ST_OK;
 }
 
@@ -76,8 +108,9 @@ const char *tstamp_format(char out[TSTAMP_TEXT_SIZE], int64_t ns) {
 
 enum status tstamp_interval_parse(int64_t *out_ns, const char *text) {
     char *end;
+    if (*text < '0' || *text > '9') return ST_INVALID; /* strtol would take a space or a sign */
     long n = strtol(text, &end, 10);
-    if (end == text || n <= 0 || n > 100000 || !end[0] || end[1]) return ST_INVALID;
+    if (n <= 0 || n > 100000 || !end[0] || end[1]) return ST_INVALID;
     int64_t unit;
     switch (*end) {
     case 's': unit = NS_PER_SECOND; break;

@@ -17,11 +17,12 @@
 int64_t tstamp_wall_ns(void);
 int64_t tstamp_monotonic_ns(void);
 
-/* "2024-10-28", "2024-10-28T07:00:00Z" or "2024-10-28 07:00" to ns; ST_INVALID otherwise. */
+/* "2024-10-28", "2024-10-28T07:00:00Z", "2024-10-28 07:00" or what tstamp_format prints, years 1970 to
+ * 2200; up to nine digits behind the seconds. ST_INVALID otherwise, out untouched. */
 enum status tstamp_parse(int64_t *out_ns, const char *text);
 
 enum { TSTAMP_TEXT_SIZE = 48 };
-/* "2024-10-28T07:00:00.123Z"; returns out. */
+/* "2024-10-28T07:00:00.123Z", cut to the millisecond; returns out. */
 const char *tstamp_format(char out[TSTAMP_TEXT_SIZE], int64_t ns);
 
 /* "1m" "5m" "15m" "1h" "4h" "1d" "30s" to ns; ST_INVALID otherwise. */

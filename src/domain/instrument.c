@@ -4,6 +4,8 @@
 
 #include "base/assert.h"
 
+__extension__ typedef __int128 i128;
+
 void instrument_defaults(struct instrument *out, const char *symbol) {
     *out = (struct instrument){
         .tick_size = {1},
@@ -63,7 +65,8 @@ enum filter_code instrument_check_px(const struct instrument *in, px_t px) {
     if (px.e8 <= 0) return FILTER_PX_LE_ZERO;
     if (in->px_max.e8 > 0 && px.e8 > in->px_max.e8) return FILTER_PX_HIGH;
     if (px.e8 < in->px_min.e8) return FILTER_PX_LOW;
-    if ((px.e8 - in->px_min.e8) % in->tick_size.e8 != 0) return FILTER_TICK;
+    /* The venue writes a tick of 0 for "no such rule". */
+    if (in->tick_size.e8 > 0 && (px.e8 - in->px_min.e8) % in->tick_size.e8 != 0) return FILTER_TICK;
     return FILTER_OK;
 }
 
@@ -74,10 +77,11 @@ enum filter_code instrument_check_qty(const struct instrument *in, qty_t qty, bo
     if (qty.e8 <= 0) return FILTER_QTY_LE_ZERO;
     if (qty.e8 < lo.e8) return FILTER_QTY_LOW;
     if (qty.e8 > hi.e8) return FILTER_QTY_HIGH;
-    if ((qty.e8 - lo.e8) % step.e8 != 0) return FILTER_STEP;
+    if (step.e8 > 0 && (qty.e8 - lo.e8) % step.e8 != 0) return FILTER_STEP;
     return FILTER_OK;
 }
 
 enum filter_code instrument_check_notional(const struct instrument *in, px_t px, qty_t qty) {
-    return money_mul_floor(px, qty).e8 < in->notional_min.e8 ? FILTER_NOTIONAL : FILTER_OK;
+    /* Not money_mul_floor: the numbers are not checked yet and their product may not fit. */
+    return (i128)px.e8 * qty.e8 < (i128)in->notional_min.e8 * FX_ONE ? FILTER_NOTIONAL : FILTER_OK;
 }
