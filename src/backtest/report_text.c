@@ -97,10 +97,10 @@ static void print_run(FILE *out, const struct report *r) {
     fprintf(out, "Quantum Trader: report of a %s run, strategy %s\n", or_unknown(r->mode),
             or_unknown(r->strategy));
     if (r->synthetic)
-        fprintf(out,
-                "*** SYNTHETIC: prices were made by a generator; no market ever traded them, "
-                "***\n*** and nothing below says anything about one. %33s***\n",
-                "");
+        fprintf(
+            out,
+            "*** SYNTHETIC: a generator made these prices. No market ever traded them, and ***\n"
+            "*** nothing below says anything about one.                                   ***\n");
     section(out, "Run");
     line(out, "Window", "%s to %s UTC (%.1f days)", minute(from, r->from_ns), minute(to, r->to_ns),
          (double)(r->to_ns - r->from_ns) / (double)NS_PER_DAY);
