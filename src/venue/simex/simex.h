@@ -29,23 +29,24 @@ struct simex_config {
     uint32_t instrument_count;
     const struct instrument *instruments; /* (instrument_count), copied */
     money_t wallet_start;
-    int64_t interval_ns;          /* of the bars */
-    int64_t latency_ns;           /* us to venue; the acknowledgement carries the venue's time */
-    int64_t fill_delay_ns;        /* acknowledgement to first fill of a market order */
-    rate_t half_spread;           /* model: best ask = px * (1 + this), at least half a tick */
-    rate_t depth_share;           /* model: quantity resting on a price level, share of the bar's volume */
+    int64_t interval_ns;   /* of the bars */
+    int64_t latency_ns;    /* us to venue; the acknowledgement carries the venue's time */
+    int64_t fill_delay_ns; /* acknowledgement to first fill of a market order */
+    rate_t half_spread;    /* model: best ask = px * (1 + this), at least half a tick */
+    rate_t depth_share;    /* model: quantity resting on a price level, share of the bar's volume */
     uint32_t orders_per_instrument_max;
-    uint32_t leverage_default;    /* 20, as on the venue */
-    bool ack_carries_avg_px;      /* before 2026-07-14: avgPrice "0.00" present; kept for old clients.
+    uint32_t leverage_default; /* 20, as on the venue */
+    bool ack_carries_avg_px;   /* before 2026-07-14: avgPrice "0.00" present; kept for old clients.
                                      The event is the same (avg_cost 0): whoever writes the wire asks */
-    uint64_t seed;                /* where order and trade ids start; nothing else is random */
+    uint64_t seed;             /* where order and trade ids start; nothing else is random */
 };
 struct simex_config simex_config_defaults(void);
 
 struct simex_position {
-    qty_t qty;             /* signed: > 0 long */
-    px_t entry_px;         /* quantity-weighted average, rounded half-even; money is booked from entry_cost */
-    money_t entry_cost;    /* exact cumulative cost of what is held, signed as qty */
+    qty_t qty; /* signed: > 0 long */
+    px_t
+        entry_px; /* quantity-weighted average, rounded half-even; money is booked from entry_cost */
+    money_t entry_cost; /* exact cumulative cost of what is held, signed as qty */
     money_t isolated_wallet;
     uint32_t leverage;
     px_t mark_px, last_px, liquidation_px; /* liquidation 0 when none */
@@ -54,7 +55,7 @@ struct simex_position {
 struct simex_account {
     money_t wallet_start, wallet;
     money_t realized_pnl, fees, funding, liquidation_fees; /* cumulative */
-    money_t insurance;      /* cumulative, >= 0: losses beyond the margin, paid by the venue's fund */
+    money_t insurance; /* cumulative, >= 0: losses beyond the margin, paid by the venue's fund */
     money_t unrealized_pnl; /* at mark */
     money_t margin_used;    /* in the isolated wallets of positions */
     money_t available;      /* for new orders: wallet - margin_used - margin of open orders, >= 0 */
@@ -68,7 +69,8 @@ bool simex_ack_carries_avg_px(const struct simex *sx);
 
 /* The bar of [open_ts, open_ts + interval) for one symbol, and its mark-price bar if one is known
  * (else NULL: mark follows the traded path). Must be given before time passes open_ts. */
-void simex_bar_begin(struct simex *sx, uint32_t instrument_index, const struct bar *bar, const struct bar *mark);
+void simex_bar_begin(struct simex *sx, uint32_t instrument_index, const struct bar *bar,
+                     const struct bar *mark);
 
 /* Funding at ts_ns: rate per settlement, paid on the position held at that instant. */
 void simex_funding(struct simex *sx, uint32_t instrument_index, int64_t ts_ns, rate_t rate);
@@ -83,11 +85,13 @@ bool simex_next(struct simex *sx, int64_t until_ns, struct venue_event *out);
  * path inside the bar matter. */
 bool simex_is_active(const struct simex *sx, uint32_t instrument_index);
 
-void simex_position_get(const struct simex *sx, uint32_t instrument_index, struct simex_position *out);
+void simex_position_get(const struct simex *sx, uint32_t instrument_index,
+                        struct simex_position *out);
 void simex_account_get(const struct simex *sx, struct simex_account *out);
 
 /* Changes a contract's status (delisting): SETTLING refuses new exposure, CLOSED settles the
  * position at last price and expires its orders. */
-void simex_instrument_status(struct simex *sx, uint32_t instrument_index, enum instrument_status status);
+void simex_instrument_status(struct simex *sx, uint32_t instrument_index,
+                             enum instrument_status status);
 
 #endif
