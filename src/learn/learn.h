@@ -60,18 +60,18 @@ struct learn_report {
     size_t rows_train, rows_valid, rows_test, symbols;
     double share[LABEL_COUNT];          /* of labels in train */
     double logloss_test, logloss_prior; /* prior = class shares of train on the same rows */
-    /* t statistic of the log-loss gain over fixed class shares, per decision time, Newey-West with the
-     * horizon as lag. The smaller of two: against train's shares, and against validation's (so that
-     * merely knowing newer shares is not skill). */
+    /* t statistic of the log-loss gain per decision time, Newey-West with the horizon as lag, over the
+     * best constant forecast there is in hindsight (the test rows' own shares): merely having fresher
+     * shares is not skill. */
     double skill_t;
-    /* The same for direction alone: BUY against SELL on the rows that hit a barrier. Shown, not a
-     * gate: a model that knows only when it moves cannot earn, its edge stays near 0. */
+    /* The same for direction alone: BUY against SELL on the rows that hit a barrier. A model that knows
+     * when prices move but not which way (any model does, of volatility) must not take sides. */
     double side_t;
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
     uint32_t rounds;
-    /* skill_t > 3, logloss_test < logloss_prior and at least two labels are each the best one on 1 %
-     * of the test rows: else it may not vote. */
+    /* skill_t > 3, side_t > 2, logloss_test < logloss_prior and at least two labels are each the best
+     * one on 1 % of the test rows: else it may not vote. */
     bool has_skill;
     bool shuffled;     /* trained on shuffled labels: never votes */
     char verdict[160]; /* one sentence for the log */

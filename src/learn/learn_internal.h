@@ -70,7 +70,9 @@ double learn_logloss(const double *p, const float *labels, size_t n);
 /* t statistic of a series' mean; lag >= 0 (Bartlett kernel). 0 if it cannot be known (n < 30, no
  * variance). Source: Newey, West, Econometrica 55 (1987). */
 double learn_newey_west_t(const double *x, size_t n, size_t lag);
-/* Fills everything about the test rows. prior (2, LABEL_COUNT): class shares of train and valid. */
+/* Shares of the labels, `smooth` rows of each added. share (LABEL_COUNT) */
+void learn_class_shares(double *share, const float *labels, size_t n, double smooth);
+/* Fills everything about the test rows. prior (LABEL_COUNT): class shares of train. */
 enum status learn_measure(struct learn_report *out, const double *p, const float *labels,
                           const int64_t *decision_ns, size_t n, const double *prior, size_t lag,
                           struct err *err);

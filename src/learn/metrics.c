@@ -6,11 +6,18 @@
 
 enum { TIMES_MIN = 30, ECE_BINS = 15 };
 static const double skill_t_min = 3.0;
+static const double side_t_min = 2.0;
 static const double predicted_share_min = 0.01;
 static const double probability_min = 1e-15;
 
 static double loss(const double *p, float label) {
     return -log(fmax(p[(size_t)label], probability_min));
+}
+
+void learn_class_shares(double *share, const float *labels, size_t n, double smooth) {
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) share[l] = smooth;
+    for (size_t i = 0; i < n; i++) share[(size_t)labels[i]] += 1;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) share[l] /= (double)n + LABEL_COUNT * smooth;
 }
 
 double learn_logloss(const double *p, const float *labels, size_t n) {
@@ -131,16 +138,12 @@ enum status learn_measure(struct learn_report *out, const double *p, const float
     for (size_t i = 0; i < n; i++) out->logloss_prior += loss(prior, labels[i]) / (double)n;
     measure_answers(out, p, labels, n);
     out->ece = measure_ece(p, labels, n);
-    out->skill_t = out->side_t = INFINITY;
-    for (size_t k = 0; k < 2; k++) {
-        const double *shares = prior + k * LABEL_COUNT;
-        out->skill_t =
-            fmin(out->skill_t, gain_t(means, gain_whole, p, labels, decision_ns, n, shares, lag));
-        out->side_t =
-            fmin(out->side_t, gain_t(means, gain_side, p, labels, decision_ns, n, shares, lag));
-    }
+    double shares[LABEL_COUNT];
+    learn_class_shares(shares, labels, n, 1);
+    out->skill_t = gain_t(means, gain_whole, p, labels, decision_ns, n, shares, lag);
+    out->side_t = gain_t(means, gain_side, p, labels, decision_ns, n, shares, lag);
     free(means);
-    out->has_skill = out->skill_t > skill_t_min && out->logloss_test < out->logloss_prior &&
-                     labels_predicted(out) >= 2;
+    out->has_skill = out->skill_t > skill_t_min && out->side_t > side_t_min &&
+                     out->logloss_test < out->logloss_prior && labels_predicted(out) >= 2;
     return ST_OK;
 }

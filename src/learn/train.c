@@ -84,12 +84,6 @@ static void part_times(const struct job *j, enum learn_part part, int64_t *from,
     *to = j->rows.decision_ns[j->parts[part].begin + j->parts[part].count - 1] + 1;
 }
 
-static void class_shares(double *share, const float *labels, size_t n, double smooth) {
-    for (uint32_t l = 0; l < LABEL_COUNT; l++) share[l] = smooth;
-    for (size_t i = 0; i < n; i++) share[(size_t)labels[i]] += 1;
-    for (uint32_t l = 0; l < LABEL_COUNT; l++) share[l] /= (double)n + LABEL_COUNT * smooth;
-}
-
 static enum status report_begin(struct job *j, struct err *err) {
     struct learn_report *r = &j->meta.report;
     part_times(j, PART_TRAIN, &r->train_from_ns, &r->train_to_ns);
@@ -100,7 +94,7 @@ static enum status report_begin(struct job *j, struct err *err) {
     r->rows_test = j->parts[PART_TEST].count;
     r->symbols = j->rows.series_count;
     r->shuffled = j->config->shuffle_labels;
-    class_shares(r->share, part_labels(j, PART_TRAIN), r->rows_train, 0);
+    learn_class_shares(r->share, part_labels(j, PART_TRAIN), r->rows_train, 0);
     for (uint32_t l = 0; l < LABEL_COUNT; l++)
         if (r->share[l] == 1)
             return err_set(err, ST_RANGE, "cannot train: every label is %s (prices do not move?)",
@@ -185,9 +179,8 @@ static enum status validate(struct job *j, struct err *err) {
     size_t n = j->parts[PART_TEST].count;
     for (size_t i = 0; i < n; i++) calibration_apply(j->p + i * LABEL_COUNT, j->meta.calibration);
     /* One row of each label is added: a share of 0 would make any model look brilliant. */
-    double prior[2 * LABEL_COUNT];
-    class_shares(prior, part_labels(j, PART_TRAIN), j->parts[PART_TRAIN].count, 1);
-    class_shares(prior + LABEL_COUNT, part_labels(j, PART_VALID), j->parts[PART_VALID].count, 1);
+    double prior[LABEL_COUNT];
+    learn_class_shares(prior, part_labels(j, PART_TRAIN), j->parts[PART_TRAIN].count, 1);
     size_t lag = (j->config->labels.horizon_bars + j->rows.stride - 1) / j->rows.stride;
     st = learn_measure(&j->meta.report, j->p, part_labels(j, PART_TEST),
                        j->rows.decision_ns + j->parts[PART_TEST].begin, n, prior, lag, err);
