@@ -102,8 +102,8 @@
 #define FEATURE_CROSS_TABLE(X)                                                                                                      \
     X(RANK_RETURN_1, "rank_return_1", "0..1", 0, 1, 1, EXACT, 1, "0.5", "NaN", "average rank of price_change, 0 lowest, 1 highest; Jegadeesh, Titman 1993 (cross-sectional momentum)") \
     X(RANK_RETURN_24, "rank_return_24", "0..1", 0, 1, 24, EXACT, 1, "0.5", "NaN", "average rank of return_24")                                            \
-    X(RELATIVE_STRENGTH_1, "relative_strength_1", "fraction", -10, 10, 1, EPSILON, 1, "0", "NaN", "price_change - market_return_1")                       \
-    X(RELATIVE_STRENGTH_24, "relative_strength_24", "fraction", -20, 20, 24, EPSILON, 1, "0", "NaN", "return_24 - market_return_24")                      \
+    X(RELATIVE_STRENGTH_1, "relative_strength_1", "fraction", -11, 11, 1, EPSILON, 1, "0", "NaN", "price_change - market_return_1")                       \
+    X(RELATIVE_STRENGTH_24, "relative_strength_24", "fraction", -21, 21, 24, EPSILON, 1, "0", "NaN", "return_24 - market_return_24")                      \
     X(MARKET_RETURN_1, "market_return_1", "fraction", -1, 10, 1, EPSILON, 1, "0", "NaN", "mean price_change of all rows")                                 \
     X(MARKET_RETURN_24, "market_return_24", "fraction", -1, 20, 24, EPSILON, 1, "0", "NaN", "mean return_24 of all rows")                                 \
     X(MARKET_DISPERSION_1, "market_dispersion_1", "fraction", 0, 10, 1, EPSILON, 1, "0", "NaN", "population standard deviation of price_change over rows") \

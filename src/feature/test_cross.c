@@ -97,6 +97,28 @@ static void test_ranks_equal_counting(void **state) {
     }
 }
 
+/* One row at the top of its range among many at the bottom, and the reverse. */
+static void test_extreme_returns_stay_in_range(void **state) {
+    (void)state;
+    for (int reverse = 0; reverse < 2; reverse++) {
+        rows_blank(FEATURE_ROWS_MAX);
+        for (uint32_t i = 0; i < FEATURE_ROWS_MAX; i++) {
+            const struct feature_desc *d1 = feature_at(FEATURE_PRICE_CHANGE),
+                                      *d24 = feature_at(FEATURE_RETURN_24);
+            bool high = (i == 7) != reverse;
+            rows[i * ROW + FEATURE_PRICE_CHANGE] = high ? d1->hi : d1->lo;
+            rows[i * ROW + FEATURE_RETURN_24] = high ? d24->hi : d24->lo;
+        }
+        feature_cross(rows, FEATURE_ROWS_MAX, ROW);
+        for (uint32_t i = 0; i < FEATURE_ROWS_MAX; i++)
+            for (uint32_t c = FEATURE_OWN_COUNT; c < FEATURE_COUNT; c++) {
+                float x = rows[i * ROW + c];
+                if (!(x >= feature_at(c)->lo && x <= feature_at(c)->hi))
+                    fail_msg("%s = %g", feature_at(c)->name, (double)x);
+            }
+    }
+}
+
 static void test_own_columns_and_wider_strides_are_left_alone(void **state) {
     (void)state;
     enum { STRIDE = ROW + 3 };
@@ -115,6 +137,7 @@ int main(void) {
         cmocka_unit_test(test_one_known_row_is_no_cross_section),
         cmocka_unit_test(test_minus_zero_ties_with_zero),
         cmocka_unit_test(test_ranks_equal_counting),
+        cmocka_unit_test(test_extreme_returns_stay_in_range),
         cmocka_unit_test(test_own_columns_and_wider_strides_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

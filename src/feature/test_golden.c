@@ -280,6 +280,24 @@ static void test_engulfing_by_hand(void **state) {
     column_is(row + 2 * FEATURE_COUNT, FEATURE_CANDLE_ENGULFING, -1);
 }
 
+static void test_hammer_by_hand(void **state) {
+    (void)state;
+    struct bar b[4];
+    float row[4 * FEATURE_COUNT];
+    hand_bar(&b[0], 0, 100, 104, 80, 104, 1, 0.5F, 1); /* lower wick 5 bodies, no upper: hammer */
+    hand_bar(&b[1], 1, 104, 112, 96, 108, 1, 0.5F,
+             1); /* lower wick 2 bodies, upper 1: hammer still */
+    hand_bar(&b[2], 2, 108, 116, 101, 112, 1, 0.5F, 1); /* 1.75 bodies: not */
+    hand_bar(&b[3], 3, 112, 122, 109, 109, 1, 0.5F,
+             1); /* 3.3 bodies above, none below: shooting star */
+    test_rows(row, b, 4);
+    column_is(row, FEATURE_CANDLE_HAMMER, 1);
+    column_is(row + FEATURE_COUNT, FEATURE_CANDLE_HAMMER, 1);
+    column_is(row + 2 * FEATURE_COUNT, FEATURE_CANDLE_HAMMER, 0);
+    column_is(row + 3 * FEATURE_COUNT, FEATURE_CANDLE_HAMMER, -1);
+    column_is(row, FEATURE_CANDLE_DOJI, 0);
+}
+
 /* A saw of +-1 % returns with volumes 90 and 110 in turn, then three bars of 300, all taker buys, flat. */
 static void test_surge_without_a_move_by_hand(void **state) {
     (void)state;
@@ -363,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_folds),
         cmocka_unit_test(test_single_bars_by_hand),
         cmocka_unit_test(test_engulfing_by_hand),
+        cmocka_unit_test(test_hammer_by_hand),
         cmocka_unit_test(test_surge_without_a_move_by_hand),
         cmocka_unit_test(test_folded_return_by_hand),
         cmocka_unit_test(test_clock_by_hand),

@@ -126,6 +126,25 @@ static void test_missing_takers_and_trades_are_nan_and_nothing_else_is(void **st
         }
 }
 
+/* NaN comes in many bit patterns; rows know one, or equal rows would not hash alike. */
+static void test_every_nan_is_the_same_nan(void **state) {
+    (void)state;
+    static struct bar bars[BARS];
+    static float rows[BARS * FEATURE_COUNT];
+    test_walk(bars, BARS, 16, TEST_START_NS, 0.01);
+    const uint32_t odd_bits = 0xFFC12345U;
+    for (int i = 0; i < BARS; i++) memcpy(&bars[i].taker_buy_ratio, &odd_bits, sizeof odd_bits);
+    test_rows(rows, bars, BARS);
+    const float one = NAN;
+    size_t seen = 0;
+    for (size_t i = 0; i < BARS * FEATURE_COUNT; i++) {
+        if (!isnan(rows[i])) continue;
+        assert_memory_equal(&rows[i], &one, sizeof one);
+        seen += i % FEATURE_COUNT == FEATURE_TAKER_IMBALANCE;
+    }
+    assert_true(seen > BARS / 2);
+}
+
 static void test_one_missing_taker_is_forgotten_after_its_window(void **state) {
     (void)state;
     static struct bar bars[BARS];
@@ -253,6 +272,7 @@ int main(void) {
         cmocka_unit_test(test_first_known_value_comes_after_warmup_bars),
         cmocka_unit_test(test_constant_series_gives_on_flat),
         cmocka_unit_test(test_missing_takers_and_trades_are_nan_and_nothing_else_is),
+        cmocka_unit_test(test_every_nan_is_the_same_nan),
         cmocka_unit_test(test_one_missing_taker_is_forgotten_after_its_window),
         cmocka_unit_test(test_no_volume_at_all_is_nan_where_the_registry_says_so),
         cmocka_unit_test(test_a_hole_starts_the_series_anew),
