@@ -70,7 +70,7 @@ struct learn_report {
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
     uint32_t rounds;
-    /* skill_t > 3, side_t > 2, logloss_test < logloss_prior and at least two labels are each the best
+    /* skill_t > 3, side_t > 3, logloss_test < logloss_prior and at least two labels are each the best
      * one on 1 % of the test rows: else it may not vote. */
     bool has_skill;
     bool shuffled;     /* trained on shuffled labels: never votes */

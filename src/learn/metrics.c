@@ -6,7 +6,7 @@
 
 enum { TIMES_MIN = 30, ECE_BINS = 15 };
 static const double skill_t_min = 3.0;
-static const double side_t_min = 2.0;
+static const double side_t_min = 3.0;
 static const double predicted_share_min = 0.01;
 static const double probability_min = 1e-15;
 
