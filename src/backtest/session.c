@@ -1,0 +1,661 @@
+#include "backtest/session.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backtest/session_internal.h"
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/tstamp.h"
+#include "feature/feature.h"
+
+enum {
+    SNAPSHOT_BARS = 1 << 20,   /* a fraction of a second of replay, hours of paper trading */
+    DB_COMMIT_PUTS = 20000,
+    LOOK_EVERY_STEPS = 64,     /* how often an unpaced run reads the clock */
+};
+#define VIEW_EVERY_NS     (100 * NS_PER_MS)
+#define PROGRESS_EVERY_NS (200 * NS_PER_MS)
+#define DB_COMMIT_NS      NS_PER_SECOND
+
+struct session_options session_options_defaults(void) {
+    return (struct session_options){.mode = MODE_REPLAY, .strategy = STRATEGY_ENSEMBLE, .seed = 1, .wallet_start = {10000 * FX_ONE}};
+}
+
+/* ---- configuration ---- */
+
+static struct simex_config exchange_config(const struct session_options *o) {
+    struct simex_config c = simex_config_defaults();
+    c.instrument_count = feed_symbol_count(o->feed);
+    c.instruments = feed_instruments(o->feed);
+    c.wallet_start = o->wallet_start;
+    c.interval_ns = feed_interval_ns(o->feed);
+    return c;
+}
+
+static struct kernel_config kernel_config_of(const struct session_options *o) {
+    int64_t interval = feed_interval_ns(o->feed);
+    struct label_spec spec = o->labels ? *o->labels : label_spec_defaults();
+    struct kernel_config c = {
+        .mode = o->mode,
+        .seed = o->seed,
+        .interval_ns = interval,
+        .trade_from_ns = feed_from_ns(o->feed) + interval,
+        .instrument_count = feed_symbol_count(o->feed),
+        .instruments = feed_instruments(o->feed),
+        .wallet_start = o->wallet_start,
+        .half_spread = simex_config_defaults().half_spread,
+        .features = o->strategy == STRATEGY_ENSEMBLE || o->barrier_exits,
+        .synthetic = feed_is_synthetic(o->feed),
+        .bot = bot_config_defaults(o->strategy, interval),
+        .limits = risk_limits_defaults(),
+        .exits = exits_config_defaults(),
+        .ensemble = ensemble_config_defaults(),
+    };
+    c.bot.seed = o->seed;
+    if (o->strategy == STRATEGY_ENSEMBLE || o->barrier_exits) {
+        /* The exits are the label's barriers: what was learned is what is traded. */
+        c.bot.exits_by_barrier = true;
+        c.bot.barrier_atr = spec.barrier_atr;
+        c.bot.barrier_min = spec.barrier_cost_multiple * spec.cost_round_trip;
+        c.bot.horizon_bars = spec.horizon_bars;
+    }
+    c.limits.cost_gate = o->strategy == STRATEGY_ENSEMBLE;
+    if (c.limits.cooldown_ns < interval) c.limits.cooldown_ns = interval;
+    c.limits.market_age_ns_max = 2 * interval;
+    return c;
+}
+
+uint64_t session_identity(const struct session_options *o) {
+    struct kernel_config kc = kernel_config_of(o);
+    struct simex_config xc = exchange_config(o);
+    const uint64_t words[] = {kernel_config_hash(&kc), feed_hash(o->feed), o->model ? served_model_hash(o->model) : 0,
+                              feature_list_hash(), (uint64_t)o->mode, (uint64_t)xc.latency_ns, (uint64_t)xc.fill_delay_ns,
+                              (uint64_t)xc.half_spread.e8, (uint64_t)xc.depth_share.e8};
+    return hash64(words, sizeof words);
+}
+
+bool session_stopped(const struct session *s) { return s->o.stop && *s->o.stop; }
+
+/* ---- doing what came out ---- */
+
+static void db_note(struct session *s, enum status st) {
+    if (st != ST_OK && s->failed == ST_OK) s->failed = st;
+    s->db_puts++;
+}
+
+static void keep(struct session *s, const struct event *event) {
+    if (event->type != EVENT_TRADE_CLOSED) return;
+    s->state->trade_hash = report_trade_hash(s->state->trade_hash, &event->u.trade_closed);
+    if (s->db) db_note(s, tradedb_trade_put(s->db, &event->u.trade_closed, s->err));
+}
+
+void session_handle(struct session *s, struct kernel_out *out) {
+    uint32_t commands = 0;
+    for (uint32_t i = 0; i < out->count && s->failed == ST_OK; i++) {
+        const struct event *e = &out->events[i];
+        session_record(s, e);
+        if (event_info(e->type)->published) session_publish(s, e);
+        keep(s, e);
+        commands += e->type == EVENT_ORDER_PLACED;
+    }
+    if (commands == 0 || s->failed != ST_OK) return;
+    /* On disk before the first byte leaves. */
+    if (s->o.durable && s->journal && !s->reader) {
+        enum status st = journal_commit(s->journal, s->err);
+        if (st != ST_OK) {
+            s->failed = st;
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < out->count; i++) {
+        if (out->events[i].type != EVENT_ORDER_PLACED) continue;
+        enum status st = simex_submit(s->simex, &out->events[i].u.venue_command);
+        if (st != ST_OK) s->failed = err_set(s->err, st, "exchange: command queue: %s", status_text(st));
+    }
+}
+
+/* ---- one step ---- */
+
+static void on_venue(struct session *s, const struct venue_event *ev) {
+    int64_t recv = ev->ts_event_ns + s->simex_config.latency_ns;
+    if (recv > s->state->last_ts_ns) s->state->last_ts_ns = recv;
+    if (s->journal || s->reader || s->bus) {
+        struct event e;
+        event_init(&e, EVENT_EXECUTION_RESULT, recv);
+        e.u.venue_event = *ev;
+        session_record(s, &e);
+        session_publish(s, &e);
+    }
+    bool money = ev->kind == VENUE_ORDER_TRADE || ev->kind == VENUE_LIQUIDATION || ev->kind == VENUE_FUNDING;
+    if (s->db && money)
+        db_note(s, tradedb_fill_put(s->db, ev, feed_instruments(s->o.feed)[ev->instrument_index].symbol, s->err));
+    s->out.count = 0;
+    kernel_venue(s->kernel, &s->out, ev, recv);
+    session_handle(s, &s->out);
+}
+
+/* Lets the exchange and the kernel's timers run until `until`. */
+static void pump(struct session *s, int64_t until) {
+    struct venue_event ev;
+    while (s->failed == ST_OK) {
+        int64_t deadline = kernel_open_count(s->kernel) ? kernel_deadline(s->kernel) : INT64_MAX;
+        int64_t to = deadline < until ? deadline : until;
+        if (simex_next(s->simex, to, &ev)) {
+            on_venue(s, &ev);
+        } else if (deadline <= until) {
+            s->out.count = 0;
+            kernel_time(s->kernel, &s->out, deadline);
+            if (deadline > s->state->last_ts_ns) s->state->last_ts_ns = deadline;
+            session_handle(s, &s->out);
+        } else {
+            return;
+        }
+    }
+}
+
+static void sleep_until(struct session *s, int64_t wall_ns) {
+    while (!session_stopped(s)) {
+        int64_t left = wall_ns - tstamp_monotonic_ns();
+        if (left <= 0) return;
+        if (left > 20 * NS_PER_MS) left = 20 * NS_PER_MS;
+        const struct timespec ts = {.tv_sec = 0, .tv_nsec = (long)left};
+        nanosleep(&ts, NULL);
+    }
+}
+
+static void publish_view(struct session *s, bool running);
+
+static void pace(struct session *s, int64_t market_ns) {
+    if (s->o.speed <= 0 || s->reader) return;
+    if (s->pace_wall_ns == 0) {
+        s->pace_wall_ns = tstamp_monotonic_ns();
+        s->pace_market_ns = market_ns;
+    }
+    sleep_until(s, s->pace_wall_ns + (int64_t)((double)(market_ns - s->pace_market_ns) / s->o.speed));
+    if (tstamp_monotonic_ns() - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
+}
+
+/* A paced market shows its inside: the path's two extremes arrive as ticks. */
+static void run_inside(struct session *s, const struct feed_step *step) {
+    int64_t interval = feed_interval_ns(s->o.feed);
+    for (uint32_t part = 1; part <= 2; part++) {
+        int64_t ts = step->open_ts_ns + interval * (int64_t)part / 3;
+        pump(s, ts);
+        for (uint32_t j = 0; j < step->count; j++) {
+            const struct bar *b = step->bars[j];
+            bool low = (b->close.e8 >= b->open.e8) == (part == 1);
+            struct tick tick = {.ts = ts, .trade_id = step->index * 2 + part, .price = low ? b->low : b->high};
+            kernel_tick(s->kernel, step->symbols[j], &tick);
+        }
+        pace(s, ts);
+    }
+}
+
+static void open_step(struct session *s, const struct feed_step *step) {
+    for (uint32_t j = 0; j < step->ended_count; j++) {
+        simex_instrument_status(s->simex, step->ended[j], INSTRUMENT_CLOSED);
+        kernel_instrument_status(s->kernel, step->ended[j], INSTRUMENT_CLOSED);
+    }
+    for (uint32_t j = 0; j < step->count; j++) simex_bar_begin(s->simex, step->symbols[j], step->bars[j], step->marks[j]);
+    for (uint32_t j = 0; j < step->funding_count; j++)
+        if (simex_is_active(s->simex, step->fundings[j].symbol))
+            simex_funding(s->simex, step->fundings[j].symbol, step->fundings[j].ts_ns, step->fundings[j].rate);
+}
+
+/* Answers of the model for the stepped symbols: from the journal where they are on record. */
+static uint32_t votes_from_journal(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close) {
+    uint32_t got = 0;
+    while (got < count) {
+        const struct journal_record *r = session_peek(s);
+        if (r && r->type == EVENT_TAPE_ADVANCED && got == 0) {
+            /* The mark that precedes the first answer of a step: let the recorder check it. */
+            struct event mark;
+            event_init(&mark, EVENT_TAPE_ADVANCED, close);
+            mark.u.tape_advanced.step = s->state->next_step;
+            mark.u.tape_advanced.close_ts = s->state->last_ts_ns;
+            if (r->size != mark.size || memcmp(r->payload, &mark.u, mark.size) != 0) return 0;
+            s->state->marked_step = s->state->next_step;
+            session_take(s);
+            continue;
+        }
+        struct model_answered a;
+        if (!r || r->type != EVENT_MODEL_ANSWERED || r->size != sizeof a) break;
+        memcpy(&a, r->payload, sizeof a);
+        if (a.ts != close || a.instrument_index != stepped[got]) break;
+        s->answers[got] = (struct model_vote){.state = a.state, .p = {a.p_sell, a.p_hold, a.p_buy}, .move = a.move};
+        session_take(s);
+        got++;
+    }
+    return got;
+}
+
+static void record_answer(struct session *s, uint32_t instrument, int64_t close, const struct model_vote *v, float atr) {
+    struct event e;
+    event_init(&e, EVENT_MODEL_ANSWERED, close);
+    struct model_answered *a = &e.u.model_answered;
+    *a = (struct model_answered){.ts = close, .instrument_index = instrument, .model = MODEL_XGBOOST, .state = v->state,
+                                 .p_sell = v->p[0], .p_hold = v->p[1], .p_buy = v->p[2], .move = v->move, .atr = (double)atr};
+    session_record(s, &e);
+}
+
+static void ask_model(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close) {
+    uint32_t known = s->reader ? votes_from_journal(s, stepped, count, close) : 0;
+    if (known < count && s->failed == ST_OK) {
+        int64_t begin = tstamp_monotonic_ns();
+        enum status st = served_model_vote(s->answers + known, s->o.model, s->rows + (size_t)known * feature_count(), count - known,
+                                           feature_count(), s->err);
+        if (st != ST_OK) s->failed = st;
+        hist_add(&s->predict_ns, (tstamp_monotonic_ns() - begin) / (int64_t)(count - known));
+        s->predict_rows += count - known;
+        for (uint32_t j = known; j < count; j++) record_answer(s, stepped[j], close, &s->answers[j], s->atr[j]);
+    }
+    memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
+    for (uint32_t j = 0; j < count; j++) s->votes[(size_t)j * MODEL_COUNT + MODEL_XGBOOST] = s->answers[j];
+}
+
+static void decide(struct session *s, int64_t close) {
+    uint32_t count;
+    const uint32_t *stepped = kernel_stepped(s->kernel, &count);
+    bool ensemble = s->o.strategy == STRATEGY_ENSEMBLE;
+    if (s->kernel_config.features) {
+        feature_cross(s->rows, count, feature_count());
+        for (uint32_t j = 0; j < count; j++) s->atr[j] = feature_atr_fraction(s->rows + (size_t)j * feature_count());
+        if (ensemble && s->o.model && count > 0) ask_model(s, stepped, count, close);
+        else if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
+    }
+    if (s->failed != ST_OK) return;
+    s->out.count = 0;
+    kernel_close(s->kernel, &s->out, close, ensemble ? s->votes : NULL, s->kernel_config.features ? s->atr : NULL);
+    session_handle(s, &s->out);
+    session_deliver(s);
+}
+
+static void put_equity(struct session *s, int64_t close) {
+    if (!s->db || close % NS_PER_HOUR != 0 || close < s->kernel_config.trade_from_ns) return;
+    const struct kernel_totals *t = kernel_totals(s->kernel);
+    db_note(s, tradedb_equity_put(s->db, close, t->wallet, t->equity, t->exposure, s->err));
+}
+
+static void run_step(struct session *s, const struct feed_step *step) {
+    int64_t close = step->open_ts_ns + feed_interval_ns(s->o.feed);
+    uint64_t total = feed_step_count(s->o.feed);
+    s->state->next_step = step->index;
+    if (step->open_ts_ns > s->state->last_ts_ns) s->state->last_ts_ns = step->open_ts_ns;
+    open_step(s, step);
+    if (s->o.mode == MODE_PAPER) run_inside(s, step);
+    pump(s, close);
+    if (s->failed != ST_OK) return;
+    pace(s, close);
+    if (close > s->state->last_ts_ns) s->state->last_ts_ns = close;
+    for (uint32_t j = 0; j < step->count; j++)
+        kernel_bar(s->kernel, step->symbols[j], step->bars[j], s->rows ? s->rows + (size_t)j * feature_count() : NULL);
+    if (step->count > 0) decide(s, close);
+    put_equity(s, close);
+    if (total > 1 && step->index + 2 == total && s->failed == ST_OK) {
+        /* One bar is left: everything goes at its open, by the ordinary path. */
+        s->out.count = 0;
+        kernel_flatten(s->kernel, &s->out, EXIT_END_OF_DATA, close);
+        session_handle(s, &s->out);
+        s->state->flattened = 1;
+    }
+    s->state->bars_since_snapshot += step->count;
+}
+
+/* ---- what is seen from outside ---- */
+
+static void view_roles(struct session *s, struct view *v, int64_t wall) {
+    static const char *const names[] = {"feed", "exchange", "engine", "bot", "executor", "monitor"};
+    int64_t bar_wall = s->o.speed > 0 ? (int64_t)((double)feed_interval_ns(s->o.feed) / s->o.speed) : 0;
+    const struct kernel_totals *t = kernel_totals(s->kernel);
+    const uint64_t work[] = {t->bars, t->fills + t->orders, t->bars, t->intents + t->holds, t->delivered, t->positions};
+    v->role_count = sizeof names / sizeof *names;
+    for (uint32_t i = 0; i < v->role_count; i++) {
+        struct view_role *r = &v->roles[i];
+        memset(r, 0, sizeof *r);
+        snprintf(r->name, sizeof r->name, "%s", names[i]);
+        r->last_work_wall_ns = wall;
+        r->max_age_ns = i == 4 ? 0 : 3 * bar_wall + 5 * NS_PER_SECOND; /* the executor works when there are intents */
+        r->work_count = work[i];
+    }
+}
+
+static void publish_view(struct session *s, bool running) {
+    if (!s->o.view_box) return;
+    struct view *v = view_begin(s->o.view_box);
+    int64_t wall = tstamp_wall_ns();
+    kernel_view(s->kernel, v);
+    v->running = running;
+    v->speed = s->o.speed;
+    v->started_wall_ns = s->started_wall_ns;
+    v->published_wall_ns = wall;
+    v->market_from_ns = feed_from_ns(s->o.feed);
+    v->market_to_ns = feed_to_ns(s->o.feed);
+    v->events = s->journal ? journal_last_seq(s->journal) : 0;
+    v->journal_seq = v->events;
+    v->journal_durable_seq = s->journal ? journal_durable_seq(s->journal) : 0;
+    if (s->bus) {
+        struct bus_stats b;
+        bus_stats_get(s->bus, &b);
+        v->bus_published = b.published;
+        v->bus_delivered = b.delivered;
+        v->bus_lag = s->pending_count;
+    }
+    memset(v->models, 0, sizeof v->models);
+    for (uint32_t i = 0; i < MODEL_COUNT; i++) v->models[i].kind = i;
+    if (s->o.view_model) {
+        struct view_model *m = &v->models[MODEL_XGBOOST];
+        *m = *s->o.view_model;
+        m->votes = s->predict_rows;
+        m->predict_ns_p50 = (uint64_t)hist_quantile(&s->predict_ns, 0.50);
+        m->predict_ns_p99 = (uint64_t)hist_quantile(&s->predict_ns, 0.99);
+    }
+    view_roles(s, v, wall);
+    view_publish(s->o.view_box);
+    s->published_ns = tstamp_monotonic_ns();
+}
+
+static void fill_report(const struct session *s, struct report *r) {
+    const struct kernel_totals *t = kernel_totals(s->kernel);
+    memset(r, 0, sizeof *r);
+    snprintf(r->mode, sizeof r->mode, "%s", run_mode_text(s->o.mode));
+    snprintf(r->strategy, sizeof r->strategy, "%s", strategy_text(s->o.strategy));
+    r->synthetic = feed_is_synthetic(s->o.feed);
+    r->from_ns = feed_from_ns(s->o.feed);
+    r->to_ns = feed_to_ns(s->o.feed) ? feed_to_ns(s->o.feed) : s->state->last_ts_ns;
+    r->interval_ns = feed_interval_ns(s->o.feed);
+    r->bars = t->bars_trading;
+    r->symbols = feed_symbol_count(s->o.feed);
+    r->signals = t->signals;
+    r->intents = t->intents;
+    r->orders = t->orders;
+    r->fills = t->fills;
+    r->seed = s->o.seed;
+    r->instruments_inferred = feed_inferred(s->o.feed);
+    r->funding_assumed = feed_funding_assumed(s->o.feed);
+    r->wallet_start = s->o.wallet_start;
+    r->unprotected_at_end = 0;
+    snprintf(r->cost_model, sizeof r->cost_model,
+             "taker fee %.3f %%, half spread %.3f %%, depth %.1f %% of bar volume a level, latency %d ms each way",
+             100 * fx_to_f64(feed_instruments(s->o.feed)[0].fee_taker.e8), 100 * fx_to_f64(s->simex_config.half_spread.e8),
+             100 * fx_to_f64(s->simex_config.depth_share.e8), (int)(s->simex_config.latency_ns / NS_PER_MS));
+    char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
+    if (s->o.model && s->o.strategy == STRATEGY_ENSEMBLE) {
+        const struct learn_report *l = served_model_report(s->o.model);
+        snprintf(r->model_window, sizeof r->model_window, "%.16s to %.16s, %s", tstamp_format(a, l->train_from_ns),
+                 tstamp_format(b, served_model_data_end_ns(s->o.model)), l->has_skill ? "skilled" : "no skill: does not vote");
+    } else snprintf(r->model_window, sizeof r->model_window, "none");
+    for (uint32_t j = 0; j < t->reject_codes; j++) {
+        char key[REPORT_KEY_SIZE];
+        snprintf(key, sizeof key, "%d", t->rejects[j].code);
+        report_count_add(r->rejects, &r->reject_count, key, t->rejects[j].count);
+    }
+    for (uint32_t j = 1; j < RISK_REASON_COUNT; j++)
+        if (t->refusals[j])
+            report_count_add(r->refusals, &r->refusal_count, risk_reason_text((enum risk_reason)j), t->refusals[j]);
+}
+
+static uint64_t fingerprint_of(const struct session *s) {
+    /* Outcome only: trades, money, counts. No path, no wall time, no recovery history. */
+    const struct kernel_totals *t = kernel_totals(s->kernel);
+    const uint64_t words[] = {s->state->trade_hash, t->bars_trading, t->intents, t->orders, t->fills, t->trades, (uint64_t)t->wallet.e8,
+                              (uint64_t)t->realized_pnl.e8, (uint64_t)t->fees.e8, (uint64_t)t->funding.e8};
+    return hash64(words, sizeof words);
+}
+
+static void db_commit(struct session *s, int64_t now, bool final) {
+    if (!s->db || s->failed != ST_OK) return;
+    if (!final && s->db_puts < DB_COMMIT_PUTS && now - s->db_commit_ns < DB_COMMIT_NS) return;
+    /* Trades are shown only once the journal that produced them is out of this process. */
+    if (s->journal && !s->reader) db_note(s, journal_flush(s->journal, s->err));
+    static struct report r;
+    fill_report(s, &r);
+    r.fingerprint = fingerprint_of(s);
+    db_note(s, report_save(&r, s->db, s->err));
+    db_note(s, tradedb_commit(s->db, s->err));
+    if (!final) db_note(s, tradedb_begin(s->db, s->err));
+    s->db_puts = 0;
+    s->db_commit_ns = now;
+}
+
+static void look_around(struct session *s, uint64_t step) {
+    int64_t now = tstamp_monotonic_ns();
+    db_commit(s, now, false);
+    if (now - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
+    if (s->o.progress && now - s->progress_ns >= PROGRESS_EVERY_NS) {
+        const struct kernel_totals *t = kernel_totals(s->kernel);
+        const struct session_progress p = {.step = step, .step_count = feed_step_count(s->o.feed), .bars = t->bars, .trades = t->trades,
+                                           .market_ts_ns = s->state->last_ts_ns, .recovering = s->reader != NULL};
+        s->o.progress(s->o.progress_context, &p);
+        s->progress_ns = now;
+    }
+}
+
+/* ---- start and end ---- */
+
+static void record_state_hash(struct session *s) {
+    struct event e;
+    event_init(&e, EVENT_STATE_HASH, s->state->last_ts_ns);
+    e.u.state_hash.step = s->state->next_step;
+    e.u.state_hash.hash = kernel_hash(s->kernel);
+    session_record(s, &e);
+}
+
+static void record_start(struct session *s) {
+    struct event e;
+    event_init(&e, EVENT_RUN_STARTED, feed_from_ns(s->o.feed));
+    struct run_started *r = &e.u.run_started;
+    r->mode = (uint32_t)s->o.mode;
+    r->strategy = (uint32_t)s->o.strategy;
+    r->seed = s->o.seed;
+    r->feed_hash = feed_hash(s->o.feed);
+    r->model_hash = s->o.model ? served_model_hash(s->o.model) : 0;
+    r->feature_hash = feature_list_hash();
+    r->config_hash = kernel_config_hash(&s->kernel_config);
+    r->from_ts = feed_from_ns(s->o.feed);
+    r->to_ts = feed_to_ns(s->o.feed);
+    r->interval = feed_interval_ns(s->o.feed);
+    r->symbol_count = feed_symbol_count(s->o.feed);
+    r->wallet_start = s->o.wallet_start;
+    session_record(s, &e);
+}
+
+static void *block(size_t size) {
+    void *p = aligned_alloc(64, (size + 63) & ~(size_t)63);
+    if (p) memset(p, 0, (size + 63) & ~(size_t)63);
+    return p;
+}
+
+static enum status allocate(struct session *s, struct err *err) {
+    uint32_t n = feed_symbol_count(s->o.feed);
+    s->kernel_config = kernel_config_of(&s->o);
+    s->simex_config = exchange_config(&s->o);
+    s->kernel_size = kernel_size(&s->kernel_config);
+    s->simex_size = simex_size(&s->simex_config);
+    s->state = block(sizeof *s->state);
+    s->kernel = block(s->kernel_size);
+    s->simex = block(s->simex_size);
+    bool ok = s->state && s->kernel && s->simex;
+    if (s->kernel_config.features) {
+        s->rows = block(sizeof(float) * n * feature_count());
+        s->atr = block(sizeof(float) * n);
+        s->votes = block(sizeof *s->votes * n * MODEL_COUNT);
+        s->answers = block(sizeof *s->answers * n);
+        ok = ok && s->rows && s->atr && s->votes && s->answers;
+    }
+    return ok ? ST_OK : err_set(err, ST_NO_MEMORY, "session of %u symbols: out of memory", n);
+}
+
+static void start_fresh(struct session *s) {
+    memset(s->state, 0, sizeof *s->state);
+    s->state->marked_step = UINT64_MAX;
+    kernel_init(s->kernel, &s->kernel_config);
+    simex_init(s->simex, &s->simex_config);
+}
+
+static enum status open_bus(struct session *s, struct err *err) {
+    char url[4200];
+    struct bus_options bo = bus_options_defaults();
+    snprintf(url, sizeof url, "embedded:%s/bus", s->o.run_dir);
+    bo.url = s->o.bus_url ? s->o.bus_url : url;
+    enum status st = bus_open(&s->bus, &bo, err);
+    if (st != ST_OK) return st;
+    return bus_group(s->bus, "trade.intent", "executor", err);
+}
+
+/* Journal, snapshot, what lies behind it, bus, trades: in this order. */
+static enum status open_run_dir(struct session *s, struct session_result *out, struct err *err) {
+    char path[4200];
+    struct journal_options jo = journal_options_defaults();
+    struct journal_repair repair = {0};
+    snprintf(path, sizeof path, "%s/snapshots", s->o.run_dir);
+    snprintf(s->snapshot_dir, sizeof s->snapshot_dir, "%s", path);
+    mkdir(s->o.run_dir, 0755);
+    if (mkdir(path, 0755) != 0 && access(path, W_OK) != 0) return err_errno(err, ST_IO, "%s", path);
+    snprintf(path, sizeof path, "%s/journal", s->o.run_dir);
+    enum status st = ST_OK;
+    if (!s->o.verify) {
+        st = journal_open(&s->journal, &repair, path, &jo, err);
+        if (st != ST_OK) return st;
+        if (repair.bytes_dropped)
+            log_warn("journal", "torn tail repaired", "last_seq=%" PRIu64 " bytes_dropped=%" PRIu64, repair.last_seq, repair.bytes_dropped);
+    }
+    uint64_t covered = 0;
+    if (!s->o.verify && repair.last_seq > 0) {
+        st = session_snapshot_load(s, &covered, err);
+        if (st == ST_NOT_FOUND) start_fresh(s);
+        else if (st != ST_OK) return st;
+        out->resumed = true;
+        out->snapshot_step = covered ? s->state->next_step : 0;
+    }
+    if (s->o.verify || repair.last_seq > covered) {
+        st = journal_reader_open(&s->reader, path, covered + 1, err);
+        if (st != ST_OK) return st;
+    }
+    if (s->o.verify) return ST_OK;
+    st = open_bus(s, err);
+    if (st != ST_OK) return st;
+    snprintf(path, sizeof path, "%s/trades.sqlite", s->o.run_dir);
+    st = tradedb_open(&s->db, path, false, err);
+    if (st == ST_OK) st = tradedb_begin(s->db, err);
+    s->db_commit_ns = tstamp_monotonic_ns();
+    return st;
+}
+
+static void close_all(struct session *s, struct err *err) {
+    enum status st = ST_OK;
+    if (s->bus) {
+        /* Ending must not hang on a broker that is away: what it has not confirmed is in the journal. */
+        struct err why = {0};
+        if (bus_flush(s->bus, &why) != ST_OK) log_warn("bus", "not everything was confirmed", "error=\"%s\"", why.text);
+        bus_close(s->bus);
+    }
+    if (s->reader) journal_reader_close(s->reader);
+    if (s->journal) st = journal_close(s->journal, s->failed == ST_OK ? err : NULL);
+    if (st != ST_OK && s->failed == ST_OK) s->failed = st;
+    if (s->db) tradedb_close(s->db);
+    free(s->state);
+    free(s->kernel);
+    free(s->simex);
+    free(s->rows);
+    free(s->atr);
+    free(s->votes);
+    free(s->answers);
+}
+
+/* The tape is over: whoever had no bar left to close in is settled at its last price. */
+static void finish(struct session *s) {
+    int64_t end = s->state->last_ts_ns;
+    for (uint32_t i = 0; i < feed_symbol_count(s->o.feed); i++)
+        if (simex_is_active(s->simex, i)) simex_instrument_status(s->simex, i, INSTRUMENT_CLOSED);
+    pump(s, end + 10 * NS_PER_SECOND);
+    if (s->db) {
+        const struct kernel_totals *t = kernel_totals(s->kernel);
+        db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->wallet, money_e8(0), s->err));
+    }
+    record_state_hash(s);
+}
+
+static void snapshot_if_due(struct session *s) {
+    if (s->state->bars_since_snapshot < SNAPSHOT_BARS) return;
+    s->state->bars_since_snapshot = 0;
+    s->state->snapshots++;
+    record_state_hash(s);
+    if (!s->journal || s->reader || s->failed != ST_OK) return;
+    s->state->next_step++; /* the snapshot is taken between steps */
+    enum status st = session_snapshot_save(s, s->err);
+    s->state->next_step--;
+    if (st != ST_OK) s->failed = st;
+}
+
+static bool loop(struct session *s) {
+    struct feed_step step;
+    uint64_t steps = 0;
+    feed_seek(s->o.feed, s->state->next_step);
+    while (s->failed == ST_OK && !session_stopped(s) && !(s->o.verify && s->at_end)) {
+        if (feed_next(s->o.feed, &step) != ST_OK) return true;
+        run_step(s, &step);
+        if (s->pending_count > 0) break; /* stopped while the bus was away */
+        snapshot_if_due(s);
+        s->state->next_step = step.index + 1;
+        if (++steps % LOOK_EVERY_STEPS == 0 || s->o.speed > 0) look_around(s, step.index + 1);
+        if (s->o.step_limit && steps >= s->o.step_limit) break;
+    }
+    return false;
+}
+
+static void fill_result(struct session *s, struct session_result *out) {
+    out->steps = s->state->next_step;
+    out->records_checked = s->records_checked;
+    out->journal_last_seq = s->journal ? journal_last_seq(s->journal) : 0;
+    out->state_hash = kernel_hash(s->kernel);
+    out->trade_hash = s->state->trade_hash;
+    out->fingerprint = fingerprint_of(s);
+    out->last_ts_ns = s->state->last_ts_ns;
+    out->totals = *kernel_totals(s->kernel);
+    out->bus_duplicates = s->state->bus_duplicates;
+    out->predict_rows = s->predict_rows;
+    out->predict_ns_p50 = hist_quantile(&s->predict_ns, 0.50);
+    out->predict_ns_p99 = hist_quantile(&s->predict_ns, 0.99);
+    simex_account_get(s->simex, &out->account);
+    if (s->bus) bus_stats_get(s->bus, &out->bus);
+}
+
+enum status session_run(struct session_result *out, const struct session_options *options, struct err *err) {
+    struct session *s = calloc(1, sizeof *s);
+    if (!s) return err_set(err, ST_NO_MEMORY, "session: out of memory");
+    memset(out, 0, sizeof *out);
+    s->o = *options;
+    s->err = err;
+    s->started_wall_ns = tstamp_wall_ns();
+    hist_init(&s->predict_ns);
+    s->failed = allocate(s, err);
+    if (s->failed == ST_OK) {
+        start_fresh(s);
+        if (s->o.run_dir) s->failed = open_run_dir(s, out, err);
+    }
+    if (s->failed == ST_OK) {
+        if (s->state->next_step == 0 && s->state->last_ts_ns == 0) record_start(s);
+        publish_view(s, true);
+        bool done = s->state->flattened == 2 || loop(s);
+        if (done && s->failed == ST_OK && s->state->flattened != 2) finish(s);
+        bool whole = s->pending_count == 0; /* a snapshot lies between steps, never inside one */
+        if (done && s->failed == ST_OK) s->state->flattened = 2;
+        out->complete = done && s->failed == ST_OK;
+        if (s->failed == ST_OK && s->journal && !s->reader && whole) s->failed = session_snapshot_save(s, err);
+        db_commit(s, tstamp_monotonic_ns(), true);
+        publish_view(s, false);
+        fill_result(s, out);
+    }
+    close_all(s, err);
+    enum status st = s->failed;
+    free(s);
+    return st;
+}

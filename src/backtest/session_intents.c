@@ -1,0 +1,158 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backtest/session_internal.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/tstamp.h"
+
+#define SERVICE  "executor"
+#define CONSUMER "executor-1"
+
+static void set_trace(struct bus_entry *entry, const struct session *s, const struct event *event) {
+    /* An intent travels under its own identity; anything else under the journal record it is. */
+    if (event->type == EVENT_TRADE_INTENT)
+        snprintf(entry->trace_id, sizeof entry->trace_id, "%016" PRIx64, event->u.trade_intent.intent_id);
+    else
+        snprintf(entry->trace_id, sizeof entry->trace_id, "journal-%" PRIu64, s->journal ? journal_last_seq(s->journal) : 0);
+}
+
+static void send(struct session *s, const struct event *event) {
+    static struct bus_entry entry; /* one kernel thread; too large for a frame in a loop */
+    const struct event_info *info = event_info(event->type);
+    size_t size;
+    memset(&entry, 0, offsetof(struct bus_entry, payload));
+    if (event_encode(entry.payload, sizeof entry.payload, &size, event) != ST_OK) {
+        s->failed = err_set(s->err, ST_FULL, "event %s does not fit a bus entry", info->name);
+        return;
+    }
+    entry.payload_size = (uint32_t)size;
+    entry.ts_ns = event->ts_ns;
+    entry.schema = info->version;
+    snprintf(entry.event_type, sizeof entry.event_type, "%s", info->name);
+    snprintf(entry.source, sizeof entry.source, "%s", event->type == EVENT_TRADE_INTENT ? "bot" : "kernel");
+    set_trace(&entry, s, event);
+    enum status st = bus_publish(s->bus, &entry, s->err);
+    if (st != ST_OK) s->failed = st;
+}
+
+void session_publish(struct session *s, const struct event *event) {
+    bool intent = event->type == EVENT_TRADE_INTENT;
+    if (intent) {
+        ASSERT(s->pending_count < SESSION_PENDING_MAX);
+        s->pending[s->pending_count++] = event->u.trade_intent;
+    }
+    /* Old ground was published when it was new; what may not have been is sent by deliver_from_bus. */
+    if (!s->bus || session_peek(s)) {
+        s->republish = s->republish || intent;
+        return;
+    }
+    send(s, event);
+}
+
+static bool was_delivered(const struct session *s, uint64_t intent_id) {
+    for (uint32_t i = 0; i < SESSION_DELIVERED_MAX; i++)
+        if (s->state->delivered[i] == intent_id) return true;
+    return false;
+}
+
+static void remember(struct session *s, uint64_t intent_id) {
+    s->state->delivered[s->state->delivered_next] = intent_id;
+    s->state->delivered_next = (s->state->delivered_next + 1) % SESSION_DELIVERED_MAX;
+}
+
+/* One delivered intent: told to the journal, then to the kernel, then acted upon. */
+static void take_intent(struct session *s, const struct trade_intent *intent) {
+    struct event e;
+    event_init(&e, EVENT_INTENT_DELIVERED, s->state->last_ts_ns);
+    e.u.intent_delivered.intent_id = intent->intent_id;
+    session_record(s, &e);
+    remember(s, intent->intent_id);
+    s->out2.count = 0;
+    kernel_intent(s->kernel, &s->out2, intent, s->state->last_ts_ns);
+    session_handle(s, &s->out2);
+}
+
+static bool drop_pending(struct session *s, uint64_t intent_id) {
+    uint32_t i = 0;
+    while (i < s->pending_count && s->pending[i].intent_id != intent_id) i++;
+    if (i == s->pending_count) return false;
+    for (; i + 1 < s->pending_count; i++) s->pending[i] = s->pending[i + 1];
+    s->pending_count--;
+    return true;
+}
+
+/* Straight from the publisher to the executor: without a bus, and for deliveries on record. */
+static void deliver_first(struct session *s) {
+    struct trade_intent intent = s->pending[0];
+    drop_pending(s, intent.intent_id);
+    take_intent(s, &intent);
+}
+
+static void republish_pending(struct session *s) {
+    for (uint32_t i = 0; i < s->pending_count && s->failed == ST_OK; i++) {
+        struct event e;
+        event_init(&e, EVENT_TRADE_INTENT, s->pending[i].created);
+        e.u.trade_intent = s->pending[i];
+        send(s, &e);
+    }
+}
+
+static void on_entry(struct session *s, const struct bus_entry *entry) {
+    static struct event e;
+    struct err why = {0};
+    enum status st = event_decode(&e, entry->event_type, entry->schema, entry->ts_ns, entry->payload, entry->payload_size, &why);
+    if (st != ST_OK) {
+        log_warn("executor", "intent refused", "reason=\"%s\" entry=%s", why.text, entry->id);
+        st = bus_nack(s->bus, entry, SERVICE, why.text, s->err);
+        if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
+        return;
+    }
+    uint64_t id = e.u.trade_intent.intent_id;
+    bool expected = drop_pending(s, id);
+    if (!expected && was_delivered(s, id)) s->state->bus_duplicates++;
+    else take_intent(s, &e.u.trade_intent);
+    /* Acknowledged only now: had we died before, it would come again and be recognised. */
+    st = bus_ack(s->bus, entry, SERVICE, s->err);
+    if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
+}
+
+static void deliver_from_bus(struct session *s) {
+    static struct bus_entry entry;
+    int64_t waiting_since = tstamp_monotonic_ns();
+    bool told = false;
+    if (s->republish) republish_pending(s); /* published before the restart, perhaps: same identity, so twice is once */
+    s->republish = false;
+    while (s->pending_count > 0 && s->failed == ST_OK && !session_stopped(s)) {
+        enum status st = bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, 50 * NS_PER_MS, s->err);
+        if (st == ST_OK) {
+            on_entry(s, &entry);
+            waiting_since = tstamp_monotonic_ns();
+        } else if (st == ST_END || st == ST_DISCONNECTED || st == ST_TIMEOUT) {
+            int64_t waited = tstamp_monotonic_ns() - waiting_since;
+            if (st == ST_END && waited > 2 * NS_PER_SECOND) {
+                /* The broker is there and the entry is not: it was lost with the broker's memory. */
+                republish_pending(s);
+                waiting_since = tstamp_monotonic_ns();
+            } else if (!told && waited > NS_PER_SECOND) {
+                log_warn("executor", "waiting for the bus", "pending=%u status=%s", s->pending_count, status_name(st));
+                told = true;
+            }
+        } else {
+            s->failed = st;
+        }
+    }
+}
+
+void session_deliver(struct session *s) {
+    while (s->pending_count > 0 && s->failed == ST_OK) {
+        const struct journal_record *next = session_peek(s);
+        if (s->o.verify && !next) return;
+        if (!s->bus || next) deliver_first(s);
+        else {
+            deliver_from_bus(s);
+            return;
+        }
+    }
+}

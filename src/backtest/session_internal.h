@@ -1,0 +1,76 @@
+/* Shared by the parts of a session: loop, recorder, snapshots, intents. */
+#ifndef BACKTEST_SESSION_INTERNAL_H
+#define BACKTEST_SESSION_INTERNAL_H
+
+#include "backtest/session.h"
+#include "kernel/journal.h"
+#include "store/tradedb.h"
+
+enum { SESSION_DELIVERED_MAX = 256, SESSION_PENDING_MAX = 64 };
+
+/* What a snapshot holds besides kernel and exchange. No pointers. */
+struct session_state {
+    uint64_t next_step;          /* first step not executed yet */
+    uint64_t marked_step;        /* last step told to the journal */
+    uint64_t trade_hash;
+    int64_t last_ts_ns;
+    uint64_t bars_since_snapshot, snapshots;
+    uint64_t delivered[SESSION_DELIVERED_MAX]; /* intents taken, ring */
+    uint32_t delivered_next, flattened;
+    uint64_t bus_duplicates;
+};
+
+struct session {
+    struct session_options o;
+    struct session_state *state;
+    struct kernel *kernel;
+    struct simex *simex;
+    struct simex_config simex_config;
+    struct kernel_config kernel_config;
+    size_t kernel_size, simex_size;
+    struct journal *journal;
+    struct journal_reader *reader; /* not NULL: recovering or verifying */
+    struct journal_record peeked;
+    bool has_peeked, at_end;       /* at_end: verify has read the last record */
+    bool republish;                /* some pending intent may not have reached the bus before the restart */
+    uint64_t records_checked;
+    struct bus *bus;
+    struct tradedb *db;
+    uint64_t db_puts;
+    int64_t db_commit_ns;
+    enum status failed;            /* first failure inside a callback-free path; sticks */
+    struct err *err;
+    struct kernel_out out, out2;
+    struct trade_intent pending[SESSION_PENDING_MAX]; /* published, not delivered */
+    uint32_t pending_count;
+    float *rows;                   /* (symbols, feature_count) */
+    float *atr;
+    struct model_vote *votes;      /* (symbols, MODEL_COUNT) */
+    struct model_vote *answers;    /* (symbols) */
+    struct hist predict_ns;
+    uint64_t predict_rows;
+    int64_t started_wall_ns, published_ns, progress_ns;
+    int64_t pace_wall_ns, pace_market_ns;
+    char snapshot_dir[4096];
+};
+
+/* session_record.c: one event into the journal (or held against it). Sets s->failed. */
+void session_record(struct session *s, const struct event *event);
+/* The next journal record while recovering, not consumed; NULL at its end (recovery is then over). */
+const struct journal_record *session_peek(struct session *s);
+void session_take(struct session *s);
+
+/* session_snapshot.c */
+enum status session_snapshot_save(struct session *s, struct err *err);
+/* Newest usable snapshot into the state block; ST_NOT_FOUND if there is none. *seq: last record it covers. */
+enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *err);
+
+/* session_intents.c: publish what came out, deliver what the bus gives. */
+void session_publish(struct session *s, const struct event *event);
+void session_deliver(struct session *s);
+
+/* session.c */
+void session_handle(struct session *s, struct kernel_out *out);
+bool session_stopped(const struct session *s);
+
+#endif

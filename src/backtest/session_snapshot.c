@@ -1,0 +1,157 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backtest/session_internal.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+/* Raised whenever a struct inside the state block changes its meaning. */
+enum { SNAPSHOT_VERSION = 1, SNAPSHOTS_KEPT = 2 };
+#define SNAPSHOT_MAGIC UINT64_C(0x31504E5351545851) /* "QXTQSNP1" */
+
+struct snapshot_header {
+    uint64_t magic, version, identity, seq, state_size, kernel_size, simex_size, kernel_hash, body_hash, header_hash;
+};
+
+static enum status write_all(int fd, const void *data, size_t size) {
+    const char *p = data;
+    while (size > 0) {
+        ssize_t n = write(fd, p, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return ST_IO;
+        p += n;
+        size -= (size_t)n;
+    }
+    return ST_OK;
+}
+
+static uint64_t body_hash(const struct session *s) {
+    uint64_t h = hash64(s->state, sizeof *s->state);
+    h = hash_chain(h, s->kernel, s->kernel_size);
+    return hash_chain(h, s->simex, s->simex_size);
+}
+
+static int newest_first(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static size_t list_snapshots(uint64_t *seqs, size_t max, const char *dir) {
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    if (!d) return 0;
+    for (struct dirent *e; (e = readdir(d)) && n < max;) {
+        char *end;
+        if (strncmp(e->d_name, "snapshot-", 9) != 0) continue;
+        uint64_t seq = strtoull(e->d_name + 9, &end, 10);
+        if (strcmp(end, ".bin") == 0) seqs[n++] = seq;
+    }
+    closedir(d);
+    qsort(seqs, n, sizeof *seqs, newest_first);
+    return n;
+}
+
+static void forget_old(struct session *s) {
+    uint64_t seqs[64];
+    char path[4200];
+    size_t n = list_snapshots(seqs, 64, s->snapshot_dir);
+    for (size_t i = SNAPSHOTS_KEPT; i < n; i++) {
+        snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
+        unlink(path);
+    }
+    /* A long-running market needs no more of its journal than the older kept snapshot does. A replay
+     * keeps all of it, so that it can be verified from its first record. */
+    if (s->o.mode != MODE_REPLAY && n >= SNAPSHOTS_KEPT && seqs[SNAPSHOTS_KEPT - 1] > 0) {
+        struct err err = {0};
+        if (journal_retain(s->journal, seqs[SNAPSHOTS_KEPT - 1], &err) != ST_OK)
+            log_warn("journal", "retention failed", "error=\"%s\"", err.text);
+    }
+}
+
+enum status session_snapshot_save(struct session *s, struct err *err) {
+    char path[4200], temp[4300];
+    uint64_t seq = journal_last_seq(s->journal);
+    enum status st = s->o.durable ? journal_commit(s->journal, err) : journal_flush(s->journal, err);
+    if (st != ST_OK) return st;
+    struct snapshot_header h = {.magic = SNAPSHOT_MAGIC,
+                                .version = SNAPSHOT_VERSION,
+                                .identity = session_identity(&s->o),
+                                .seq = seq,
+                                .state_size = sizeof *s->state,
+                                .kernel_size = s->kernel_size,
+                                .simex_size = s->simex_size,
+                                .kernel_hash = kernel_hash(s->kernel),
+                                .body_hash = body_hash(s)};
+    h.header_hash = hash64(&h, offsetof(struct snapshot_header, header_hash));
+    snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seq);
+    snprintf(temp, sizeof temp, "%s.tmp", path);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return err_errno(err, ST_IO, "%s", temp);
+    st = write_all(fd, &h, sizeof h);
+    if (st == ST_OK) st = write_all(fd, s->state, sizeof *s->state);
+    if (st == ST_OK) st = write_all(fd, s->kernel, s->kernel_size);
+    if (st == ST_OK) st = write_all(fd, s->simex, s->simex_size);
+    if (st == ST_OK && s->o.durable && fdatasync(fd) != 0) st = ST_IO;
+    if (st != ST_OK) err_errno(err, st, "%s", temp);
+    if (close(fd) != 0 && st == ST_OK) st = err_errno(err, ST_IO, "%s", temp);
+    if (st == ST_OK && rename(temp, path) != 0) st = err_errno(err, ST_IO, "%s", path);
+    if (st == ST_OK) forget_old(s);
+    return st;
+}
+
+static enum status read_all(int fd, void *data, size_t size) {
+    char *p = data;
+    while (size > 0) {
+        ssize_t n = read(fd, p, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return ST_CORRUPT;
+        p += n;
+        size -= (size_t)n;
+    }
+    return ST_OK;
+}
+
+static enum status load_one(struct session *s, const char *path, uint64_t seq, struct err *err) {
+    struct snapshot_header h;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return err_errno(err, ST_IO, "%s", path);
+    enum status st = read_all(fd, &h, sizeof h);
+    if (st == ST_OK && (h.magic != SNAPSHOT_MAGIC || h.header_hash != hash64(&h, offsetof(struct snapshot_header, header_hash)) || h.seq != seq))
+        st = err_set(err, ST_CORRUPT, "%s: header does not check out", path);
+    if (st == ST_OK && (h.version != SNAPSHOT_VERSION || h.state_size != sizeof *s->state || h.kernel_size != s->kernel_size || h.simex_size != s->simex_size))
+        st = err_set(err, ST_VERSION, "%s: written by another version of this program", path);
+    if (st == ST_OK && h.identity != session_identity(&s->o)) st = err_set(err, ST_MISMATCH, "%s: belongs to another run", path);
+    if (st == ST_OK) st = read_all(fd, s->state, sizeof *s->state);
+    if (st == ST_OK) st = read_all(fd, s->kernel, s->kernel_size);
+    if (st == ST_OK) st = read_all(fd, s->simex, s->simex_size);
+    close(fd);
+    if (st == ST_OK && (h.body_hash != body_hash(s) || h.kernel_hash != kernel_hash(s->kernel)))
+        st = err_set(err, ST_CORRUPT, "%s: checksum does not hold", path);
+    return st;
+}
+
+enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *err) {
+    uint64_t seqs[64];
+    char path[4200];
+    size_t n = list_snapshots(seqs, 64, s->snapshot_dir);
+    for (size_t i = 0; i < n; i++) {
+        if (s->journal && seqs[i] > journal_last_seq(s->journal)) continue; /* ahead of a repaired journal */
+        snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
+        struct err why = {0};
+        enum status st = load_one(s, path, seqs[i], &why);
+        if (st == ST_OK) {
+            *seq = seqs[i];
+            return ST_OK;
+        }
+        if (st == ST_MISMATCH) return err_set(err, st, "%s", why.text);
+        log_warn("journal", "snapshot passed over", "error=\"%s\"", why.text);
+    }
+    return ST_NOT_FOUND;
+}
