@@ -95,7 +95,7 @@ static void assert_trade_equal(const struct trade_closed *a, const struct trade_
     assert_true(a->fees.e8 == b->fees.e8 && a->funding.e8 == b->funding.e8);
     assert_true(a->net_pnl.e8 == b->net_pnl.e8 && a->risk.e8 == b->risk.e8);
     assert_true(a->time_to_protected_ns == b->time_to_protected_ns);
-    assert_true(memcmp(&a->confidence, &b->confidence, sizeof a->confidence) == 0);
+    assert_true(a->confidence == b->confidence);
     assert_true(isnan(a->expected_edge) ? isnan(b->expected_edge)
                                         : a->expected_edge == b->expected_edge);
 }
