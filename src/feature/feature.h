@@ -6,8 +6,8 @@
  * past only: there is no way to hand it a later bar. The same calls run in training and in service,
  * which is what makes the two equal bit for bit.
  *
- * Values are float (what the models read), computed in double. A value that cannot be known (warming
- * up, flat, missing input) is what its registry row says, usually NaN. */
+ * Values are float (what the models read), computed in double. A value that cannot be known
+ * (warming up, flat, missing input) is what its registry row says, usually NaN. */
 #ifndef FEATURE_FEATURE_H
 #define FEATURE_FEATURE_H
 
@@ -48,8 +48,8 @@ struct feature_desc {
 enum { FEATURE_COUNT_MAX = 96, FEATURE_ROWS_MAX = INSTRUMENTS_MAX };
 static_assert((int)FEATURE_COUNT <= (int)FEATURE_COUNT_MAX, "rows are sized by FEATURE_COUNT_MAX");
 
-/* Number of columns; the registry rows (feature_count()); the hash of names, order and versions that
- * travels in every model file. */
+/* Number of columns; the registry rows (feature_count()); the hash of names, order and versions
+ * that travels in every model file. */
 uint32_t feature_count(void);
 const struct feature_desc *feature_at(uint32_t index);
 uint64_t feature_list_hash(void);
@@ -62,15 +62,15 @@ struct feature_series; /* size: feature_series_size() bytes, 64-aligned, no poin
 size_t feature_series_size(void);
 void feature_series_init(struct feature_series *series, int64_t interval_ns);
 
-/* Steps one symbol by one closed bar. Bars come in ascending time and are possible (bar_is_possible);
- * both are asserted. After a hole in the grid the series starts anew and warms up again: nothing is
+/* Steps one symbol by one closed bar. Bars come in ascending time and are possible
+ * (bar_is_possible); both are asserted. After a hole in the grid the series starts anew and warms up again: nothing is
  * ever differenced, summed or averaged across a hole.
  * Out      row  (feature_count()) own-series columns written, cross-section columns NaN
- * Time     O(1) amortised: windows of 14, 20 and 96 bars rebuild their partial results once a window */
+ * Time     O(1) amortised: windows of 14, 20 and 96 bars rebuild partial results once each */
 void feature_step(float *row, struct feature_series *series, const struct bar *bar);
 
-/* Fills the cross-section columns of `count` rows (<= FEATURE_ROWS_MAX) at one time t. The caller's row
- * order is the order of summation: keep it fixed (by instrument index).
+/* Fills the cross-section columns of `count` rows (<= FEATURE_ROWS_MAX) at one time t. The
+ * caller's row order is the order of summation: keep it fixed (by instrument index).
  * In-out   rows  (count, stride) row-major; own-series columns already written by feature_step
  * Time     O(n log n) */
 void feature_cross(float *rows, uint32_t count, uint32_t stride);

@@ -23,8 +23,8 @@ enum {
 };
 
 /* Sums over the last 20 bars of 8 quantities at once, without subtraction and so without drift:
- * blocks of 20, the sum is suffix of the last block + prefix of this one. Row i of `part` holds this
- * block's values up to the current position, and beyond it the last block's suffix sums.
+ * blocks of 20, the sum is suffix of the last block + prefix of this one. Row i of `part` holds
+ * this block's values up to the current position, and beyond it the last block's suffix sums.
  * Source: two-stack aggregation; Tangwongsan, Hirzel, Schneider, "Low-latency sliding-window
  * aggregation" (2017). */
 struct window_sum {

@@ -132,7 +132,7 @@ static void test_columns_equal_to_the_libraries(void **state) {
             for (int r = 0; isnan(want[r]); r++) want[r] = own_value(r, same[p].id);
         column_check(same[p].id, want, same[p].tolerance);
     }
-    /* The first library gives two decimals: a second witness, coarser. Its tolerance is relative. */
+    /* The first library gives two decimals: a second witness, coarser. */
     for (int r = 0; r < GOLDEN_ROWS; r++) want[r] = golden(r, GOLDEN_RSI_14_ROUNDED);
     column_check(FEATURE_RSI_14, want, 0.0051 / 15);
 }
@@ -298,7 +298,8 @@ static void test_hammer_by_hand(void **state) {
     column_is(row, FEATURE_CANDLE_DOJI, 0);
 }
 
-/* A saw of +-1 % returns with volumes 90 and 110 in turn, then three bars of 300, all taker buys, flat. */
+/* A saw of +-1 % returns with volumes 90 and 110 in turn, then three flat bars of 300, all
+ * taker buys. */
 static void test_surge_without_a_move_by_hand(void **state) {
     (void)state;
     enum { SAW = 200, N = SAW + 3 };
@@ -353,7 +354,8 @@ static void test_folded_return_by_hand(void **state) {
     column_is(row, FEATURE_X16_RETURN, (double)golden_bars[335][3] / golden_bars[319][3] - 1);
 }
 
-/* 2024-01-01 was a Monday. A bar of one hour opened at 05:00 is known at 06:00, a quarter of the day. */
+/* 2024-01-01 was a Monday. A bar of one hour opened at 05:00 is known at 06:00, a quarter
+ * of the day. */
 static void test_clock_by_hand(void **state) {
     (void)state;
     struct bar b[2];

@@ -1,6 +1,7 @@
 /* The registry itself, its hash, and the page made from it.
  *
- * `feature_test_registry --markdown` prints the table of docs/features.md; `--write` puts it there. */
+ * `feature_test_registry --markdown` prints the table of docs/features.md; `--write` puts it
+ * there. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Made-up bars for the feature tests: deterministic, from base/rng and IEEE arithmetic alone, so the
- * same with every compiler. */
+/* Made-up bars for the feature tests: deterministic, from base/rng and IEEE arithmetic alone, so
+ * the same with every compiler. */
 #ifndef FEATURE_TEST_SERIES_H
 #define FEATURE_TEST_SERIES_H
 
@@ -14,7 +14,8 @@
 /* 2024-01-01 00:00 UTC */
 #define TEST_START_NS (INT64_C(1704067200) * NS_PER_SECOND)
 
-/* Bar i of a random walk: steps of up to +-`step` of the price, sometimes flat, volume 0 now and then. */
+/* Bar i of a random walk: steps of up to +-`step` of the price, sometimes flat, sometimes
+ * without volume. */
 static inline void test_walk(struct bar *bars, size_t n, uint64_t seed, int64_t start_ns,
                              double step) {
     struct rng r = rng_init(seed);

@@ -84,7 +84,7 @@ static void world_rows(float *rows, const struct bar *bars, size_t n) {
     for (size_t s = 0; s < SYMBOLS; s++) free(series[s]);
 }
 
-/* The same with one column that looks a bar ahead, as a centred average or a full-sample mean does. */
+/* The same with one column that looks a bar ahead, as a centred average does. */
 static void leaking_rows(float *rows, const struct bar *bars, size_t n) {
     world_rows(rows, bars, n);
     for (size_t t = 0; t < n; t++)
@@ -99,7 +99,7 @@ struct leak {
     size_t bars_seen, at, column;
 };
 
-/* Takes away every bar after t, for every t, and looks whether any value of any row up to t changes. */
+/* Takes away every bar after t, for every t, and looks whether any row up to t changes. */
 static bool leak_find(struct leak *out, world_fn make, const struct bar *bars) {
     const size_t world = (size_t)SYMBOLS * ROW;
     float *whole = malloc(BARS * world * sizeof *whole), *cut = malloc(BARS * world * sizeof *cut);
@@ -146,8 +146,8 @@ static void test_the_leak_finder_finds_a_leak(void **state) {
     assert_int_equal(leak.bars_seen, leak.at + 1);
 }
 
-/* The bits of every row of the world. Equal for gcc and clang, -O0 and -O2; changes only when a formula
- * does, and then together with that row's version in the registry. */
+/* The bits of every row of the world. Equal for gcc and clang, -O0 and -O2; changes only when a
+ * formula does, and then together with that row's version in the registry. */
 static void test_fingerprint(void **state) {
     (void)state;
     static float rows[BARS * SYMBOLS * ROW];
