@@ -22,13 +22,18 @@ void *arena_alloc(struct arena *arena, size_t size_bytes) {
     size_t start = (arena->used + 63) & ~(size_t)63;
     if (size_bytes > arena->size || start > arena->size - size_bytes) return NULL;
     /* Memory below the high-water mark was used before a reset and must be cleared again. */
-    size_t dirty_end = start + size_bytes < arena->high_water ? start + size_bytes : arena->high_water;
+    size_t dirty_end =
+        start + size_bytes < arena->high_water ? start + size_bytes : arena->high_water;
     if (start < dirty_end) memset(arena->base + start, 0, dirty_end - start);
     arena->used = start + size_bytes;
     if (arena->used > arena->high_water) arena->high_water = arena->used;
     return arena->base + start;
 }
 
-void arena_reset(struct arena *arena) { arena->used = 0; }
+void arena_reset(struct arena *arena) {
+    arena->used = 0;
+}
 
-void arena_seal(struct arena *arena) { arena->sealed = true; }
+void arena_seal(struct arena *arena) {
+    arena->sealed = true;
+}

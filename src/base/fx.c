@@ -43,9 +43,15 @@ int64_t fx_muldiv_half_even(int64_t a, int64_t b, int64_t c) {
     return narrow(div_half_even((i128)a * b, c));
 }
 
-int64_t fx_mul_floor(int64_t a, int64_t b) { return fx_muldiv_floor(a, b, FX_ONE); }
-int64_t fx_mul_ceil(int64_t a, int64_t b) { return fx_muldiv_ceil(a, b, FX_ONE); }
-int64_t fx_mul_half_even(int64_t a, int64_t b) { return fx_muldiv_half_even(a, b, FX_ONE); }
+int64_t fx_mul_floor(int64_t a, int64_t b) {
+    return fx_muldiv_floor(a, b, FX_ONE);
+}
+int64_t fx_mul_ceil(int64_t a, int64_t b) {
+    return fx_muldiv_ceil(a, b, FX_ONE);
+}
+int64_t fx_mul_half_even(int64_t a, int64_t b) {
+    return fx_muldiv_half_even(a, b, FX_ONE);
+}
 
 int64_t fx_snap_down(int64_t x, int64_t grid) {
     ASSERT(grid > 0);
@@ -67,7 +73,9 @@ int64_t fx_snap_nearest(int64_t x, int64_t grid) {
     return narrow(above >= grid - above ? down + grid : down);
 }
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /* Reads "e-05"; *p stands behind the 'e'. */
 static enum status parse_exponent(int *out, const char **p, const char *end) {

@@ -118,12 +118,10 @@ void log_write(enum log_level level, const char *role, const char *message, cons
     put(&t, " role=", 6);
     put_escaped(&t, role, false);
     put(&t, " msg=\"", 6);
+    t.limit--; /* room for the closing quote, whatever is cut */
     put_escaped(&t, message, true);
-    /* A message that was cut must still end in its quote. */
-    bool message_cut = t.cut;
-    t.cut = false;
-    put(&t, "\"", 1);
-    t.cut = message_cut;
+    t.limit++;
+    line[t.size++] = '"';
     const char *first = fields + strspn(fields, " ");
     if (*first) {
         put(&t, " ", 1);

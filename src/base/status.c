@@ -10,10 +10,18 @@ static const struct {
 #undef STATUS_ROW
 };
 
-static bool known(enum status st) { return (unsigned)st < ST_COUNT; }
+static bool known(enum status st) {
+    return (unsigned)st < ST_COUNT;
+}
 
-const char *status_text(enum status st) { return known(st) ? rows[st].text : "unknown status"; }
+const char *status_text(enum status st) {
+    return known(st) ? rows[st].text : "unknown status";
+}
 
-const char *status_name(enum status st) { return known(st) ? rows[st].name : "ST_UNKNOWN"; }
+const char *status_name(enum status st) {
+    return known(st) ? rows[st].name : "ST_UNKNOWN";
+}
 
-bool status_is_retryable(enum status st) { return known(st) && rows[st].retryable; }
+bool status_is_retryable(enum status st) {
+    return known(st) && rows[st].retryable;
+}

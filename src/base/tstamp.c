@@ -11,8 +11,12 @@ static int64_t clock_ns(clockid_t id) {
     return (int64_t)ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
 }
 
-int64_t tstamp_wall_ns(void) { return clock_ns(CLOCK_REALTIME); }
-int64_t tstamp_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+int64_t tstamp_wall_ns(void) {
+    return clock_ns(CLOCK_REALTIME);
+}
+int64_t tstamp_monotonic_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
+}
 
 /* Days since 1970-01-01 of a proleptic Gregorian date; the era arithmetic is the well-known one
  * of 400-year cycles (146097 days). */
@@ -87,8 +91,8 @@ enum status tstamp_parse(int64_t *out_ns, const char *text) {
             return ST_INVALID;
         char_read(&p, 'Z');
     }
-    if (*p || y < 1970 || y > 2200 || m < 1 || m > 12 || d < 1 || d > days_in_month(y, m) || h > 23 ||
-        min > 59 || s > 59)
+    if (*p || y < 1970 || y > 2200 || m < 1 || m > 12 || d < 1 || d > days_in_month(y, m) ||
+        h > 23 || min > 59 || s > 59)
         return ST_INVALID;
     *out_ns = days_from_date(y, m, d) * NS_PER_DAY + h * NS_PER_HOUR + min * NS_PER_MINUTE +
               s * NS_PER_SECOND + fraction;
@@ -113,19 +117,30 @@ enum status tstamp_interval_parse(int64_t *out_ns, const char *text) {
     if (n <= 0 || n > 100000 || !end[0] || end[1]) return ST_INVALID;
     int64_t unit;
     switch (*end) {
-    case 's': unit = NS_PER_SECOND; break;
-    case 'm': unit = NS_PER_MINUTE; break;
-    case 'h': unit = NS_PER_HOUR; break;
-    case 'd': unit = NS_PER_DAY; break;
-    default: return ST_INVALID;
+    case 's':
+        unit = NS_PER_SECOND;
+        break;
+    case 'm':
+        unit = NS_PER_MINUTE;
+        break;
+    case 'h':
+        unit = NS_PER_HOUR;
+        break;
+    case 'd':
+        unit = NS_PER_DAY;
+        break;
+    default:
+        return ST_INVALID;
     }
     *out_ns = n * unit;
     return ST_OK;
 }
 
 const char *tstamp_interval_format(char out[16], int64_t interval_ns) {
-    static const struct { int64_t ns; char unit; } units[] = {
-        {NS_PER_DAY, 'd'}, {NS_PER_HOUR, 'h'}, {NS_PER_MINUTE, 'm'}, {NS_PER_SECOND, 's'}};
+    static const struct {
+        int64_t ns;
+        char unit;
+    } units[] = {{NS_PER_DAY, 'd'}, {NS_PER_HOUR, 'h'}, {NS_PER_MINUTE, 'm'}, {NS_PER_SECOND, 's'}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (interval_ns % units[i].ns == 0) {
             snprintf(out, 16, "%lld%c", (long long)(interval_ns / units[i].ns), units[i].unit);
