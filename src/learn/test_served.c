@@ -1,0 +1,297 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "learn/learn_internal.h"
+#include "learn/test_market.h"
+
+enum { SYMBOLS = 4, BARS = 2500 };
+
+static struct market market;
+static struct learn_config config;
+static struct learn_report trained;
+static struct learn_rows rows;
+static char model_path[256], scratch_path[256];
+
+static int setup(void **state) {
+    (void)state;
+    struct err err = {0};
+    market_make(&market, SYMBOLS, BARS, 42, 0.7);
+    config = learn_config_defaults();
+    market_path(model_path, sizeof model_path, "served.json");
+    market_path(scratch_path, sizeof scratch_path, "changed.json");
+    if (learn_train(&trained, model_path, market.series, SYMBOLS, &config, NULL, NULL, &err) ||
+        learn_rows_build(&rows, market.series, SYMBOLS, &config, NULL, NULL, &err)) {
+        print_message("%s\n", err.text);
+        return -1;
+    }
+    print_message("%s\n", trained.verdict);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    learn_rows_free(&rows);
+    market_free(&market);
+    unlink(model_path);
+    unlink(scratch_path);
+    return 0;
+}
+
+static struct served_model *load(const char *path) {
+    struct served_model *m = NULL;
+    struct err err = {0};
+    if (served_model_load(&m, path, &err) != ST_OK) fail_msg("%s", err.text);
+    return m;
+}
+
+/* Rewrites one attribute of the trained file through the library itself. NULL value: left as is. */
+static void change(const char *key, const char *value) {
+    struct xgb_model *m = NULL;
+    struct err err = {0};
+    assert_int_equal(xgb_load(&m, model_path, &err), ST_OK);
+    if (key) assert_int_equal(xgb_attr_set(m, key, value, &err), ST_OK);
+    assert_int_equal(xgb_save(m, scratch_path, &err), ST_OK);
+    xgb_destroy(m);
+}
+
+static void what_was_trained_is_what_is_served(void **state) {
+    (void)state;
+    assert_true(trained.has_skill);
+    struct served_model *m = load(model_path);
+    const struct learn_report *r = served_model_report(m);
+    assert_true(r->skill_t == trained.skill_t && r->logloss_test == trained.logloss_test);
+    assert_true(r->rows_train == trained.rows_train && r->rounds == trained.rounds);
+    assert_true(r->ece == trained.ece && r->side_t == trained.side_t);
+    assert_string_equal(r->verdict, trained.verdict);
+    assert_int_equal(served_model_interval_ns(m), NS_PER_HOUR);
+    assert_int_equal(served_model_labels(m)->horizon_bars, config.labels.horizon_bars);
+    assert_true(served_model_labels(m)->cost_round_trip == config.labels.cost_round_trip);
+    /* Exclusive end: the last bar that a test label looked at closes then. */
+    int64_t end = MARKET_START_NS + (int64_t)BARS * NS_PER_HOUR;
+    assert_int_equal(served_model_data_end_ns(m), end);
+    size_t size;
+    char *bytes = market_slurp(model_path, &size);
+    assert_true(served_model_hash(m) == hash64(bytes, size));
+    free(bytes);
+    served_model_destroy(m);
+}
+
+/* The test window's log-loss, computed from votes, is the report's to the last bit: the served model
+ * is the validated one, calibration, label order and all. */
+static void votes_repeat_the_reported_loss(void **state) {
+    (void)state;
+    struct served_model *m = load(model_path);
+    struct model_vote *votes = malloc(rows.count * sizeof *votes);
+    struct err err;
+    assert_int_equal(served_model_vote(votes, m, rows.features, rows.count, rows.columns, &err),
+                     ST_OK);
+    double *p = malloc(rows.count * LABEL_COUNT * sizeof *p);
+    float *labels = malloc(rows.count * sizeof *labels);
+    size_t n = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        assert_int_equal(votes[i].state, VOTE_PRESENT);
+        float atr = feature_atr_fraction(rows.features + i * rows.columns);
+        assert_true(votes[i].move == label_barrier(&config.labels, (double)atr));
+        assert_true(fabs(votes[i].p[0] + votes[i].p[1] + votes[i].p[2] - 1) < 1e-12);
+        if (rows.decision_ns[i] < trained.test_from_ns) continue;
+        memcpy(p + n * LABEL_COUNT, votes[i].p, sizeof votes[i].p);
+        labels[n++] = rows.labels[i];
+    }
+    assert_int_equal(n, trained.rows_test);
+    assert_true(learn_logloss(p, labels, n) == trained.logloss_test);
+    free(p);
+    free(labels);
+    free(votes);
+    served_model_destroy(m);
+}
+
+/* One row, many rows, a wider stride: the same votes. */
+static void batch_and_stride_do_not_matter(void **state) {
+    (void)state;
+    enum { N = 1100, WIDER = 7 };
+    struct served_model *m = load(model_path);
+    uint32_t columns = rows.columns, stride = columns + WIDER;
+    float *wide = malloc(N * stride * sizeof *wide);
+    struct model_vote *a = malloc(N * sizeof *a), *b = malloc(N * sizeof *b), one;
+    struct err err;
+    for (size_t i = 0; i < N; i++) {
+        memcpy(wide + i * stride, rows.features + i * columns, columns * sizeof *wide);
+        for (size_t k = columns; k < stride; k++) wide[i * stride + k] = NAN;
+    }
+    assert_int_equal(served_model_vote(a, m, rows.features, N, columns, &err), ST_OK);
+    assert_int_equal(served_model_vote(b, m, wide, N, stride, &err), ST_OK);
+    assert_memory_equal(a, b, N * sizeof *a);
+    for (size_t i = 0; i < N; i += 97) {
+        assert_int_equal(served_model_vote(&one, m, rows.features + i * columns, 1, columns, &err),
+                         ST_OK);
+        assert_memory_equal(&one, &a[i], sizeof one);
+    }
+    assert_int_equal(served_model_vote(a, m, wide, 1, columns - 1, &err), ST_INVALID);
+    free(wide);
+    free(a);
+    free(b);
+    served_model_destroy(m);
+}
+
+/* From a fresh start the votes are WARMING until the warm-up is over, and say nothing. */
+static void warming_rows_do_not_vote(void **state) {
+    (void)state;
+    struct served_model *m = load(model_path);
+    struct feature_series *s = aligned_alloc(64, (feature_series_size() + 63) / 64 * 64);
+    float row[FEATURE_COUNT_MAX];
+    struct err err;
+    feature_series_init(s, NS_PER_HOUR);
+    uint32_t warmup = feature_warmup_bars();
+    for (uint32_t i = 0; i < warmup + 50; i++) {
+        struct model_vote vote;
+        feature_step(row, s, &market.bars[0][i]);
+        feature_cross(row, 1, feature_count());
+        assert_int_equal(served_model_vote(&vote, m, row, 1, feature_count(), &err), ST_OK);
+        if (i >= warmup) assert_int_equal(vote.state, VOTE_PRESENT);
+        if (i < 200) assert_int_equal(vote.state, VOTE_WARMING);
+        if (vote.state == VOTE_WARMING)
+            assert_true(vote.p[0] == 0 && vote.p[1] == 0 && vote.p[2] == 0 && vote.move == 0);
+    }
+    free(s);
+    served_model_destroy(m);
+}
+
+static void no_skill_does_not_vote(void **state) {
+    (void)state;
+    static const char *const changes[][2] = {{"quantum.has_skill", "false"},
+                                             {"quantum.shuffled", "true"}};
+    for (size_t i = 0; i < 2; i++) {
+        change(changes[i][0], changes[i][1]);
+        struct served_model *m = load(scratch_path);
+        struct model_vote vote;
+        struct err err;
+        assert_int_equal(served_model_vote(&vote, m, rows.features, 1, rows.columns, &err), ST_OK);
+        assert_int_equal(vote.state, VOTE_NO_SKILL);
+        assert_true(fabs(vote.p[0] + vote.p[1] + vote.p[2] - 1) < 1e-12);
+        served_model_destroy(m);
+    }
+}
+
+/* The file's own label map decides which class is which. */
+static void label_map_is_obeyed(void **state) {
+    (void)state;
+    struct served_model *m = load(model_path);
+    change("quantum.label_map", "BUY,HOLD,SELL");
+    /* Calibration goes with the label: make both alike first. */
+    struct xgb_model *x = NULL;
+    struct err err;
+    assert_int_equal(xgb_load(&x, scratch_path, &err), ST_OK);
+    char *sell = strdup(xgb_attr_get(x, "quantum.calibration.SELL"));
+    char *buy = strdup(xgb_attr_get(x, "quantum.calibration.BUY"));
+    assert_int_equal(xgb_attr_set(x, "quantum.calibration.SELL", buy, &err), ST_OK);
+    assert_int_equal(xgb_attr_set(x, "quantum.calibration.BUY", sell, &err), ST_OK);
+    assert_int_equal(xgb_save(x, scratch_path, &err), ST_OK);
+    xgb_destroy(x);
+    free(sell);
+    free(buy);
+    struct served_model *turned = load(scratch_path);
+    struct model_vote a, b;
+    for (size_t i = 0; i < rows.count; i += 211) {
+        const float *row = rows.features + i * rows.columns;
+        assert_int_equal(served_model_vote(&a, m, row, 1, rows.columns, &err), ST_OK);
+        assert_int_equal(served_model_vote(&b, turned, row, 1, rows.columns, &err), ST_OK);
+        assert_true(fabs(a.p[LABEL_SELL] - b.p[LABEL_BUY]) < 1e-12);
+        assert_true(fabs(a.p[LABEL_BUY] - b.p[LABEL_SELL]) < 1e-12);
+        assert_true(fabs(a.p[LABEL_HOLD] - b.p[LABEL_HOLD]) < 1e-12);
+    }
+    served_model_destroy(m);
+    served_model_destroy(turned);
+}
+
+static void assert_refused(enum status expected, const char *needle) {
+    struct served_model *m = NULL;
+    struct err err = {0};
+    enum status st = served_model_load(&m, scratch_path, &err);
+    if (st != expected || !strstr(err.text, needle)) fail_msg("%s: %s", status_name(st), err.text);
+    assert_null(m);
+}
+
+static void another_feature_list_is_refused(void **state) {
+    (void)state;
+    char ours[32];
+    snprintf(ours, sizeof ours, "%016llx", (unsigned long long)feature_list_hash());
+    change("quantum.feature_hash", "00000000deadbeef");
+    assert_refused(ST_MISMATCH, "00000000deadbeef");
+    assert_refused(ST_MISMATCH, ours);
+}
+
+static void broken_attributes_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *value;
+    } bad[] = {{"quantum.feature_hash", "xyz"},
+               {"quantum.label_map", "SELL,SELL,BUY"},
+               {"quantum.label_map", "SELL,HOLD,BUY,"},
+               {"quantum.label_map", "WIN,LOSS,HOLD"},
+               {"quantum.columns_required", "101"},
+               {"quantum.interval_ns", "1h"},
+               {"quantum.interval_ns", "0"},
+               {"quantum.label.horizon_bars", "-3"},
+               {"quantum.label.horizon_bars", "99999999999"},
+               {"quantum.label.barrier_atr", "nan"},
+               {"quantum.label.barrier_atr", "-1"},
+               {"quantum.test.skill_t", "12 "},
+               {"quantum.has_skill", "yes"},
+               {"quantum.calibration.BUY", "0.2:0.3 0.1:0.4"},
+               {"quantum.calibration.BUY", "0.2:0.3 0.3:0.1"},
+               {"quantum.calibration.BUY", "0.2:1.3"},
+               {"quantum.calibration.BUY", "0.2"},
+               {"quantum.calibration.SELL", "0.2:0.3x"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        change(bad[i].key, bad[i].value);
+        const char *needle =
+            strncmp(bad[i].key, "quantum.label.", 14) ? bad[i].key : "quantum.label.";
+        assert_refused(ST_CORRUPT, needle);
+    }
+    change("quantum.format", "2");
+    assert_refused(ST_VERSION, "format 2");
+}
+
+/* Each attribute, taken out in turn: the error names it. */
+static void missing_attributes_are_named(void **state) {
+    (void)state;
+    change(NULL, NULL);
+    size_t size, tried = 0;
+    char *text = market_slurp(scratch_path, &size);
+    for (char *at = strstr(text, "\"quantum."); at; at = strstr(at + 1, "\"quantum.")) {
+        char key[64] = {0};
+        size_t length = strcspn(at + 1, "\"");
+        memcpy(key, at + 1, length);
+        if (!strcmp(key, "quantum.library")) continue;
+        at[9] = '_'; /* "quantum._..." */
+        FILE *f = fopen(scratch_path, "wb");
+        if (!f) abort();
+        fwrite(text, 1, size, f);
+        fclose(f);
+        at[9] = key[8];
+        assert_refused(ST_CORRUPT, key);
+        tried++;
+    }
+    free(text);
+    assert_true(tried > 35);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_trained_is_what_is_served),
+        cmocka_unit_test(votes_repeat_the_reported_loss),
+        cmocka_unit_test(batch_and_stride_do_not_matter),
+        cmocka_unit_test(warming_rows_do_not_vote),
+        cmocka_unit_test(no_skill_does_not_vote),
+        cmocka_unit_test(label_map_is_obeyed),
+        cmocka_unit_test(another_feature_list_is_refused),
+        cmocka_unit_test(broken_attributes_are_named),
+        cmocka_unit_test(missing_attributes_are_named),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
