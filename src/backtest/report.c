@@ -118,9 +118,9 @@ static void time_to_protected(struct report *r, int64_t *values, size_t n) {
  * before. The first return is against the starting wallet. */
 static bool daily_returns(struct series *out, const struct report *r, const struct equity_point *p,
                           size_t n) {
-    double before = money_to_f64(r->wallet_start), now = before;
+    double before = money_to_f64(r->wallet_start);
     for (size_t i = 0; i < n; i++) {
-        now = money_to_f64(p[i].equity);
+        double now = money_to_f64(p[i].equity);
         int64_t day = p[i].ts_ns / NS_PER_DAY;
         int64_t next = i + 1 < n ? p[i + 1].ts_ns / NS_PER_DAY : day + 1;
         for (; day < next; day++) {
