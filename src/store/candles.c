@@ -165,15 +165,19 @@ static enum status verify_block(const struct candles *c, size_t first, size_t co
                    tstamp_format(to, c->bars[first + count - 1].open_ts_ns), fault);
 }
 
+enum status candles_verify_tail(const struct candles *c, struct err *err) {
+    size_t tail = c->count % CANDLES_BLOCK_BARS;
+    return tail ? verify_block(c, c->count - tail, tail, c->tail_sum, err) : ST_OK;
+}
+
 /* Looks at nothing an append by another process could change: the slot's part was taken on open. */
 enum status candles_verify(const struct candles *c, struct err *err) {
     const uint64_t *table = (const uint64_t *)((const char *)c->map + CANDLES_TABLE_OFFSET);
-    size_t full = c->count / CANDLES_BLOCK_BARS, tail = c->count % CANDLES_BLOCK_BARS;
-    for (size_t i = 0; i < full; i++) {
+    for (size_t i = 0; i < c->count / CANDLES_BLOCK_BARS; i++) {
         enum status st = verify_block(c, i * CANDLES_BLOCK_BARS, CANDLES_BLOCK_BARS, table[i], err);
         if (st != ST_OK) return st;
     }
-    return tail ? verify_block(c, full * CANDLES_BLOCK_BARS, tail, c->tail_sum, err) : ST_OK;
+    return candles_verify_tail(c, err);
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -181,26 +185,23 @@ static int compare_names(const void *a, const void *b) {
 }
 
 /* "NAME.qcb" to NAME; false for anything else, such as what a crashed rewrite left. */
-static bool symbol_of(char out[SYMBOL_SIZE], const char *file) {
-    size_t n = strlen(file), k = sizeof SUFFIX - 1;
-    if (n <= k || n - k >= SYMBOL_SIZE || strcmp(file + n - k, SUFFIX) != 0) return false;
+static bool name_of(char out[SYMBOL_SIZE], const char *file, const char *suffix) {
+    size_t n = strlen(file), k = strlen(suffix);
+    if (n <= k || n - k >= SYMBOL_SIZE || strcmp(file + n - k, suffix) != 0) return false;
     memset(out, 0, SYMBOL_SIZE);
     memcpy(out, file, n - k);
     return fs_is_plain_name(out);
 }
 
-enum status candles_list(struct candles_list *out, const char *dir, const char *market,
-                         int64_t interval_ns, struct err *err) {
-    char path[STORE_PATH_SIZE];
-    *out = (struct candles_list){0};
-    enum status st = series_path(path, dir, market, interval_ns, err);
-    if (st != ST_OK) return st;
+static enum status list_names(struct candles_list *out, const char *path, const char *suffix,
+                              struct err *err) {
     DIR *d = opendir(path);
     if (!d) return errno == ENOENT ? ST_OK : err_errno(err, ST_IO, "cannot list %s", path);
+    enum status st = ST_OK;
     size_t capacity = 0;
     for (struct dirent *e; (e = readdir(d));) {
         char symbol[SYMBOL_SIZE];
-        if (!symbol_of(symbol, e->d_name)) continue;
+        if (!name_of(symbol, e->d_name, suffix)) continue;
         if (out->count == capacity) {
             capacity = capacity ? 2 * capacity : 64;
             void *grown = realloc(out->symbols, capacity * SYMBOL_SIZE);
@@ -216,6 +217,21 @@ enum status candles_list(struct candles_list *out, const char *dir, const char *
     if (st != ST_OK) candles_list_free(out);
     if (out->count) qsort(out->symbols, out->count, SYMBOL_SIZE, compare_names);
     return st;
+}
+
+enum status candles_list(struct candles_list *out, const char *dir, const char *market,
+                         int64_t interval_ns, struct err *err) {
+    char path[STORE_PATH_SIZE];
+    *out = (struct candles_list){0};
+    enum status st = series_path(path, dir, market, interval_ns, err);
+    return st == ST_OK ? list_names(out, path, SUFFIX, err) : st;
+}
+
+enum status funding_list(struct candles_list *out, const char *dir, struct err *err) {
+    char path[STORE_PATH_SIZE];
+    *out = (struct candles_list){0};
+    enum status st = fs_path(path, err, "%s/funding", dir);
+    return st == ST_OK ? list_names(out, path, ".qfr", err) : st;
 }
 
 void candles_list_free(struct candles_list *list) {

@@ -90,6 +90,8 @@ struct funding {
 };
 enum status funding_open(struct funding *out, const char *dir, const char *symbol, struct err *err);
 void funding_close(struct funding *f);
+/* Symbols with a funding history, as candles_list; free with candles_list_free. */
+enum status funding_list(struct candles_list *out, const char *dir, struct err *err);
 /* As candles_merge, for rows in ascending order. */
 enum status funding_merge(struct candles_merge *out, const char *dir, const char *symbol,
                           const struct funding_rate *rows, size_t count, struct err *err);

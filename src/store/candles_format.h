@@ -52,6 +52,10 @@ enum status candles_file_path(char out[STORE_PATH_SIZE], const char *dir, const 
 /* The slot that rules, in the map; NULL and a reason (ST_CORRUPT, ST_VERSION) if none does. */
 const struct candles_slot *candles_slot_current(const void *map, size_t map_size, const char *path,
                                                 enum status *out_st, struct err *err);
+/* candles_verify of the last, partial block alone. */
+enum status candles_verify_tail(const struct candles *c, struct err *err);
+/* The equality of candles_merge. */
+bool candles_bars_equal(const struct bar *a, const struct bar *b);
 /* Greatest power of ten <= lcd that divides value; the step by which both LCDs are narrowed. */
 int64_t candles_lcd_narrow(int64_t lcd_e8, int64_t value_e8);
 /* The same for a volume that is a double: decimals are recovered to within its own precision. */

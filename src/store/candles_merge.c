@@ -43,7 +43,7 @@ static bool agree(double a, double b) {
     return isnan(a) || isnan(b) || a == b;
 }
 
-static bool bars_equal(const struct bar *a, const struct bar *b) {
+bool candles_bars_equal(const struct bar *a, const struct bar *b) {
     bool counts = a->trade_count == BAR_COUNT_UNKNOWN || b->trade_count == BAR_COUNT_UNKNOWN ||
                   a->trade_count == b->trade_count;
     return a->open.e8 == b->open.e8 && a->high.e8 == b->high.e8 && a->low.e8 == b->low.e8 &&
@@ -61,7 +61,7 @@ static size_t unite(const struct merge *m, struct bar *out, struct candles_merge
         const struct bar *old = i < m->old.count ? &m->old.bars[i] : NULL;
         const struct bar *new = k < m->count ? &m->bars[k] : NULL;
         if (old && new && old->open_ts_ns == new->open_ts_ns) {
-            bool equal = bars_equal(old, new);
+            bool equal = candles_bars_equal(old, new);
             counts->equal += equal;
             counts->conflicting += !equal;
             k++;
@@ -216,14 +216,15 @@ static enum status merge_locked(struct merge *m, struct candles_merge *out, stru
     unite(m, NULL, out, &m->inner);
     if (out->added == 0) return ST_OK;
     if (!exists || m->old.count == 0) return rewrite(m, err);
-    /* Bars that rotted must not get a fresh checksum. */
-    st = candles_verify(&m->old, err);
-    if (st != ST_OK) return st;
     const struct candles_slot *current =
         candles_slot_current(m->old.map, m->old.map_size, m->path, &st, err);
     if (!current) return st;
     bool fits = (m->old.count + out->added) / CANDLES_BLOCK_BARS <= current->table_blocks;
-    return m->inner == 0 && fits ? append(m, current, out->added, err) : rewrite(m, err);
+    bool can_append = m->inner == 0 && fits;
+    /* Bars that rotted must not get a fresh checksum: verify what is going to be hashed again. */
+    st = can_append ? candles_verify_tail(&m->old, err) : candles_verify(&m->old, err);
+    if (st != ST_OK) return st;
+    return can_append ? append(m, current, out->added, err) : rewrite(m, err);
 }
 
 enum status candles_merge_lcd(struct candles_merge *out, const char *dir, const char *market,

@@ -100,19 +100,23 @@ enum status instrument_load(struct instrument *out, const char *dir, const char 
     enum status st = rules_open(&map, dir, err);
     if (st != ST_OK) return st;
     instrument_defaults(out, symbol);
-    const struct rules *r = rules_find(&map, symbol);
+    /* The rules and the funding are the perpetual's. Spot bars of the same name are another market,
+     * and mark prices, averages that they are, say nothing of a tick. */
+    bool spot = bars && strcmp(bars->market, "spot") == 0;
+    bool mark = bars && strcmp(bars->market, "mark") == 0;
+    const struct rules *r = spot ? NULL : rules_find(&map, symbol);
     uint32_t sources = r ? r->sources : 0;
     if (r) take_rules(out, r);
     rules_close(&map);
-    if (bars && bars->count) {
+    if (bars && bars->count && sources & RULES_FILTERS) {
         struct price_facts f = facts_of(bars);
-        if (sources & RULES_FILTERS) {
-            fit_to_bars(out, &f);
-            fit_status(out, bars);
-        } else {
-            instrument_infer(out, f.lcd_e8, f.qty_lcd_e8);
-        }
-        out->flags |= bars->flags & INSTRUMENT_SYNTHETIC;
+        if (mark) f.lcd_e8 = out->tick_size.e8;
+        fit_to_bars(out, &f);
+        fit_status(out, bars);
+    } else if (bars && bars->count) {
+        struct price_facts f = facts_of(bars);
+        instrument_infer(out, f.lcd_e8, f.qty_lcd_e8);
     }
-    return fit_funding(out, dir, sources & RULES_FUNDING, err);
+    if (bars) out->flags |= bars->flags & INSTRUMENT_SYNTHETIC;
+    return spot ? ST_OK : fit_funding(out, dir, sources & RULES_FUNDING, err);
 }
