@@ -1,5 +1,6 @@
 #include "ml/xgboost/xgb.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -37,8 +38,16 @@ static enum status external(struct err *err, const char *what) {
     return err_set(err, ST_EXTERNAL, "xgboost: %s: %s", what, XGBGetLastError());
 }
 
-/* The library's messages reach people through its return codes; its console output is turned off. */
+/* The library's messages reach people through its return codes; its console output is turned off.
+ *
+ * Loading reads trees with as many threads as OpenMP offers, whatever `nthread` says, and that team
+ * stays and spins. So OpenMP is told too. Its limit belongs to the calling thread, hence on each call;
+ * it is looked up, as the library brings OpenMP and we do not link one ourselves. */
 static void library_init(void) {
+    void (*set_threads)(int);
+    void *symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    memcpy(&set_threads, &symbol, sizeof set_threads);
+    if (set_threads) set_threads(1);
     XGBSetGlobalConfig("{\"verbosity\":0}");
 }
 
@@ -167,6 +176,8 @@ enum status xgb_load_buffer(struct xgb_model **out, const void *bytes, size_t si
     m->round_count = shape.tree_count / shape.class_count;
     if (XGBoosterCreate(NULL, 0, &m->booster))
         st = external(err, "create");
+    else if (XGBoosterSetParam(m->booster, "nthread", "1"))
+        st = external(err, "nthread");
     else if (XGBoosterLoadModelFromBuffer(m->booster, bytes, size))
         st = external(err, "load");
     else if (XGBoosterSetParam(m->booster, "nthread", "1"))

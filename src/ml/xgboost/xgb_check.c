@@ -18,7 +18,7 @@ struct ints {
 struct tree {
     struct ints left, right, parents, columns;
     size_t conditions, weights, default_left, loss_changes, hessians, split_types;
-    int64_t nodes, deleted, column_count, leaf_vector;
+    int64_t nodes, column_count;
 };
 
 struct check {
@@ -29,8 +29,8 @@ struct check {
     struct ints tree_info;
     unsigned char *visited;
     size_t visited_size;
-    int64_t trees, class_count, class_count_objective, column_count, target_count;
-    int64_t trees_stated, parallel_trees, leaf_vector, columns_seen_max;
+    int64_t trees, class_count, class_count_objective, column_count;
+    int64_t trees_stated, columns_seen_max, tree_columns_min, tree_columns_max;
     bool is_gbtree, is_softprob;
 };
 
@@ -137,10 +137,10 @@ static void read_tree_param(struct check *c) {
             c->tree.column_count = read_int(c, 0, COLUMNS_MAX, "num_feature out of range");
             break;
         case 2:
-            c->tree.deleted = read_int(c, 0, NODES_MAX, "num_deleted out of range");
+            read_int(c, 0, NODES_MAX, "num_deleted out of range");
             break;
         case 3:
-            c->tree.leaf_vector = read_int(c, 0, 0, "vector leaves are not supported");
+            read_int(c, 0, 0, "vector leaves are not supported");
             break;
         default:
             json_skip(&c->r);
@@ -199,15 +199,30 @@ static void check_tree(struct check *c) {
             refuse(c, ST_CORRUPT, "parent outside the tree");
             return;
         }
+    if (c->trees == 0 || t->column_count < c->tree_columns_min)
+        c->tree_columns_min = t->column_count;
+    if (t->column_count > c->tree_columns_max) c->tree_columns_max = t->column_count;
     walk_tree(c);
 }
 
 static void read_tree(struct check *c) {
-    static const char *const keys[] = {
-        "left_children",    "right_children",      "parents",      "split_indices",
-        "split_conditions", "base_weights",        "default_left", "loss_changes",
-        "sum_hessian",      "split_type",          "categories",   "categories_nodes",
-        "categories_sizes", "categories_segments", "tree_param",   NULL};
+    static const char *const keys[] = {"left_children",
+                                       "right_children",
+                                       "parents",
+                                       "split_indices",
+                                       "split_conditions",
+                                       "base_weights",
+                                       "default_left",
+                                       "loss_changes",
+                                       "sum_hessian",
+                                       "split_type",
+                                       "categories",
+                                       "categories_nodes",
+                                       "categories_sizes",
+                                       "categories_segments",
+                                       "tree_param",
+                                       "id",
+                                       NULL};
     uint32_t seen = 0;
     int which;
     struct tree *t = &c->tree;
@@ -254,11 +269,14 @@ static void read_tree(struct check *c) {
         case 14:
             read_tree_param(c);
             break;
+        case 15: /* the library stores the tree at this index without looking */
+            read_int(c, c->trees, c->trees, "trees are not numbered in order");
+            break;
         default:
             json_skip(&c->r);
         }
     }
-    if (all_seen(c, seen, 0x41FF, "tree lacks an array")) check_tree(c);
+    if (all_seen(c, seen, 0xC1FF, "tree lacks an array")) check_tree(c);
 }
 
 static void read_trees(struct check *c) {
@@ -280,10 +298,10 @@ static void read_gbtree_param(struct check *c) {
             c->trees_stated = read_int(c, 0, TREES_MAX, "num_trees out of range");
             break;
         case 1:
-            c->parallel_trees = read_int(c, 1, 1, "parallel trees are not supported");
+            read_int(c, 1, 1, "parallel trees are not supported");
             break;
         case 2:
-            c->leaf_vector = read_int(c, 0, 0, "vector leaves are not supported");
+            read_int(c, 0, 0, "vector leaves are not supported");
             break;
         default:
             json_skip(&c->r);
@@ -385,7 +403,7 @@ static void read_learner_param(struct check *c) {
             c->column_count = read_int(c, 1, COLUMNS_MAX, "num_feature out of range");
             break;
         case 2:
-            c->target_count = read_int(c, 1, 1, "several targets are not supported");
+            read_int(c, 1, 1, "several targets are not supported");
             break;
         default:
             json_skip(&c->r);
@@ -428,6 +446,8 @@ static void check_whole(struct check *c) {
         refuse(c, ST_CORRUPT, "num_class differs between learner and objective");
     else if (c->columns_seen_max >= c->column_count)
         refuse(c, ST_CORRUPT, "a split uses a column beyond num_feature");
+    else if (c->tree_columns_min != c->column_count || c->tree_columns_max != c->column_count)
+        refuse(c, ST_CORRUPT, "num_feature differs between learner and trees");
     for (size_t i = 0; c->st == ST_OK && i < c->tree_info.count; i++)
         if (c->tree_info.v[i] != (int64_t)i % c->class_count)
             refuse(c, ST_CORRUPT, "tree_info is not one tree per class and round");
