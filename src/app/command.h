@@ -14,7 +14,8 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(train, "train the XGBoost voter on candles")                                                 \
     X(data, "import, list, check, show and synthesise candles")                                    \
     X(replay, "re-run a journal and compare state hashes")                                         \
-    X(bench, "measure, next to the peer each figure names")
+    X(bench, "measure, next to the peer each figure names")                                        \
+    X(events, "print the event catalogue (docs/EVENTS.md)")
 
 #define COMMAND_DECLARE(name, about) int cmd_##name(int argc, char **argv);
 COMMAND_TABLE(COMMAND_DECLARE)

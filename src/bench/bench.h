@@ -16,6 +16,9 @@ struct bench_figure {
     double peer_value; /* 0 if none */
 };
 
+/* Figures as JSON lines instead of text. */
+void bench_json_set(bool on);
+
 /* Prints one figure (text or JSON as asked on the command line); ratio = value / peer_value. */
 void bench_emit(const struct bench_figure *figure);
 

@@ -1,0 +1,93 @@
+/* quantum replay JOURNAL --verify: executes a run again from its journal and holds every record against it. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "app/run.h"
+#include "feature/feature.h"
+#include "base/tstamp.h"
+
+static const char usage[] = "usage: quantum replay JOURNAL --verify [--data DIR]\n"
+                            "Executes a run again from its journal (its folder, or the journal folder inside): bars from the same data, the\n"
+                            "model's answers from the journal; every record must come out the same, and the state hash with it.\n"
+                            "  --data DIR   the candle store, if it has moved\n"
+                            "example: quantum replay ~/.local/share/quantum/runs/replay-momentum-0123456789abcdef --verify\n";
+
+static int complain(const struct err *err) {
+    fprintf(stderr, "quantum: %s\n", err->text);
+    return EXIT_FAILED;
+}
+
+static enum status open_feed(struct feed **feed, const struct run_options *o, struct err *err) {
+    if (o->mode == MODE_PAPER) return run_open_paper_feed(feed, o, err);
+    return run_open_replay_feed(feed, o, err);
+}
+
+static int verify(const char *run_dir, const char *data, bool json) {
+    struct err err = {0};
+    static struct run_options o;
+    static struct run run;
+    enum status st = run_options_load(&o, run_dir, &err);
+    if (st != ST_OK) return complain(&err);
+    if (data) snprintf(o.data, sizeof o.data, "%s", data);
+    st = open_feed(&run.session.feed, &o, &err);
+    if (st != ST_OK) return complain(&err);
+    struct feed *feed = run.session.feed;
+    run.session = session_options_defaults();
+    run.session.feed = feed;
+    run.session.mode = o.mode;
+    run.session.strategy = o.strategy;
+    run.session.seed = o.seed;
+    run.session.run_dir = run_dir;
+    run.session.verify = true;
+    snprintf(run.model_path, sizeof run.model_path, "%s", o.model);
+    if (o.strategy == STRATEGY_ENSEMBLE) {
+        /* The file is asked for its barriers and its hash; its answers come from the journal. */
+        st = served_model_load(&run.session.model, o.model, &err);
+        if (st != ST_OK) return complain(&err);
+        run.labels = *served_model_labels(run.session.model);
+        run.session.labels = &run.labels;
+    }
+    struct session_result *r = calloc(1, sizeof *r);
+    if (!r) return EXIT_FAILED;
+    st = session_run(r, &run.session, &err);
+    if (json)
+        printf("{\"verified\":%s,\"records\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"trades\":%" PRIu64 ",\"state_hash\":\"%016" PRIx64 "\",\"fingerprint\":\"%016" PRIx64 "\"}\n",
+               st == ST_OK ? "true" : "false", r->records_checked, r->steps, r->totals.trades, r->state_hash, r->fingerprint);
+    else if (st == ST_OK)
+        printf("verified: %" PRIu64 " records, %" PRIu64 " steps, %" PRIu64 " trades; state hash %016" PRIx64 "\n", r->records_checked, r->steps, r->totals.trades, r->state_hash);
+    free(r);
+    run_release(&run);
+    return st == ST_OK ? EXIT_DONE : complain(&err);
+}
+
+int cmd_replay(int argc, char **argv) {
+    static const struct option options[] = {
+        {"verify", no_argument, NULL, 'v'}, {"data", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    const char *data = NULL;
+    bool json = false, asked = false;
+    int o;
+    optind = 0;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) switch (o) {
+        case 'v': asked = true; break;
+        case 'd': data = optarg; break;
+        case 'j': json = true; break;
+        case 'h': fputs(usage, stdout); return EXIT_DONE;
+        default: return EXIT_USAGE;
+        }
+    if (optind + 1 != argc || !asked) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    char dir[RUN_PATH_SIZE], probe[RUN_PATH_SIZE + 16];
+    snprintf(dir, sizeof dir, "%s", argv[optind]);
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/') dir[--n] = '\0';
+    snprintf(probe, sizeof probe, "%s/run.txt", dir);
+    if (access(probe, R_OK) != 0 && n > 8 && strcmp(dir + n - 8, "/journal") == 0) dir[n - 8] = '\0';
+    return verify(dir, data, json);
+}

@@ -1,0 +1,64 @@
+/* What `up`, `backtest`, `report`, `replay` and the benchmarks share: from options to a session. */
+#ifndef APP_RUN_H
+#define APP_RUN_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "backtest/session.h"
+
+enum { RUN_PATH_SIZE = 4096, RUN_LIST_SIZE = 16384 };
+
+/* Everything a user can ask of a run; kept in the run's folder so that `report` and `replay` know it. */
+struct run_options {
+    enum run_mode mode;
+    enum strategy_kind strategy;
+    char state[RUN_PATH_SIZE];
+    char data[RUN_PATH_SIZE];      /* candle store, or a folder of files to import first; "" = STATE/store */
+    char symbols[RUN_LIST_SIZE];   /* "" = all */
+    char model[RUN_PATH_SIZE];     /* "" = fitting one, trained if there is none */
+    char bus[RUN_PATH_SIZE];       /* "" = embedded */
+    int64_t interval_ns;           /* 0 = the one the store has */
+    int64_t from_ns, to_ns;        /* 0 = chosen */
+    uint64_t seed, step_limit;
+    double speed;                  /* 0 = max */
+    bool speed_given, fresh, quiet, no_api, no_baselines;
+    uint32_t synth_symbols;
+    double synth_pattern;
+    uint16_t port;
+};
+
+struct run {
+    struct run_options options;
+    struct session_options session;
+    char run_dir[RUN_PATH_SIZE];
+    char model_path[RUN_PATH_SIZE];
+    struct view_model view_model;
+    struct label_spec labels;
+};
+
+struct run_options run_options_defaults(void);
+
+/* Feed, model (trained first if need be, before the user's eyes), run folder. Returns an exit code;
+ * what went wrong is on standard error. EXIT_REFUSED: a model that has seen the window. */
+int run_prepare(struct run *run, const struct run_options *options, const volatile sig_atomic_t *stop);
+void run_release(struct run *run);
+
+/* The market a run's options name; the model is not looked at. from_ns and interval_ns are known. */
+enum status run_open_replay_feed(struct feed **out, const struct run_options *o, struct err *err);
+enum status run_open_paper_feed(struct feed **out, const struct run_options *o, struct err *err);
+
+/* Options of a run kept in its folder. */
+enum status run_options_save(const struct run_options *o, const char *run_dir, struct err *err);
+enum status run_options_load(struct run_options *o, const char *run_dir, struct err *err);
+
+/* The folder of the newest run under a state directory; ST_NOT_FOUND. */
+enum status run_current(char *out, size_t size, const char *state, struct err *err);
+
+/* Buy-and-hold and random entries over the bars of the first `steps` steps; into the report's baselines. */
+enum status run_baselines(struct report *report, const struct run *run, uint64_t steps, struct err *err);
+
+/* Prints the report of a run folder. Returns an exit code. */
+int run_report(const char *run_dir, bool json);
+
+#endif
