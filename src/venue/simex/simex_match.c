@@ -103,11 +103,14 @@ static int64_t order_next_ts(const struct simex *sx, uint32_t s, const struct sx
                             order_direction(o));
 }
 
-/* Does a come before b when both are due at one instant? Limits before triggers, better price, age. */
+/* Does a come before b when both are due at one instant? Limits before triggers; limits by side, then
+ * better price; then age. A total order, so the outcome does not hang on slots. */
 static bool order_precedes(const struct sx_order *a, const struct sx_order *b) {
     if (a->phase != b->phase) return a->phase == PHASE_RESTING;
-    if (a->phase == PHASE_RESTING && a->side == b->side && a->limit_px != b->limit_px)
-        return (a->limit_px > b->limit_px) == (a->side == SIDE_BUY);
+    if (a->phase == PHASE_RESTING) {
+        if (a->side != b->side) return a->side == SIDE_BUY;
+        if (a->limit_px != b->limit_px) return (a->limit_px > b->limit_px) == (a->side == SIDE_BUY);
+    }
     return a->venue_order_id < b->venue_order_id;
 }
 

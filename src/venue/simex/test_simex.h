@@ -126,7 +126,7 @@ static inline struct venue_command world_order(const struct world *w, int64_t at
                               .order_type = (uint8_t)type,
                               .ts_ns = w->open_ts + at_ns - w->config.latency_ns,
                               .order_qty = {E8(qty)}};
-    strncpy(c.client_order_id, id, sizeof c.client_order_id - 1);
+    memcpy(c.client_order_id, id, strnlen(id, sizeof c.client_order_id - 1));
     return c;
 }
 
