@@ -84,7 +84,7 @@ static enum status parse_exponent(int *out, const char **p, const char *end) {
     if (*p >= end || !is_digit(**p)) return ST_INVALID;
     int value = 0;
     for (; *p < end && is_digit(**p); (*p)++)
-        if (value < 1000) value = value * 10 + (**p - '0');
+        if (value < 100000000) value = value * 10 + (**p - '0'); /* more decides nothing */
     *out = negative ? -value : value;
     return ST_OK;
 }
@@ -95,7 +95,7 @@ static enum status parse(int64_t *out_e8, const char *text, size_t length, bool 
     if (p < end && (*p == '-' || *p == '+')) negative = *p++ == '-';
     i128 mantissa = 0;
     int scale = 0; /* value = mantissa * 10^-scale */
-    bool fraction = false;
+    bool fraction = false, lost = false;
     for (; p < end && (is_digit(*p) || (*p == '.' && !fraction)); p++) {
         if (*p == '.') {
             fraction = true;
@@ -103,8 +103,9 @@ static enum status parse(int64_t *out_e8, const char *text, size_t length, bool 
         }
         any = true;
         if (mantissa > (i128)INT64_MAX * 100000000) {
-            if (!fraction) return ST_RANGE;
-            if (*p != '0' && !truncate) return ST_RANGE;
+            /* 27 digits are held; what e8 can show of any number that fits lies within them. */
+            lost |= *p != '0';
+            scale -= !fraction;
             continue;
         }
         mantissa = mantissa * 10 + (*p - '0');
@@ -119,6 +120,7 @@ static enum status parse(int64_t *out_e8, const char *text, size_t length, bool 
         scale -= exponent;
     }
     if (p != end) return ST_INVALID;
+    if (lost && !truncate) return ST_RANGE;
     int shift = 8 - scale;
     for (; shift > 0 && mantissa != 0; shift--) {
         mantissa *= 10;

@@ -167,7 +167,11 @@ static void test_parse_rows(void **state) {
                 {"1x", ST_INVALID, ST_INVALID, 0},
                 {"0x10", ST_INVALID, ST_INVALID, 0},
                 {"nan", ST_INVALID, ST_INVALID, 0},
-                {"1,5", ST_INVALID, ST_INVALID, 0}};
+                {"1,5", ST_INVALID, ST_INVALID, 0},
+                {"111111111111111111111111111111.11x", ST_INVALID, ST_INVALID, 0},
+                {"1000000000000000000000000000000000e-33", ST_OK, ST_OK, FX_ONE},
+                {"1234567890123456789012345678901234e-33", ST_RANGE, ST_OK, 123456789},
+                {"0.000000000000000000000000000000000000000001e42", ST_OK, ST_OK, FX_ONE}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t out = 77;
         enum status st = fx_parse(&out, rows[i].text, strlen(rows[i].text));

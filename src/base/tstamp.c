@@ -100,8 +100,11 @@ enum status tstamp_parse(int64_t *out_ns, const char *text) {
 }
 
 const char *tstamp_format(char out[TSTAMP_TEXT_SIZE], int64_t ns) {
-    int64_t days = ns / NS_PER_DAY - (ns % NS_PER_DAY < 0);
-    int64_t rest = ns - days * NS_PER_DAY, y;
+    int64_t days = ns / NS_PER_DAY, rest = ns % NS_PER_DAY, y;
+    if (rest < 0) {
+        rest += NS_PER_DAY;
+        days--;
+    }
     int m, d;
     date_from_days(days, &y, &m, &d);
     snprintf(out, TSTAMP_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)y, m, d,
