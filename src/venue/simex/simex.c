@@ -189,7 +189,7 @@ static void settlement_start(struct simex *sx) {
         sx->sweep_symbol = s;
         return;
     }
-    ASSERT(!"settling_count without a symbol that settles");
+    ASSERT(0 && "settling_count without a symbol that settles");
 }
 
 /* One step of whatever has been started and must be finished at this instant. */

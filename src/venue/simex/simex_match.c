@@ -437,7 +437,7 @@ bool simex_path_event(struct simex *sx, uint32_t s, struct venue_event *out) {
     case PATH_NONE:
         break;
     }
-    ASSERT(!"an event of the path without a cause");
+    ASSERT(0 && "an event of the path without a cause");
     return false;
 }
 

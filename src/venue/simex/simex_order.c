@@ -361,6 +361,6 @@ bool simex_command_event(struct simex *sx, const struct venue_command *c, struct
         leverage_event(sx, c, out);
         return true;
     }
-    ASSERT(!"a command of no kind");
+    ASSERT(0 && "a command of no kind");
     return false;
 }
