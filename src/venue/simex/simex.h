@@ -36,16 +36,16 @@ struct simex_config {
     rate_t depth_share;    /* model: quantity resting on a price level, share of the bar's volume */
     uint32_t orders_per_instrument_max;
     uint32_t leverage_default; /* 20, as on the venue */
-    bool ack_carries_avg_px;   /* before 2026-07-14: avgPrice "0.00" present; kept for old clients.
-                                     The event is the same (avg_cost 0): whoever writes the wire asks */
-    uint64_t seed;             /* where order and trade ids start; nothing else is random */
+    /* Before 2026-07-14 acknowledgements had avgPrice "0.00"; kept for old clients. The event is the
+     * same (avg_cost 0): whoever writes the wire format asks simex_ack_carries_avg_px. */
+    bool ack_carries_avg_px;
+    uint64_t seed; /* where order and trade ids start; nothing else is random */
 };
 struct simex_config simex_config_defaults(void);
 
 struct simex_position {
-    qty_t qty; /* signed: > 0 long */
-    px_t
-        entry_px; /* quantity-weighted average, rounded half-even; money is booked from entry_cost */
+    qty_t qty;          /* signed: > 0 long */
+    px_t entry_px;      /* quantity-weighted average, for people: money is booked from entry_cost */
     money_t entry_cost; /* exact cumulative cost of what is held, signed as qty */
     money_t isolated_wallet;
     uint32_t leverage;
@@ -68,17 +68,26 @@ size_t simex_state_size(const struct simex *sx); /* the same size, of a live one
 bool simex_ack_carries_avg_px(const struct simex *sx);
 
 /* The bar of [open_ts, open_ts + interval) for one symbol, and its mark-price bar if one is known
- * (else NULL: mark follows the traded path). Must be given before time passes open_ts. */
+ * (else NULL: mark follows the traded path). Must be given before time passes open_ts, and after
+ * the events of the symbol's last bar were drawn (asserted). No bar: the symbol stands at its close. */
 void simex_bar_begin(struct simex *sx, uint32_t instrument_index, const struct bar *bar,
                      const struct bar *mark);
 
-/* Funding at ts_ns: rate per settlement, paid on the position held at that instant. */
+/* Funding at ts_ns: rate per settlement, paid on the position held at that instant. At most 26 per
+ * instrument may be waiting (asserted): an hourly settlement and daily bars. */
 void simex_funding(struct simex *sx, uint32_t instrument_index, int64_t ts_ns, rate_t rate);
 
 /* Queues a command; it arrives at command->ts_ns + latency. ST_FULL if the queue is full. */
 enum status simex_submit(struct simex *sx, const struct venue_command *command);
 
-/* The next event not later than until_ns; false when there is none (the clock is then until_ns). */
+/* The next event not later than until_ns; false when there is none (the clock is then until_ns).
+ *
+ * Fields beyond those of order.h's comments: VENUE_LEVERAGE_SET with a code is a refusal, leverage
+ * then says what stands. VENUE_ORDER_EXPIRED: code > 0 is Binance's expiry reason (1 self trade, 2
+ * IOC rest, 4 reduce-only, 5 liquidation, 6 closePosition without position, 7 delisted, 9 market
+ * order's rest), code < 0 the reason a triggered order was refused. VENUE_LIQUIDATION: the
+ * liquidation fee is in commission, and adds to liquidation_fees, not fees. VENUE_ORDER_TRADE with an
+ * empty client_order_id is a settlement (simex_instrument_status). */
 bool simex_next(struct simex *sx, int64_t until_ns, struct venue_event *out);
 
 /* True while the symbol has a position, a resting order or a command on the way: only then does its
