@@ -1,0 +1,45 @@
+/* The HTTP side of the process: the original's AI-engine service (port 8001), a read-only JSON view
+ * of everything, Prometheus text, and one page. docs/api.md lists every endpoint and answer.
+ *
+ * One thread of its own. It reads the newest view (kernel/view.h) for each request and, for history,
+ * opens the trade journal read-only; it never writes anything and cannot slow the kernel down.
+ * What it holds is fixed at start but for one copy of each answer until its client has taken it
+ * (bounded by the connection limit and the largest answer), so it does not grow under load.
+ *
+ * Safety: listens where it is told, 127.0.0.1 by default. A request whose Host is neither local nor
+ * the configured address is refused (DNS rebinding). Bodies end at 16 KiB. */
+#ifndef API_API_H
+#define API_API_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/metrics.h"
+#include "kernel/view.h"
+
+enum { API_PORT_DEFAULT = 8001 };
+
+struct api;
+
+struct api_config {
+    const char *bind;             /* numeric address or "localhost"; NULL: 127.0.0.1 */
+    uint16_t port;                /* 0: any free one, api_port() tells which */
+    struct view_box *view_box;    /* borrowed until api_stop */
+    const char *trades_path;      /* trades.sqlite; NULL: history answers with empty lists */
+    const char *token;            /* NULL or "": none; else every request but the page itself and
+                                    /health/live needs "Authorization: Bearer TOKEN" */
+    const char *version, *commit; /* as /health shows them */
+    struct metrics *metrics; /* borrowed; the http_* names are registered in it. NULL: its own */
+};
+struct api_config api_config_defaults(void); /* 127.0.0.1:8001, all else empty */
+
+/* Copies what config points at, but for view_box and metrics. Once it returns ST_OK the port
+ * answers. ST_EXISTS names the port that something else listens on; ST_INVALID a bind address that
+ * is not an address of this machine; ST_EXTERNAL, ST_NO_MEMORY. *out is untouched on failure. */
+enum status api_start(struct api **out, const struct api_config *config, struct err *err);
+/* The port it listens on. */
+uint16_t api_port(const struct api *api);
+/* Closes every connection, joins the thread, frees. NULL is fine. */
+void api_stop(struct api *api);
+
+#endif

@@ -1,0 +1,1004 @@
+/* The server over real sockets: every endpoint, every refusal, and clients that misbehave. */
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/api.h"
+#include "api/test_view_fixture.h"
+#include "store/tradedb.h"
+
+enum { REPLY_MAX = 2 << 20, CONCURRENT = 100 };
+
+struct world {
+    struct view_box *box;
+    struct api *api;
+    uint16_t port;
+    char dir[64], trades[128];
+};
+
+struct reply {
+    int code; /* 0: the connection ended without an answer */
+    char *head, *body;
+    size_t body_size;
+};
+
+/* ---- a client ---- */
+
+static int dial_with(uint16_t port, int receive_size) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    if (receive_size) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_size, sizeof receive_size);
+    struct timeval limit = {.tv_sec = 30}; /* a hang fails the test instead of stopping it */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+static int dial(uint16_t port) {
+    return dial_with(port, 0);
+}
+static int dial_small(uint16_t port) {
+    return dial_with(port, 4096);
+}
+
+/* The server may close while we are still sending: that is part of the behaviour under test. */
+static void put(int fd, const void *data, size_t size) {
+    const char *p = data;
+    while (size) {
+        ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+        if (n <= 0) return;
+        p += n;
+        size -= (size_t)n;
+    }
+}
+
+/* Reads exactly one answer (Content-Length says where it ends). */
+static struct reply take(int fd, bool is_head) {
+    struct reply r = {0};
+    char *text = malloc(REPLY_MAX);
+    assert_non_null(text);
+    size_t size = 0, head_size = 0, expected = 0;
+    text[0] = '\0';
+    while (!head_size || size < head_size + expected) {
+        /* Headers byte by byte, so that what is pipelined behind stays in the socket. */
+        size_t want = head_size ? head_size + expected - size : 1;
+        assert_true(size + want < REPLY_MAX);
+        ssize_t n = recv(fd, text + size, want, 0);
+        if (n <= 0) break;
+        size += (size_t)n;
+        text[size] = '\0';
+        if (!head_size && size >= 4 && memcmp(text + size - 4, "\r\n\r\n", 4) == 0) {
+            head_size = size;
+            const char *length = strcasestr(text, "\r\ncontent-length:");
+            if (length && !is_head) expected = strtoul(length + 17, NULL, 10);
+        }
+    }
+    r.head = text;
+    if (!head_size || size < head_size + expected) return r;
+    r.code = atoi(text + 9);
+    r.body = malloc(expected + 1);
+    assert_non_null(r.body);
+    memcpy(r.body, text + head_size, expected);
+    r.body[expected] = '\0';
+    r.body_size = expected;
+    text[head_size] = '\0';
+    return r;
+}
+
+static void reply_free(struct reply *r) {
+    free(r->head);
+    free(r->body);
+}
+
+static struct reply ask_raw(uint16_t port, const char *request, size_t size, bool is_head) {
+    int fd = dial(port);
+    put(fd, request, size);
+    struct reply r = take(fd, is_head);
+    close(fd);
+    return r;
+}
+
+static struct reply ask(uint16_t port, const char *method, const char *path, const char *headers) {
+    char request[4096];
+    int n = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: localhost:8001\r\n%s\r\n",
+                     method, path, headers);
+    return ask_raw(port, request, (size_t)n, strcmp(method, "HEAD") == 0);
+}
+static struct reply get(uint16_t port, const char *path) {
+    return ask(port, "GET", path, "");
+}
+
+static struct reply post_as(uint16_t port, const char *type, const char *body, size_t size) {
+    char *request = malloc(size + 512);
+    assert_non_null(request);
+    int n = snprintf(request, 512,
+                     "POST /api/ai/signal HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Length: "
+                     "%zu\r\n\r\n",
+                     type, size);
+    memcpy(request + n, body, size);
+    struct reply r = ask_raw(port, request, (size_t)n + size, false);
+    free(request);
+    return r;
+}
+static struct reply post(uint16_t port, const char *body) {
+    return post_as(port, "Content-Type: application/json\r\n", body, strlen(body));
+}
+
+static json_t *parsed(const struct reply *r) {
+    json_error_t error;
+    json_t *root = json_loads(r->body ? r->body : "", JSON_REJECT_DUPLICATES, &error);
+    if (!root) fail_msg("not JSON (%s): %s", error.text, r->body);
+    return root;
+}
+static json_t *at(json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    if (!value) fail_msg("no field %s", key);
+    return value;
+}
+static const char *text_at(json_t *object, const char *key) {
+    json_t *value = at(object, key);
+    if (!json_is_string(value)) fail_msg("%s is not a string", key);
+    return json_string_value(value);
+}
+static double number_at(json_t *object, const char *key) {
+    json_t *value = at(object, key);
+    if (!json_is_number(value)) fail_msg("%s is not a number", key);
+    return json_number_value(value);
+}
+
+static json_t *get_json(uint16_t port, const char *path, int code) {
+    struct reply r = get(port, path);
+    assert_int_equal(r.code, code);
+    json_t *root = parsed(&r);
+    reply_free(&r);
+    return root;
+}
+
+static void expect_error(struct reply r, int code, const char *part) {
+    if (r.code != code) fail_msg("%d instead of %d: %s", r.code, code, r.body ? r.body : "");
+    json_t *root = parsed(&r);
+    assert_int_equal((int)number_at(root, "status"), code);
+    if (!strstr(text_at(root, "error"), part))
+        fail_msg("\"%s\" does not say \"%s\"", text_at(root, "error"), part);
+    json_decref(root);
+    reply_free(&r);
+}
+
+/* ---- a server ---- */
+
+static void publish(struct world *w) {
+    fixture_fill(view_begin(w->box), tstamp_wall_ns());
+    view_publish(w->box);
+}
+
+static struct api_config config_of(struct world *w) {
+    struct api_config c = api_config_defaults();
+    c.port = 0;
+    c.view_box = w->box;
+    c.trades_path = w->trades;
+    c.version = "0.1.0";
+    c.commit = "0123456789ab";
+    return c;
+}
+
+static void world_open(struct world *w, struct api_config *config) {
+    memset(w, 0, sizeof *w);
+    strcpy(w->dir, "/tmp/quantum-api-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    snprintf(w->trades, sizeof w->trades, "%s/trades.sqlite", w->dir);
+    w->box = view_box_create();
+    assert_non_null(w->box);
+    struct api_config c = config_of(w);
+    if (config) {
+        c.token = config->token;
+        c.bind = config->bind;
+    }
+    struct err err = {ST_OK, ""};
+    if (api_start(&w->api, &c, &err) != ST_OK) fail_msg("%s", err.text);
+    w->port = api_port(w->api);
+    assert_true(w->port > 0);
+}
+
+static void world_close(struct world *w) {
+    api_stop(w->api);
+    view_box_destroy(w->box);
+    char path[160];
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s%s", w->trades, suffixes[i]);
+        unlink(path);
+    }
+    rmdir(w->dir);
+}
+
+static int setup(void **state) {
+    struct world *w = malloc(sizeof *w);
+    assert_non_null(w);
+    world_open(w, NULL);
+    publish(w);
+    *state = w;
+    return 0;
+}
+static int setup_unpublished(void **state) {
+    struct world *w = malloc(sizeof *w);
+    assert_non_null(w);
+    world_open(w, NULL);
+    *state = w;
+    return 0;
+}
+static int teardown(void **state) {
+    world_close(*state);
+    free(*state);
+    return 0;
+}
+
+/* ---- health ---- */
+
+static void health_shows_the_eight_fields_and_the_rest(void **state) {
+    struct world *w = *state;
+    json_t *h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "service"), "ai-engine-service");
+    assert_string_equal(text_at(h, "status"), "OK");
+    assert_true(number_at(h, "uptime_seconds") >= 0);
+    assert_int_equal((int)number_at(h, "models_loaded"), 1);
+    assert_true(json_is_true(at(h, "ensemble_enabled")));
+    assert_true(json_is_false(at(h, "meta_strategy_enabled")));
+    assert_true(json_is_false(at(h, "rl_sizing_enabled")));
+    assert_true(json_is_false(at(h, "governance_active")));
+    /* and in this order, first */
+    static const char *const first[] = {"service",           "status",
+                                        "uptime_seconds",    "models_loaded",
+                                        "ensemble_enabled",  "meta_strategy_enabled",
+                                        "rl_sizing_enabled", "governance_active"};
+    void *field = json_object_iter(h);
+    for (int i = 0; i < 8; i++, field = json_object_iter_next(h, field))
+        assert_string_equal(json_object_iter_key(field), first[i]);
+
+    assert_string_equal(text_at(h, "version"), "0.1.0");
+    assert_string_equal(text_at(h, "commit"), "0123456789ab");
+    assert_int_equal((int)number_at(h, "pid"), getpid());
+    assert_int_equal(json_array_size(at(h, "reasons")), 0);
+    assert_int_equal(json_array_size(at(h, "roles")), 8);
+    assert_string_equal(text_at(at(at(h, "models"), "xgboost"), "state"), "loaded");
+    assert_string_equal(text_at(at(at(h, "models"), "patchtst"), "state"), "absent");
+    json_t *components = at(h, "components");
+    int loaded = 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach(components, key, value) loaded +=
+        strcmp(json_string_value(value), "loaded") == 0;
+    assert_int_equal(json_object_size(components), 12);
+    assert_int_equal(loaded, (int)number_at(h, "models_loaded"));
+    assert_string_equal(text_at(at(at(h, "dependencies"), "eventbus"), "status"), "OK");
+    assert_string_equal(text_at(at(at(h, "dependencies"), "trade_journal"), "status"), "ABSENT");
+    json_decref(h);
+}
+
+static void health_follows_the_evidence(void **state) {
+    struct world *w = *state;
+    int64_t now = tstamp_wall_ns();
+    static const char *const roles[] = {"feed", "engine", "bot", "executor", "monitor", "exchange"};
+    for (int i = 0; i < 6; i++) { /* each of them stopped, alone */
+        struct view *v = view_begin(w->box);
+        fixture_fill(v, now);
+        v->roles[i].last_work_wall_ns = now - 3600 * NS_PER_SECOND;
+        view_publish(w->box);
+        json_t *h = get_json(w->port, "/health", 200);
+        assert_string_equal(text_at(h, "status"), "DEGRADED");
+        assert_int_equal(json_array_size(at(h, "reasons")), 1);
+        assert_non_null(strstr(json_string_value(json_array_get(at(h, "reasons"), 0)), roles[i]));
+        json_t *role = json_array_get(at(h, "roles"), (size_t)i);
+        assert_string_equal(text_at(role, "name"), roles[i]);
+        assert_string_equal(text_at(role, "state"), "STALE");
+        assert_true(number_at(role, "age_ms") >= 3600e3);
+        json_decref(h);
+        json_decref(get_json(w->port, "/health/ready", 503));
+    }
+    publish(w);
+    json_t *h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "status"), "OK");
+    assert_string_equal(text_at(json_array_get(at(h, "roles"), 6), "state"), "ON_DEMAND");
+    json_decref(h);
+    json_decref(get_json(w->port, "/health/ready", 200));
+}
+
+static void a_model_that_goes_is_seen(void **state) {
+    struct world *w = *state;
+    struct view *v = view_begin(w->box);
+    fixture_fill(v, tstamp_wall_ns());
+    memset(&v->models[MODEL_XGBOOST], 0, sizeof v->models[0]);
+    view_publish(w->box);
+    json_t *h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "status"), "DEGRADED");
+    assert_int_equal((int)number_at(h, "models_loaded"), 0);
+    assert_string_equal(text_at(at(at(h, "models"), "xgboost"), "state"), "absent");
+    json_decref(h);
+
+    v = view_begin(w->box);
+    fixture_fill(v, tstamp_wall_ns());
+    v->models[MODEL_XGBOOST].has_skill = 0;
+    v->models[MODEL_NHITS] = v->models[MODEL_XGBOOST];
+    view_publish(w->box);
+    h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "status"), "DEGRADED"); /* two loaded, none may vote */
+    assert_int_equal((int)number_at(h, "models_loaded"), 2);
+    assert_string_equal(text_at(at(at(h, "models"), "nhits"), "state"), "no_skill");
+    json_decref(h);
+}
+
+static void silence_and_the_end_are_degraded(void **state) {
+    struct world *w = *state;
+    fixture_fill(view_begin(w->box), tstamp_wall_ns() - 30 * NS_PER_SECOND);
+    view_publish(w->box);
+    json_t *h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "status"), "DEGRADED");
+    json_decref(h);
+    expect_error(post(w->port, "{\"symbol\":\"BTCUSDT\"}"), 503, "silent");
+    struct view *v = view_begin(w->box);
+    fixture_fill(v, tstamp_wall_ns());
+    v->running = 0;
+    view_publish(w->box);
+    json_decref(get_json(w->port, "/health/ready", 503));
+    expect_error(post(w->port, "{\"symbol\":\"BTCUSDT\"}"), 503, "ended");
+}
+
+static void before_the_first_publication(void **state) {
+    struct world *w = *state;
+    json_t *h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "status"), "DEGRADED");
+    assert_int_equal((int)number_at(h, "models_loaded"), 0);
+    assert_true(json_is_false(at(h, "ensemble_enabled")));
+    json_decref(h);
+    json_decref(get_json(w->port, "/health/live", 200));
+    json_t *ready = get_json(w->port, "/health/ready", 503);
+    assert_string_equal(text_at(ready, "status"), "not ready");
+    json_decref(ready);
+    static const char *const lists[] = {"/api/positions", "/api/orders", "/api/signals",
+                                        "/api/trades", "/api/equity"};
+    for (int i = 0; i < 5; i++) {
+        json_t *list = get_json(w->port, lists[i], 200);
+        assert_true(json_is_null(at(list, "as_of")));
+        assert_int_equal(json_array_size(at(list, "data")), 0);
+        json_decref(list);
+    }
+    json_decref(get_json(w->port, "/api/state", 200));
+    struct reply r = post(w->port, "{\"symbol\":\"BTCUSDT\"}");
+    assert_non_null(strcasestr(r.head, "\r\nretry-after:"));
+    expect_error(r, 503, "nothing published");
+}
+
+/* ---- signals ---- */
+
+static void a_buy_is_answered_in_full(void **state) {
+    struct world *w = *state;
+    struct reply r = post(w->port, "{\"symbol\":\"BTCUSDT\",\"price\":82789.0,\"volume\":12,"
+                                   "\"timeframe\":\"1h\",\"include_reasoning\":true}");
+    assert_int_equal(r.code, 200);
+    json_t *s = parsed(&r);
+    assert_string_equal(text_at(s, "symbol"), "BTCUSDT");
+    assert_string_equal(text_at(s, "action"), "BUY");
+    assert_true(number_at(s, "confidence") == 0.55);
+    assert_true(number_at(s, "ensemble_confidence") == 0.55);
+    assert_string_equal(text_at(s, "strategy"), "ensemble");
+    assert_string_equal(text_at(s, "regime"), "UNKNOWN");
+    assert_string_equal(text_at(s, "regime_reason"), "no detector");
+    assert_true(number_at(s, "position_size_usd") == 413.945);
+    assert_true(number_at(s, "leverage") == 3);
+    assert_true(number_at(s, "stop_loss") == 81133.22);
+    assert_true(number_at(s, "take_profit") == 85272.67);
+    assert_string_equal(text_at(s, "signal_id"), "9007199254740993");
+    assert_true(number_at(s, "timestamp") == (double)(FIXTURE_MARKET_NS / NS_PER_MS));
+    assert_true(number_at(s, "expires") == (double)((FIXTURE_MARKET_NS + NS_PER_HOUR) / NS_PER_MS));
+    assert_true(json_is_true(at(s, "synthetic")));
+    json_t *votes = at(s, "model_votes");
+    assert_string_equal(text_at(at(votes, "xgboost"), "state"), "present");
+    assert_string_equal(text_at(at(votes, "xgboost"), "action"), "BUY");
+    assert_string_equal(text_at(at(votes, "lightgbm"), "state"), "no_skill");
+    assert_null(json_object_get(at(votes, "nhits"), "p"));
+    assert_true(number_at(at(s, "weights"), "xgboost") == 1.0);
+    assert_int_equal(json_array_size(at(s, "ignored")),
+                     2); /* price, volume; 1h is the engine's own */
+    assert_non_null(strstr(text_at(s, "reasoning"), "xgboost votes BUY (SELL 0.200"));
+    assert_non_null(strstr(text_at(s, "reasoning"), "+0.4200 %"));
+    json_decref(s);
+    reply_free(&r);
+}
+
+static void hold_is_an_answer(void **state) {
+    struct world *w = *state;
+    struct reply r = post(w->port, "{\"symbol\":\"ETHUSDT\"}");
+    assert_int_equal(r.code, 200);
+    json_t *s = parsed(&r);
+    assert_string_equal(text_at(s, "action"), "HOLD");
+    assert_true(json_is_null(at(s, "stop_loss")));
+    assert_true(json_is_null(at(s, "take_profit")));
+    assert_true(number_at(s, "position_size_usd") == 0);
+    assert_null(json_object_get(s, "reasoning"));
+    json_decref(s);
+    reply_free(&r);
+}
+
+static void an_expired_signal_proposes_nothing(void **state) {
+    struct world *w = *state;
+    struct view *v = view_begin(w->box);
+    fixture_fill(v, tstamp_wall_ns());
+    v->market_ts_ns = v->symbols[0].signal_expires_ns;
+    view_publish(w->box);
+    struct reply r = post(w->port, "{\"symbol\":\"BTCUSDT\",\"include_reasoning\":true}");
+    assert_int_equal(r.code, 200);
+    json_t *s = parsed(&r);
+    assert_string_equal(text_at(s, "action"), "HOLD");
+    assert_string_equal(text_at(s, "expired_action"), "BUY");
+    assert_true(json_is_true(at(s, "expired")));
+    assert_true(json_is_null(at(s, "stop_loss")));
+    assert_non_null(strstr(text_at(s, "reasoning"), "expired"));
+    json_decref(s);
+    reply_free(&r);
+}
+
+static void bad_bodies_are_named(void **state) {
+    struct world *w = *state;
+    static const struct {
+        const char *body;
+        int code;
+        const char *part;
+    } rows[] = {
+        {"", 400, "not JSON"},
+        {"{", 400, "not JSON"},
+        {"{\"symbol\":\"BTCUSDT\",}", 400, "not JSON"},
+        {"{\"symbol\":\"BTCUSDT\"} x", 400, "not JSON"},
+        {"{\"symbol\":\"BTC\xff\"}", 400, "not JSON"},
+        {"{\"symbol\":\"A\",\"price\":01}", 400, "not JSON"},
+        {"[]", 422, "the body must be an object"},
+        {"null", 422, "the body must be an object"},
+        {"{}", 422, "symbol is missing"},
+        {"{\"symbol\":null}", 422, "symbol must be a string, not null"},
+        {"{\"symbol\":5}", 422, "symbol must be a string, not a number"},
+        {"{\"symbol\":\"\"}", 422, "symbol is empty"},
+        {"{\"symbol\":\"btcusdt\"}", 422, "character 1"},
+        {"{\"symbol\":\"BTCUSDTBTCUSDTBTCUSDTBTCUSDT\"}", 422, "longer than 23"},
+        {"{\"symbol\":\"A\",\"symbol\":\"B\"}", 422, "twice"},
+        {"{\"symbol\":\"A\",\"price\":\"1\"}", 422, "price must be a number, not a string"},
+        {"{\"symbol\":\"A\",\"price\":0}", 422, "price must be > 0"},
+        {"{\"symbol\":\"A\",\"price\":1e999}", 422, "price"},
+        {"{\"symbol\":\"A\",\"volume\":-1}", 422, "volume must be >= 0"},
+        {"{\"symbol\":\"A\",\"timeframe\":\"soon\"}", 422, "timeframe"},
+        {"{\"symbol\":\"A\",\"include_reasoning\":1}", 422, "include_reasoning"},
+        {"{\"symbol\":\"DOGEUSDT\"}", 404, "unknown symbol DOGEUSDT"},
+        {"{\"symbol\":\"SOLUSDT\"}", 503, "12 more bars"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect_error(post(w->port, rows[i].body), rows[i].code, rows[i].part);
+
+    struct reply r = post(w->port, "{\n\"symbol\": oops}");
+    json_t *error = parsed(&r);
+    assert_int_equal((int)number_at(error, "line"), 2);
+    assert_int_equal((int)number_at(error, "offset"), 12);
+    json_decref(error);
+    reply_free(&r);
+
+    r = post(w->port, "{\"symbol\":\"SOLUSDT\"}");
+    /* 12 bars of an hour at 60 market seconds a second */
+    assert_non_null(strcasestr(r.head, "\r\nretry-after: 720\r\n"));
+    reply_free(&r);
+}
+
+static void bodies_have_a_limit_and_a_type(void **state) {
+    struct world *w = *state;
+    char big[16384 + 1];
+    memset(big, ' ', sizeof big);
+    memcpy(big, "{\"symbol\":\"BTCUSDT\"}", 20);
+    struct reply r = post_as(w->port, "", big, 16384); /* the limit itself is fine, as is no type */
+    assert_int_equal(r.code, 200);
+    reply_free(&r);
+    expect_error(post_as(w->port, "", big, 16385), 413, "16384");
+    expect_error(post_as(w->port, "Content-Type: text/plain\r\n", big, 20), 415,
+                 "application/json");
+    r = post_as(w->port, "Content-Type: application/json; charset=utf-8\r\n", big, 20);
+    assert_int_equal(r.code, 200);
+    reply_free(&r);
+    expect_error(ask(w->port, "POST", "/api/ai/signal", ""), 411, "Content-Length");
+    expect_error(ask(w->port, "POST", "/api/ai/signal", "Transfer-Encoding: chunked\r\n"), 411,
+                 "Content-Length");
+    expect_error(ask(w->port, "POST", "/api/ai/signal", "Content-Length: -5\r\n"), 400, "number");
+    expect_error(ask(w->port, "POST", "/api/ai/signal", "Content-Length: 99999999999999999999\r\n"),
+                 413, "16384");
+}
+
+/* ---- lists ---- */
+
+static void lists_carry_their_stamp(void **state) {
+    struct world *w = *state;
+    static const struct {
+        const char *path;
+        size_t rows;
+    } lists[] = {{"/api/positions", 2}, {"/api/orders", 3}, {"/api/signals", 3}};
+    for (int i = 0; i < 3; i++) {
+        json_t *list = get_json(w->port, lists[i].path, 200);
+        assert_true(json_is_integer(at(list, "as_of")));
+        assert_true(json_is_true(at(list, "synthetic")));
+        assert_string_equal(text_at(list, "mode"), "paper");
+        assert_true(number_at(list, "speed") == 60);
+        assert_int_equal(json_array_size(at(list, "data")), lists[i].rows);
+        json_decref(list);
+    }
+    json_t *list = get_json(w->port, "/api/positions", 200);
+    json_t *p = json_array_get(at(list, "data"), 0);
+    assert_string_equal(text_at(p, "symbol"), "BTCUSDT");
+    assert_string_equal(text_at(p, "side"), "BUY");
+    assert_string_equal(text_at(p, "qty"), "0.005");
+    assert_string_equal(text_at(p, "entry_px"), "82000");
+    assert_string_equal(text_at(p, "stop_px"), "80360");
+    assert_string_equal(text_at(p, "unrealized_pnl"), "3.945");
+    assert_true(json_is_true(at(p, "protected")));
+    json_decref(list);
+    list = get_json(w->port, "/api/orders", 200);
+    json_t *o = json_array_get(at(list, "data"), 1);
+    assert_string_equal(text_at(o, "order_type"), "STOP_MARKET");
+    assert_string_equal(text_at(o, "order_status"), "NEW");
+    assert_true(json_is_null(at(o, "limit_px")));
+    json_decref(list);
+}
+
+static void history_comes_from_the_trade_journal(void **state) {
+    struct world *w = *state;
+    json_t *list = get_json(w->port, "/api/trades", 200); /* nothing written yet */
+    assert_int_equal(json_array_size(at(list, "data")), 0);
+    json_decref(list);
+
+    struct err err = {ST_OK, ""};
+    struct tradedb *db;
+    if (tradedb_open(&db, w->trades, false, &err) != ST_OK) fail_msg("%s", err.text);
+    assert_int_equal(tradedb_begin(db, &err), ST_OK);
+    for (uint64_t id = 1; id <= 30; id++) {
+        struct trade_closed t;
+        fixture_trade(&t, id);
+        assert_int_equal(tradedb_trade_put(db, &t, &err), ST_OK);
+        assert_int_equal(
+            tradedb_equity_put(db, t.exit_ts_ns, money_e8(1), money_e8(2), money_e8(3), &err),
+            ST_OK);
+    }
+    assert_int_equal(tradedb_commit(db, &err), ST_OK);
+
+    list = get_json(w->port, "/api/trades?limit=10", 200);
+    json_t *data = at(list, "data");
+    assert_int_equal(json_array_size(data), 10);
+    assert_string_equal(text_at(json_array_get(data, 0), "trade_id"), "21");
+    json_t *last = json_array_get(data, 9);
+    assert_string_equal(text_at(last, "trade_id"), "30");
+    assert_string_equal(text_at(last, "net_pnl"), "11.8818"); /* 12.3 - 0.41 - 0.0082 */
+    assert_string_equal(text_at(last, "exit_reason"), "take_profit");
+    json_decref(list);
+    list = get_json(w->port, "/api/equity?limit=1000", 200);
+    assert_int_equal(json_array_size(at(list, "data")), 30);
+    assert_string_equal(text_at(json_array_get(at(list, "data"), 29), "equity"), "0.00000002");
+    json_decref(list);
+    tradedb_close(db);
+
+    expect_error(get(w->port, "/api/trades?limit=0"), 400, "from 1 to 1000");
+    expect_error(get(w->port, "/api/trades?limit=1001"), 400, "from 1 to 1000");
+    expect_error(get(w->port, "/api/trades?limit=-1"), 400, "from 1");
+    expect_error(get(w->port, "/api/equity?limit=ten"), 400, "from 1 to 10000");
+}
+
+static void state_is_one_snapshot(void **state) {
+    struct world *w = *state;
+    json_t *s = get_json(w->port, "/api/state", 200);
+    assert_int_equal(json_array_size(at(s, "positions")), 2);
+    assert_int_equal(json_array_size(at(s, "orders")), 3);
+    assert_int_equal(json_array_size(at(s, "signals")), 3);
+    assert_int_equal(json_array_size(at(s, "trades")), 5);
+    assert_int_equal(json_array_size(at(s, "equity_curve")), 300);
+    assert_int_equal(json_array_size(at(s, "refusals")), 2);
+    assert_string_equal(text_at(at(s, "health"), "status"), "OK");
+    json_t *summary = at(s, "recent_summary");
+    assert_int_equal((int)number_at(summary, "n"), 5);
+    assert_int_equal((int)number_at(summary, "wins"), 2);
+    /* Wilson interval of 2 of 5, from the formula by hand: centre .4565, half width .3393 */
+    assert_true(number_at(summary, "win_rate_low") > 0.1176 &&
+                number_at(summary, "win_rate_low") < 0.1177);
+    assert_true(number_at(summary, "win_rate_high") > 0.7692 &&
+                number_at(summary, "win_rate_high") < 0.7693);
+    json_decref(s);
+}
+
+/* ---- metrics ---- */
+
+static void metrics_please_promtool(void **state) {
+    struct world *w = *state;
+    struct reply r = post(w->port, "{\"symbol\":\"BTCUSDT\"}");
+    reply_free(&r);
+    expect_error(post(w->port, "{"), 400, "JSON");
+    r = get(w->port, "/metrics");
+    assert_int_equal(r.code, 200);
+    assert_non_null(strcasestr(r.head, "\r\ncontent-type: text/plain; version=0.0.4"));
+    static const char *const lines[] = {
+        "http_requests_total{method=\"POST\",path=\"/api/ai/signal\",code=\"200\"} 1\n",
+        "http_requests_total{method=\"POST\",path=\"/api/ai/signal\",code=\"400\"} 1\n",
+        "http_request_duration_seconds_count{path=\"/api/ai/signal\"} 2\n",
+        "http_requests_in_progress 1\n", /* this one */
+        "eventbus_messages_published_total 640\n",
+        "eventbus_messages_consumed_total 639\n",
+        "eventbus_queue_lag 1\n",
+        "trades_executed_total 5\n",
+        "positions_open 2\n",
+        "portfolio_value_usd 9989.5432",
+        "signals_generated_total{model=\"ensemble\"} 600\n",
+        "risk_gate_decisions_total{decision=\"allow\",reason=\"none\"} 17\n",
+        "risk_gate_decisions_total{decision=\"deny\",reason=\"EDGE_BELOW_COST\"} 20\n",
+        "errors_total{component=\"http\"} 0\n",
+        "service_health_status{role=\"engine\"} 1\n",
+        "dependency_health_status{dependency=\"kernel\"} 1\n",
+        "quantum_time_to_protected_seconds{quantile=\"0.99\"} 0.24\n",
+        "quantum_positions_unprotected 0\n",
+        "quantum_journal_sequence 12345\n",
+        "quantum_market_timestamp_seconds 1766268060\n",
+        "quantum_bars_total 900\n",
+        "venue_rejects_total 1\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (!strstr(r.body, lines[i])) fail_msg("no line %s in\n%s", lines[i], r.body);
+
+    FILE *tool =
+        popen("promtool check metrics 2>&1 >&2", "w"); /* missing promtool: 127, a failure */
+    assert_non_null(tool);
+    assert_int_equal(fwrite(r.body, 1, r.body_size, tool), r.body_size);
+    int status = pclose(tool);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    reply_free(&r);
+}
+
+/* ---- the page, and the rules of the house ---- */
+
+static void the_page_is_in_the_binary(void **state) {
+    struct world *w = *state;
+    static const struct {
+        const char *path, *type, *part;
+    } files[] = {{"/", "text/html", "<script src=\"/app.js\" defer></script>"},
+                 {"/app.js", "text/javascript", "/api/state"},
+                 {"/style.css", "text/css", "prefers-color-scheme"},
+                 {"/icon.svg", "image/svg+xml", "<svg"}};
+    for (int i = 0; i < 4; i++) {
+        struct reply r = get(w->port, files[i].path);
+        assert_int_equal(r.code, 200);
+        assert_non_null(strstr(r.head, files[i].type));
+        if (!strstr(r.body, files[i].part)) fail_msg("%s lacks %s", files[i].path, files[i].part);
+        assert_non_null(strcasestr(r.head, "content-security-policy: default-src 'none'"));
+        assert_non_null(strcasestr(r.head, "x-content-type-options: nosniff"));
+        assert_null(strcasestr(r.head, "\r\nserver:"));
+        reply_free(&r);
+    }
+    struct reply r = get(w->port, "/"); /* nothing the policy would block */
+    assert_null(strstr(r.body, "onclick="));
+    assert_null(strstr(r.body, "style="));
+    assert_null(strstr(r.body, "http://"));
+    assert_null(strstr(r.body, "https://"));
+    reply_free(&r);
+}
+
+static void paths_and_methods_are_checked(void **state) {
+    struct world *w = *state;
+    expect_error(get(w->port, "/nothing"), 404, "no such path");
+    expect_error(get(w->port, "/health/"), 404, "no such path");
+    expect_error(get(w->port, "/../../etc/passwd"), 404, "no such path");
+    expect_error(get(w->port, "/%2e%2e/etc/passwd"), 404, "no such path");
+    expect_error(get(w->port, "/api/ai/signal"), 405, "POST");
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+    for (int i = 0; i < 5; i++) {
+        struct reply r = ask(w->port, methods[i], "/health", "Content-Length: 0\r\n");
+        assert_non_null(strcasestr(r.head, "\r\nallow: GET, HEAD\r\n"));
+        expect_error(r, 405, "GET, HEAD");
+    }
+    struct reply r = ask(w->port, "PUT", "/api/ai/signal", "Content-Length: 2\r\n");
+    assert_non_null(strcasestr(r.head, "\r\nallow: POST\r\n"));
+    expect_error(r, 405, "POST");
+}
+
+static bool ended(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, 0) == 0;
+}
+
+static void head_is_get_without_a_body(void **state) {
+    struct world *w = *state;
+    static const char *const paths[] = {"/", "/health", "/metrics", "/api/state"};
+    for (int i = 0; i < 4; i++) {
+        int fd = dial(w->port);
+        char request[128];
+        int n = snprintf(request, sizeof request, "HEAD %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                         paths[i]);
+        put(fd, request, (size_t)n);
+        struct reply head = take(fd, true);
+        assert_int_equal(head.code, 200);
+        const char *length = strcasestr(head.head, "\r\ncontent-length:");
+        assert_non_null(length);
+        assert_true(strtoul(length + 17, NULL, 10) > 10);
+        assert_true(ended(fd)); /* and nothing behind the headers */
+        reply_free(&head);
+        close(fd);
+    }
+}
+
+static void hosts_are_checked(void **state) {
+    struct world *w = *state;
+    static const struct {
+        const char *host;
+        int code;
+    } rows[] = {{"Host: 127.0.0.1:8001", 200},
+                {"Host: localhost", 200},
+                {"Host: LOCALHOST:1", 200},
+                {"Host: [::1]:8001", 200},
+                {"Host: evil.example", 403},
+                {"Host: evil.example:8001", 403},
+                {"Host: 127.0.0.1.evil.example", 403},
+                {"Host: localhost:80x", 403},
+                {"Host: 192.168.1.1", 403},
+                {"Host: [::1", 403},
+                {"X-None: 1", 403}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char request[256];
+        int n =
+            snprintf(request, sizeof request, "GET /health HTTP/1.1\r\n%s\r\n\r\n", rows[i].host);
+        struct reply r = ask_raw(w->port, request, (size_t)n, false);
+        if (r.code != rows[i].code) fail_msg("%s: %d", rows[i].host, r.code);
+        reply_free(&r);
+    }
+}
+
+static void a_token_opens_everything_but_the_page(void **state) {
+    (void)state;
+    struct world w;
+    world_open(&w, &(struct api_config){.token = "s3cret"});
+    publish(&w);
+    expect_error(get(w.port, "/health"), 401, "bearer");
+    expect_error(get(w.port, "/metrics"), 401, "bearer");
+    expect_error(post(w.port, "{\"symbol\":\"BTCUSDT\"}"), 401, "bearer");
+    expect_error(ask(w.port, "GET", "/api/state", "Authorization: Bearer s3cre\r\n"), 401,
+                 "bearer");
+    expect_error(ask(w.port, "GET", "/api/state", "Authorization: Bearer s3crets3cret\r\n"), 401,
+                 "bearer");
+    expect_error(ask(w.port, "GET", "/api/state", "Authorization: Basic s3cret\r\n"), 401,
+                 "bearer");
+    struct reply r = ask(w.port, "GET", "/api/state", "Authorization: Bearer s3cret\r\n");
+    assert_int_equal(r.code, 200);
+    reply_free(&r);
+    static const char *const open_paths[] = {"/", "/app.js", "/style.css", "/health/live"};
+    for (int i = 0; i < 4; i++) {
+        r = get(w.port, open_paths[i]);
+        assert_int_equal(r.code, 200);
+        reply_free(&r);
+    }
+    world_close(&w);
+}
+
+/* ---- starting ---- */
+
+static void a_port_in_use_is_named(void **state) {
+    struct world *w = *state;
+    struct api_config c = config_of(w);
+    c.port = w->port;
+    struct err err = {ST_OK, ""};
+    struct api *second = NULL;
+    assert_int_equal(api_start(&second, &c, &err), ST_EXISTS);
+    assert_null(second);
+    char number[8];
+    snprintf(number, sizeof number, "%u", w->port);
+    assert_non_null(strstr(err.text, number));
+    assert_non_null(strstr(err.text, "in use"));
+    c.port = 0;
+    c.bind = "not-an-address";
+    assert_int_equal(api_start(&second, &c, &err), ST_INVALID);
+    assert_non_null(strstr(err.text, "not-an-address"));
+    c.bind = "192.0.2.1"; /* TEST-NET: no machine has it */
+    assert_int_equal(api_start(&second, &c, &err), ST_INVALID);
+    assert_null(second);
+    json_decref(get_json(w->port, "/health", 200)); /* the first one is untouched */
+}
+
+/* ---- clients that misbehave ---- */
+
+static void a_request_may_come_in_pieces(void **state) {
+    struct world *w = *state;
+    const char *request = "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\n"
+                          "Content-Type: application/json\r\nContent-Length: 20\r\n\r\n"
+                          "{\"symbol\":\"BTCUSDT\"}";
+    size_t size = strlen(request);
+    int fd = dial(w->port);
+    for (size_t i = 0; i < size; i++) { /* byte by byte; every 16 bytes somebody else is served */
+        put(fd, request + i, 1);
+        if (i % 16 == 0) json_decref(get_json(w->port, "/health/live", 200));
+    }
+    struct reply r = take(fd, false);
+    assert_int_equal(r.code, 200);
+    reply_free(&r);
+    close(fd);
+}
+
+/* One answer a connection (see finish in api.c): what is pipelined behind is left to be asked again. */
+static void what_is_pipelined_is_not_begun(void **state) {
+    struct world *w = *state;
+    static const char *const get_text = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char *const post_text =
+        "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
+        "{\"symbol\":\"BTCUSDT\"}";
+    for (int kind = 0; kind < 8; kind++) {
+        char three[1024] = "";
+        for (int k = 0; k < 3; k++) strcat(three, kind >> k & 1 ? post_text : get_text);
+        int fd = dial(w->port);
+        put(fd, three, strlen(three));
+        struct reply r = take(fd, false);
+        assert_int_equal(r.code, 200);
+        assert_non_null(strcasestr(r.head, "\r\nconnection: close\r\n"));
+        assert_non_null(strstr(r.body, kind & 1 ? "\"BUY\"" : "ai-engine-service"));
+        assert_true(ended(fd));
+        reply_free(&r);
+        close(fd);
+    }
+    json_decref(get_json(w->port, "/health", 200));
+}
+
+static void full_view(struct world *w) {
+    struct view *v = view_begin(w->box);
+    fixture_fill(v, tstamp_wall_ns());
+    v->symbol_count = INSTRUMENTS_MAX;
+    for (uint32_t i = 0; i < INSTRUMENTS_MAX; i++) {
+        if (i) v->symbols[i] = v->symbols[0];
+        snprintf(v->symbols[i].symbol, SYMBOL_SIZE, "SYMBOL%uUSDTUSDTUSDT", 100 + i);
+        for (int k = 0; k < MODEL_COUNT; k++) {
+            v->symbols[i].votes[k].state = VOTE_PRESENT;
+            for (int l = 0; l < LABEL_COUNT; l++)
+                v->symbols[i].votes[k].p[l] = 1.0 / 3.0 + 1e-9 * i;
+        }
+    }
+    v->position_count = VIEW_POSITIONS_MAX;
+    for (uint32_t i = 2; i < VIEW_POSITIONS_MAX; i++) v->positions[i] = v->positions[0];
+    v->order_count = VIEW_ORDERS_MAX;
+    for (uint32_t i = 3; i < VIEW_ORDERS_MAX; i++) v->open_orders[i] = v->open_orders[1];
+    v->trade_count = VIEW_TRADES_MAX;
+    for (uint32_t i = 5; i < VIEW_TRADES_MAX; i++) v->recent[i] = v->recent[0];
+    v->equity_count = VIEW_EQUITY_MAX;
+    for (uint32_t i = 300; i < VIEW_EQUITY_MAX; i++) v->equity_curve[i] = v->equity_curve[0];
+    view_publish(w->box);
+}
+
+/* Twenty clients ask for the largest answer, pipeline more, and do not read. Others are served, and
+ * in the end each of the twenty gets its answer whole. */
+static void slow_readers_hold_nobody_up(void **state) {
+    enum { SLOW = 20 };
+    struct world *w = *state;
+    int fds[SLOW];
+    full_view(w);
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = dial_small(w->port);
+        for (int k = 0; k < 3; k++)
+            put(fds[i], "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n", 46);
+    }
+    for (int i = 0; i < 50; i++) json_decref(get_json(w->port, "/health", 200));
+    for (int i = 0; i < SLOW; i++) {
+        struct reply r = take(fds[i], false);
+        assert_int_equal(r.code, 200);
+        json_t *s = parsed(&r);
+        assert_int_equal(json_array_size(at(s, "signals")), INSTRUMENTS_MAX);
+        json_decref(s);
+        reply_free(&r);
+        close(fds[i]);
+    }
+}
+
+static void junk_does_not_hurt(void **state) {
+    struct world *w = *state;
+    char big[70000];
+    memset(big, 'A', sizeof big);
+    memcpy(big, "GET /health HTTP/1.1\r\nX: ", 25);
+    static const char *const junk[] = {
+        "\r\n\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", /* a TLS hello */
+        "BREW /coffee HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+        "h2c\r\n"
+        "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+        "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{}{}{}{}{}{}",
+        "GET /%00%ff%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /?limit=%00&&&=== HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    };
+    for (int round = 0; round < 5; round++) {
+        for (size_t i = 0; i < sizeof junk / sizeof junk[0]; i++) {
+            int fd = dial(w->port);
+            put(fd, junk[i], strlen(junk[i]));
+            shutdown(fd, SHUT_WR);
+            struct reply r = take(fd, false); /* an answer or an end, but no hang */
+            assert_true(r.code != 101);
+            reply_free(&r);
+            close(fd);
+        }
+        int fd = dial(w->port);
+        put(fd, big, sizeof big);
+        shutdown(fd, SHUT_WR);
+        struct reply r = take(fd, false);
+        assert_true(r.code == 0 || r.code >= 400);
+        reply_free(&r);
+        close(fd);
+        fd = dial(w->port); /* leaves in the middle of its body */
+        put(fd, "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{",
+            73);
+        close(fd);
+        fd = dial(w->port); /* leaves without taking its answer */
+        put(fd, "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n", 46);
+        close(fd);
+    }
+    for (int i = 0; i < 500; i++) expect_error(post(w->port, "{\"symbol\":"), 400, "JSON");
+    json_t *h = get_json(w->port, "/health", 200);
+    assert_string_equal(text_at(h, "status"), "OK");
+    json_decref(h);
+    struct reply r = get(w->port, "/metrics"); /* all of them are over */
+    assert_non_null(strstr(r.body, "\nhttp_requests_in_progress 1\n"));
+    reply_free(&r);
+}
+
+static void a_hundred_at_once(void **state) {
+    struct world *w = *state;
+    int fds[CONCURRENT];
+    const char *first = "GET /api/state HTTP/1.1\r\n", *rest = "Host: localhost\r\n\r\n";
+    for (int i = 0; i < CONCURRENT; i++) fds[i] = dial(w->port);
+    for (int i = 0; i < CONCURRENT; i++) put(fds[i], first, strlen(first));
+    for (int i = CONCURRENT - 1; i >= 0; i--) put(fds[i], rest, strlen(rest));
+    for (int i = 0; i < CONCURRENT; i++) {
+        struct reply r = take(fds[i], false);
+        assert_int_equal(r.code, 200);
+        assert_int_equal(r.body[r.body_size - 1], '}');
+        reply_free(&r);
+    }
+    for (int i = 0; i < CONCURRENT; i++) close(fds[i]);
+    json_decref(get_json(w->port, "/health", 200));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(health_shows_the_eight_fields_and_the_rest),
+        TEST(health_follows_the_evidence),
+        TEST(a_model_that_goes_is_seen),
+        TEST(silence_and_the_end_are_degraded),
+        cmocka_unit_test_setup_teardown(before_the_first_publication, setup_unpublished, teardown),
+        TEST(a_buy_is_answered_in_full),
+        TEST(hold_is_an_answer),
+        TEST(an_expired_signal_proposes_nothing),
+        TEST(bad_bodies_are_named),
+        TEST(bodies_have_a_limit_and_a_type),
+        TEST(lists_carry_their_stamp),
+        TEST(history_comes_from_the_trade_journal),
+        TEST(state_is_one_snapshot),
+        TEST(metrics_please_promtool),
+        TEST(the_page_is_in_the_binary),
+        TEST(paths_and_methods_are_checked),
+        TEST(head_is_get_without_a_body),
+        TEST(hosts_are_checked),
+        cmocka_unit_test(a_token_opens_everything_but_the_page),
+        TEST(a_port_in_use_is_named),
+        TEST(a_request_may_come_in_pieces),
+        TEST(what_is_pipelined_is_not_begun),
+        TEST(slow_readers_hold_nobody_up),
+        TEST(junk_does_not_hurt),
+        TEST(a_hundred_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
