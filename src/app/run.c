@@ -508,6 +508,7 @@ static enum status random_entry(struct report_baseline *b, const struct run *run
     o.speed = 0;
     o.step_limit = steps;
     o.progress = NULL;
+    o.stop = NULL; /* the user has asked to end already; this is short, and a second Ctrl-C still ends it */
     o.run_dir = dir;
     o.durable = false;
     enum status st = session_run(result, &o, err);

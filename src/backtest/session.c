@@ -174,7 +174,7 @@ static void sleep_until(struct session *s, int64_t wall_ns) {
 static void publish_view(struct session *s, bool running);
 
 static void pace(struct session *s, int64_t market_ns) {
-    if (s->o.speed <= 0 || s->reader) return;
+    if (s->o.speed <= 0 || s->reader || market_ns < s->kernel_config.trade_from_ns) return; /* old bars need no waiting */
     if (s->pace_wall_ns == 0) {
         s->pace_wall_ns = tstamp_monotonic_ns();
         s->pace_market_ns = market_ns;
@@ -268,7 +268,9 @@ static void decide(struct session *s, int64_t close) {
     if (s->kernel_config.features) {
         feature_cross(s->rows, count, feature_count());
         for (uint32_t j = 0; j < count; j++) s->atr[j] = feature_atr_fraction(s->rows + (size_t)j * feature_count());
-        if (ensemble && s->o.model && count > 0) ask_model(s, stepped, count, close);
+        /* Before the window bars only warm the features up: nobody asks the model. */
+        bool ask = ensemble && s->o.model && close >= s->kernel_config.trade_from_ns;
+        if (ask) ask_model(s, stepped, count, close);
         else if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
     }
     if (s->failed != ST_OK) return;
@@ -646,6 +648,10 @@ enum status session_run(struct session_result *out, const struct session_options
         publish_view(s, true);
         bool done = s->state->flattened == 2 || loop(s);
         if (done && s->failed == ST_OK && s->state->flattened != 2) finish(s);
+        if (!done && s->db && s->failed == ST_OK && s->state->last_ts_ns >= s->kernel_config.trade_from_ns) {
+            const struct kernel_totals *t = kernel_totals(s->kernel);
+            db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->equity, t->exposure, s->err));
+        }
         bool whole = s->pending_count == 0; /* a snapshot lies between steps, never inside one */
         if (done && s->failed == ST_OK) s->state->flattened = 2;
         out->complete = done && s->failed == ST_OK;

@@ -43,6 +43,9 @@ void session_publish(struct session *s, const struct event *event) {
         ASSERT(s->pending_count < SESSION_PENDING_MAX);
         s->pending[s->pending_count++] = event->u.trade_intent;
     }
+    /* Streams nobody in this process reads stay in the kernel's journal, which has every event already;
+     * a broker gets them all, for whoever listens there. */
+    if (!intent && !s->o.bus_url) return;
     /* Old ground was published when it was new; what may not have been is sent by deliver_from_bus. */
     if (!s->bus || session_peek(s)) {
         s->republish = s->republish || intent;

@@ -11,36 +11,56 @@ static int64_t narrow(i128 x) {
     return (int64_t)x;
 }
 
-static i128 div_floor(i128 n, i128 d) {
-    i128 q = n / d;
-    return (n % d != 0 && n < 0) ? q - 1 : q;
-}
-
-static i128 div_ceil(i128 n, i128 d) {
-    i128 q = n / d;
-    return (n % d != 0 && n > 0) ? q + 1 : q;
-}
-
-static i128 div_half_even(i128 n, i128 d) {
-    i128 q = div_floor(n, d);
-    i128 twice = 2 * (n - q * d);
-    if (twice > d || (twice == d && (q & 1))) q++;
+/* |a| * |b| / c, truncated, with its remainder. The quotient must fit 63 bits (asserted), which is what
+ * lets one machine division do: the processor's 128-by-64 one needs the upper half below the divisor. */
+static uint64_t div_magnitude(uint64_t *remainder, uint64_t a, uint64_t b, uint64_t c) {
+    __extension__ typedef unsigned __int128 u128;
+    u128 n = (u128)a * b;
+    uint64_t hi = (uint64_t)(n >> 64), lo = (uint64_t)n, q;
+    if (hi == 0) {
+        *remainder = lo % c;
+        return lo / c;
+    }
+    ASSERT(hi < c);
+#if defined(__x86_64__)
+    __asm__("divq %4" : "=a"(q), "=d"(*remainder) : "a"(lo), "d"(hi), "r"(c) : "cc");
+#else
+    q = (uint64_t)(n / c);
+    *remainder = (uint64_t)(n % c);
+#endif
     return q;
+}
+
+static uint64_t magnitude(int64_t x) {
+    return x < 0 ? (uint64_t)0 - (uint64_t)x : (uint64_t)x;
+}
+
+static int64_t with_sign(uint64_t q, bool negative) {
+    ASSERT(q <= (uint64_t)INT64_MAX + negative);
+    return negative ? (int64_t)((uint64_t)0 - q) : (int64_t)q;
 }
 
 int64_t fx_muldiv_floor(int64_t a, int64_t b, int64_t c) {
     ASSERT(c > 0);
-    return narrow(div_floor((i128)a * b, c));
+    bool negative = (a < 0) != (b < 0);
+    uint64_t r, q = div_magnitude(&r, magnitude(a), magnitude(b), (uint64_t)c);
+    return with_sign(q + (negative && r != 0), negative && (q | r) != 0);
 }
 
 int64_t fx_muldiv_ceil(int64_t a, int64_t b, int64_t c) {
     ASSERT(c > 0);
-    return narrow(div_ceil((i128)a * b, c));
+    bool negative = (a < 0) != (b < 0);
+    uint64_t r, q = div_magnitude(&r, magnitude(a), magnitude(b), (uint64_t)c);
+    return with_sign(q + (!negative && r != 0), negative && q != 0);
 }
 
 int64_t fx_muldiv_half_even(int64_t a, int64_t b, int64_t c) {
     ASSERT(c > 0);
-    return narrow(div_half_even((i128)a * b, c));
+    bool negative = (a < 0) != (b < 0);
+    uint64_t r, q = div_magnitude(&r, magnitude(a), magnitude(b), (uint64_t)c);
+    uint64_t rest = (uint64_t)c - r; /* the rule is symmetric, so magnitudes will do */
+    q += r > rest || (r == rest && (q & 1));
+    return with_sign(q, negative && q != 0);
 }
 
 int64_t fx_mul_floor(int64_t a, int64_t b) {

@@ -165,6 +165,7 @@ void exits_stop_failed(struct exits_actions *out, struct exits_state *state, con
     out->count = 0;
     if (state->phase != EXITS_UNPROTECTED && state->phase != EXITS_PROTECTED) return;
     if (state->position_qty.e8 == 0) return; /* it triggered into a flat position, or was cancelled after */
+    if (context->instrument->status == INSTRUMENT_CLOSED) return; /* the venue is settling the position */
     if (code == CODE_WOULD_TRIGGER || stop_is_crossed(state, context->last_px)) {
         /* The market is already beyond the stop: what the stop would have done is done now. */
         submit_close(out, state, context, EXIT_STOP);
