@@ -86,6 +86,66 @@ static void test_spread_is_at_least_half_a_tick_and_rounds_against_us(void **sta
     world_deinit(&w);
 }
 
+static void test_half_a_tick_counts_between_ticks(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    world_bar(&w, 50000, 50000.6, 50000, 50000.6); /* up by 0.6 between 1/3 and 2/3 */
+    world_market(&w, HOUR / 2 - w.config.fill_delay_ns, SIDE_BUY, 1, "b");
+    world_market(&w, HOUR / 3 + HOUR / 45 - w.config.fill_delay_ns, SIDE_SELL, 1, "s");
+    world_run(&w, HOUR - 1);
+    /* 50000.3 + 0.05 up; 50000.04 - 0.05 = 49999.99 down */
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "b", 0)->last_px.e8, E8(50000.4));
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "s", 0)->last_px.e8, E8(49999.9));
+    world_limit(&w, HOUR - 1, SIDE_BUY, 1, 50000.6, TIF_GTX, "gtx"); /* half a tick: ask 50000.7 */
+    world_run(&w, HOUR - 1);
+    assert_int_equal(w.n, 1);
+    assert_int_equal(w.ev[0].kind, VENUE_ORDER_ACCEPTED);
+    world_deinit(&w);
+}
+
+static void test_half_a_tick_moves_an_off_tick_path_on(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    world_bar(&w, 50000.08, 50000.08, 50000.08, 50000.08); /* a feed finer than the tick */
+    world_market(&w, 1, SIDE_BUY, 1, "b");
+    world_run(&w, HOUR - 1); /* 50000.13, up */
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "b", 0)->last_px.e8, E8(50000.2));
+    world_deinit(&w);
+}
+
+static void test_commission_rounds_up(void **state) {
+    (void)state;
+    struct world w;
+    world_prepare(&w);
+    w.in[0].fee_taker.e8 = 33333;
+    world_start(&w);
+    world_bar(&w, 50000, 50000, 50000, 50000);
+    world_market(&w, 1, SIDE_BUY, 0.001, "b");
+    world_run(&w, HOUR - 1); /* 50.0001 * 0.00033333 = 0.016666533333 */
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "b", 0)->commission.e8, 1666654);
+    world_deinit(&w);
+}
+
+static void test_stop_is_filled_around_its_trigger_to_the_tick(void **state) {
+    (void)state;
+    struct world w;
+    world_prepare(&w);
+    w.config.half_spread.e8 = 10000;
+    world_start(&w);
+    world_bar(&w, 49000, 49000, 49000, 49000);
+    struct venue_command c = world_order(&w, 1, SIDE_BUY, ORDER_STOP_MARKET, 1, "s");
+    c.stop_px.e8 =
+        E8(50000); /* * 1.0001 = 50005 exactly: no tick more for being met between two ns */
+    world_send(&w, &c);
+    world_finish(&w);
+    world_bar(&w, 49000.1, 51000.3, 49000.1, 50900.7);
+    world_finish(&w);
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "s", 0)->last_px.e8, E8(50005));
+    world_deinit(&w);
+}
+
 static void test_market_walks_levels_up_to_its_bound(void **state) {
     (void)state;
     struct world w;
@@ -557,6 +617,23 @@ static void test_reduce_only(void **state) {
     world_deinit(&w);
 }
 
+static void test_reduce_only_is_free_of_the_least_notional(void **state) {
+    (void)state;
+    struct world w;
+    world_prepare(&w);
+    w.in[0].notional_min.e8 = E8(100);
+    world_start(&w);
+    world_bar(&w, 50000, 50000, 50000, 50000);
+    world_market(&w, 1, SIDE_BUY, 1, "entry");
+    world_run(&w, NS_PER_SECOND);
+    struct venue_command c =
+        world_order(&w, 2 * NS_PER_SECOND, SIDE_SELL, ORDER_MARKET, 0.001, "x");
+    assert_int_equal(world_code(&w, c), -4164);
+    c.reduce_only = 1;
+    assert_int_equal(world_code(&w, c), 0);
+    world_deinit(&w);
+}
+
 static void test_resting_reduce_only_is_knocked_out(void **state) {
     (void)state;
     struct world w;
@@ -982,6 +1059,10 @@ int main(void) {
         cmocka_unit_test(test_ack_switch_is_readable),
         cmocka_unit_test(test_path_visits_low_first_when_rising),
         cmocka_unit_test(test_spread_is_at_least_half_a_tick_and_rounds_against_us),
+        cmocka_unit_test(test_half_a_tick_counts_between_ticks),
+        cmocka_unit_test(test_half_a_tick_moves_an_off_tick_path_on),
+        cmocka_unit_test(test_commission_rounds_up),
+        cmocka_unit_test(test_stop_is_filled_around_its_trigger_to_the_tick),
         cmocka_unit_test(test_market_walks_levels_up_to_its_bound),
         cmocka_unit_test(test_limit_needs_the_path_to_pass_through),
         cmocka_unit_test(test_limit_gap_trades_at_the_open),
@@ -1003,6 +1084,7 @@ int main(void) {
         cmocka_unit_test(test_stop_limit_becomes_a_limit_order),
         cmocka_unit_test(test_conditional_without_margin_expires_at_its_trigger),
         cmocka_unit_test(test_reduce_only),
+        cmocka_unit_test(test_reduce_only_is_free_of_the_least_notional),
         cmocka_unit_test(test_resting_reduce_only_is_knocked_out),
         cmocka_unit_test(test_conditional_reduce_only_is_judged_at_its_trigger),
         cmocka_unit_test(test_codes_of_refusals),
