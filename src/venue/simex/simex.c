@@ -83,7 +83,7 @@ struct simex *simex_init(void *memory, const struct simex_config *config) {
     sx->path_min_ts = SIMEX_NEVER;
     sx->wallet = config->wallet_start.e8;
     sx->flight_head = sx->flight_tail = SIMEX_NO_INDEX;
-    /* Ids start somewhere else in every seeded world, so nothing can come to lean on their values. */
+    /* Ids start elsewhere in every seeded world: nothing can come to lean on their values. */
     struct rng rng = rng_init(config->seed);
     sx->order_id_next = 1 + rng_below(&rng, 1000000000);
     for (uint32_t s = 0; s < config->instrument_count; s++) {

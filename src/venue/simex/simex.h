@@ -36,8 +36,8 @@ struct simex_config {
     rate_t depth_share;    /* model: quantity resting on a price level, share of the bar's volume */
     uint32_t orders_per_instrument_max;
     uint32_t leverage_default; /* 20, as on the venue */
-    /* Before 2026-07-14 acknowledgements had avgPrice "0.00"; kept for old clients. The event is the
-     * same (avg_cost 0): whoever writes the wire format asks simex_ack_carries_avg_px. */
+    /* Before 2026-07-14 acknowledgements had avgPrice "0.00"; kept for old clients. The event is
+     * the same (avg_cost 0): whoever writes the wire format asks simex_ack_carries_avg_px. */
     bool ack_carries_avg_px;
     uint64_t seed; /* where order and trade ids start; nothing else is random */
 };
@@ -69,7 +69,7 @@ bool simex_ack_carries_avg_px(const struct simex *sx);
 
 /* The bar of [open_ts, open_ts + interval) for one symbol, and its mark-price bar if one is known
  * (else NULL: mark follows the traded path). Must be given before time passes open_ts, and after
- * the events of the symbol's last bar were drawn (asserted). No bar: the symbol stands at its close. */
+ * the events of the symbol's last bar were drawn (asserted). Without a bar it stands at its close. */
 void simex_bar_begin(struct simex *sx, uint32_t instrument_index, const struct bar *bar,
                      const struct bar *mark);
 
@@ -86,8 +86,8 @@ enum status simex_submit(struct simex *sx, const struct venue_command *command);
  * then says what stands. VENUE_ORDER_EXPIRED: code > 0 is Binance's expiry reason (1 self trade, 2
  * IOC rest, 4 reduce-only, 5 liquidation, 6 closePosition without position, 7 delisted, 9 market
  * order's rest), code < 0 the reason a triggered order was refused. VENUE_LIQUIDATION: the
- * liquidation fee is in commission, and adds to liquidation_fees, not fees. VENUE_ORDER_TRADE with an
- * empty client_order_id is a settlement (simex_instrument_status). */
+ * liquidation fee is in commission, and adds to liquidation_fees, not fees. VENUE_ORDER_TRADE with
+ * an empty client_order_id is a settlement (simex_instrument_status). */
 bool simex_next(struct simex *sx, int64_t until_ns, struct venue_event *out);
 
 /* True while the symbol has a position, a resting order or a command on the way: only then does its

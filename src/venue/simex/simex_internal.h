@@ -1,8 +1,8 @@
 /* State and helpers shared by the files of the simulated exchange; nobody else includes this.
  *
  * Everything lives in one block: the header below, then arrays found by offset. Amounts are plain
- * int64 in e8 here (the typed structs stand at the module's border), because this code mixes prices,
- * quantities and money in 128-bit products at every step. */
+ * int64 in e8 here (the typed structs stand at the module's border), because this code mixes
+ * prices, quantities and money in 128-bit products at every step. */
 #ifndef VENUE_SIMEX_SIMEX_INTERNAL_H
 #define VENUE_SIMEX_SIMEX_INTERNAL_H
 

@@ -103,8 +103,8 @@ static int64_t order_next_ts(const struct simex *sx, uint32_t s, const struct sx
                             order_direction(o));
 }
 
-/* Does a come before b when both are due at one instant? Limits before triggers; limits by side, then
- * better price; then age. A total order, so the outcome does not hang on slots. */
+/* Does a come before b when both are due at one instant? Limits before triggers; limits by side,
+ * then better price; then age. A total order, so the outcome does not hang on slots. */
 static bool order_precedes(const struct sx_order *a, const struct sx_order *b) {
     if (a->phase != b->phase) return a->phase == PHASE_RESTING;
     if (a->phase == PHASE_RESTING) {
@@ -228,7 +228,7 @@ static int64_t taker_px(const struct simex *sx) {
     return px > INT64_MAX / 4 ? INT64_MAX / 4 : px < 0 ? 0 : (int64_t)px;
 }
 
-/* Own order on the other side that the taker would meet at or before px; the best, then the oldest. */
+/* Own order on the other side that the taker would meet at or before px: best, then oldest. */
 static uint32_t self_trade_slot(const struct simex *sx, uint32_t s, enum side side, int64_t px) {
     uint32_t found = SIMEX_NO_INDEX;
     for (uint64_t mask = simex_symbol(sx, s)->order_mask; mask; mask &= mask - 1) {
@@ -358,8 +358,8 @@ bool simex_taker_step(struct simex *sx, struct venue_event *out) {
 
 /* ---- events of the path ---- */
 
-/* Price of a passive fill: the limit; the open where the market opened beyond it; for the rest of an
- * order the market went through before, the limit as far as this bar traded there. */
+/* Price of a passive fill: the limit; the open where the market opened beyond it; for the rest of
+ * an order the market went through before, the limit as far as this bar traded there. */
 static int64_t maker_px(const struct simex *sx, uint32_t s, const struct sx_order *o) {
     const struct bar *b = &simex_symbol(sx, s)->bar;
     int64_t tick = simex_instrument(sx, s)->tick_size.e8;

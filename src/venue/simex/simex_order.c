@@ -1,4 +1,4 @@
-/* Admission of commands: every rule of the venue that can refuse one, in the order of docs/simex.md. */
+/* Admission of commands: every rule of the venue that can refuse one, in docs/simex.md's order. */
 #include <string.h>
 
 #include "base/assert.h"

@@ -1,4 +1,4 @@
-/* One rule of the simulated exchange a test; the numbers are worked out by hand from docs/simex.md. */
+/* One rule of the simulated exchange a test; the numbers are worked out by hand. */
 #include "venue/simex/test_simex.h"
 
 static const int64_t HOUR = NS_PER_HOUR;

@@ -1,6 +1,6 @@
-/* A naive twin of the path: it walks every nanosecond of a short bar and looks at every order, where
- * the exchange solves for the instant. Both must name the same orders in the same order at the same
- * nanosecond. */
+/* A naive twin of the path: it walks every nanosecond of a short bar and looks at every order,
+ * where the exchange solves for the instant. Both must name the same orders in the same order at
+ * the same nanosecond. */
 #include "base/rng.h"
 #include "venue/simex/test_simex.h"
 
