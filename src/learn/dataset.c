@@ -200,8 +200,7 @@ static uint32_t step_all(struct builder *b, int64_t open_ts) {
     return count;
 }
 
-/* Called while cross-section columns are still NaN: what is NaN in a usable row is not required,
- * which leaves own-series columns that are always known behind the warm-up. */
+/* What was NaN in a usable row, once, cannot tell a row that is still warming up. */
 static void note_required(struct builder *b, uint32_t count) {
     struct learn_rows *r = b->rows;
     for (uint32_t i = 0; i < count; i++) {

@@ -101,7 +101,7 @@ static void calibration_repairs_on_rows_it_never_saw(void **state) {
     free(later_labels);
 }
 
-/* What is calibrated already, or too few rows: left alone. */
+/* A relation that turned over halfway, or too few rows: left alone. */
 static void calibration_that_does_not_help_is_not_used(void **state) {
     (void)state;
     enum { N = 150 };
@@ -113,6 +113,16 @@ static void calibration_that_does_not_help_is_not_used(void **state) {
     struct err err;
     assert_int_equal(learn_calibrate(c, p, labels, N, &err), ST_OK);
     for (int l = 0; l < LABEL_COUNT; l++) assert_int_equal(c[l].knot_count, 0);
+
+    enum { MANY = 6000 };
+    double *turned = malloc(MANY * 3 * sizeof *turned);
+    float *turned_labels = malloc(MANY * sizeof *turned_labels);
+    draw(turned, turned_labels, MANY, &r, 1);
+    for (size_t i = 0; i < MANY / 2; i++) turned_labels[i] = 2 - turned_labels[i];
+    assert_int_equal(learn_calibrate(c, turned, turned_labels, MANY, &err), ST_OK);
+    for (int l = 0; l < LABEL_COUNT; l++) assert_int_equal(c[l].knot_count, 0);
+    free(turned);
+    free(turned_labels);
 }
 
 /* Lag 0 is the textbook t (population variance); 5 equal neighbours each carry one observation. */

@@ -81,32 +81,53 @@ static void what_was_trained_is_what_is_served(void **state) {
     served_model_destroy(m);
 }
 
-/* The test window's log-loss, computed from votes, is the report's to the last bit: the served model
- * is the validated one, calibration, label order and all. */
-static void votes_repeat_the_reported_loss(void **state) {
-    (void)state;
-    struct served_model *m = load(model_path);
+/* The log-loss of the votes over the report's test window, with the labels as they truly are. */
+static double loss_of_votes(struct served_model *m, const struct learn_report *r, uint32_t state) {
     struct model_vote *votes = malloc(rows.count * sizeof *votes);
+    double *p = malloc(rows.count * LABEL_COUNT * sizeof *p);
+    float *labels = malloc(rows.count * sizeof *labels);
     struct err err;
     assert_int_equal(served_model_vote(votes, m, rows.features, rows.count, rows.columns, &err),
                      ST_OK);
-    double *p = malloc(rows.count * LABEL_COUNT * sizeof *p);
-    float *labels = malloc(rows.count * sizeof *labels);
     size_t n = 0;
     for (size_t i = 0; i < rows.count; i++) {
-        assert_int_equal(votes[i].state, VOTE_PRESENT);
+        assert_int_equal(votes[i].state, state);
         float atr = feature_atr_fraction(rows.features + i * rows.columns);
         assert_true(votes[i].move == label_barrier(&config.labels, (double)atr));
         assert_true(fabs(votes[i].p[0] + votes[i].p[1] + votes[i].p[2] - 1) < 1e-12);
-        if (rows.decision_ns[i] < trained.test_from_ns) continue;
+        if (rows.decision_ns[i] < r->test_from_ns) continue;
         memcpy(p + n * LABEL_COUNT, votes[i].p, sizeof votes[i].p);
         labels[n++] = rows.labels[i];
     }
-    assert_int_equal(n, trained.rows_test);
-    assert_true(learn_logloss(p, labels, n) == trained.logloss_test);
+    assert_int_equal(n, r->rows_test);
+    double loss = learn_logloss(p, labels, n);
     free(p);
     free(labels);
     free(votes);
+    return loss;
+}
+
+/* The reported loss to the last bit: the served model is the validated one, calibration, label order
+ * and all. */
+static void votes_repeat_the_reported_loss(void **state) {
+    (void)state;
+    struct served_model *m = load(model_path);
+    assert_true(loss_of_votes(m, &trained, VOTE_PRESENT) == trained.logloss_test);
+    served_model_destroy(m);
+}
+
+/* Shuffling touches the rows learned from, never those it is judged by. */
+static void shuffled_model_is_judged_by_true_labels(void **state) {
+    (void)state;
+    struct learn_config c = config;
+    struct learn_report r;
+    struct err err;
+    c.shuffle_labels = true;
+    assert_int_equal(learn_train(&r, scratch_path, market.series, SYMBOLS, &c, NULL, NULL, &err),
+                     ST_OK);
+    struct served_model *m = load(scratch_path);
+    assert_true(served_model_report(m)->shuffled);
+    assert_true(loss_of_votes(m, &r, VOTE_NO_SKILL) == r.logloss_test);
     served_model_destroy(m);
 }
 
@@ -285,6 +306,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_trained_is_what_is_served),
         cmocka_unit_test(votes_repeat_the_reported_loss),
+        cmocka_unit_test(shuffled_model_is_judged_by_true_labels),
         cmocka_unit_test(batch_and_stride_do_not_matter),
         cmocka_unit_test(warming_rows_do_not_vote),
         cmocka_unit_test(no_skill_does_not_vote),
