@@ -16,18 +16,24 @@ struct series {
     struct candles candles, mark;
     struct funding funding;
     const struct bar *bars;  /* window, incl. warm-up */
-    size_t count, cursor, mark_cursor, funding_cursor;
+    size_t count, mark_cursor, funding_cursor;
     bool has_mark, has_funding, ended;
+};
+
+/* What every step reads of every symbol: kept apart from the rest, for the cache's sake. */
+struct cursor {
+    const struct bar *next, *end;
 };
 
 struct feed {
     uint32_t n;
-    bool synthetic;
+    bool synthetic, any_mark;
     int64_t interval_ns, start_ns, from_ns, to_ns;
     uint64_t step, step_count, hash;
     uint32_t assumed, inferred;
     struct instrument *instruments;
     struct series *series;
+    struct cursor *cursors;
     struct synth_config synth_config;
     struct synth *synth;
     struct bar *synth_bars;
@@ -39,13 +45,14 @@ struct feed {
 static enum status allocate(struct feed *f, struct err *err) {
     f->instruments = calloc(f->n, sizeof *f->instruments);
     f->series = calloc(f->n, sizeof *f->series);
+    f->cursors = calloc(f->n, sizeof *f->cursors);
     f->synth_bars = calloc(f->n, sizeof *f->synth_bars);
     f->symbols = calloc(f->n, sizeof *f->symbols);
     f->ended = calloc(f->n, sizeof *f->ended);
     f->bars = calloc(f->n, sizeof *f->bars);
     f->marks = calloc(f->n, sizeof *f->marks);
     f->fundings = calloc((size_t)f->n * FUNDINGS_PER_STEP_MAX, sizeof *f->fundings);
-    bool ok = f->instruments && f->series && f->synth_bars && f->symbols && f->ended && f->bars && f->marks && f->fundings;
+    bool ok = f->instruments && f->series && f->cursors && f->synth_bars && f->symbols && f->ended && f->bars && f->marks && f->fundings;
     return ok ? ST_OK : err_set(err, ST_NO_MEMORY, "feed of %u symbols: out of memory", f->n);
 }
 
@@ -58,6 +65,7 @@ void feed_close(struct feed *f) {
     }
     free(f->instruments);
     free(f->series);
+    free(f->cursors);
     free(f->synth);
     free(f->synth_bars);
     free(f->symbols);
@@ -119,6 +127,7 @@ static enum status open_series(struct feed *f, const struct feed_tape_options *o
     size_t warm = lower_bound(c->bars, c->count, o->from_ns - (int64_t)o->warmup_bars * o->interval_ns);
     s->bars = c->bars + warm;
     s->count = end - warm;
+    f->cursors[f->n] = (struct cursor){s->bars, s->bars + s->count};
     st = instrument_load(&f->instruments[f->n], o->store, symbol, c, err);
     if (st != ST_OK) {
         candles_close(&s->candles);
@@ -127,6 +136,7 @@ static enum status open_series(struct feed *f, const struct feed_tape_options *o
     if (c->flags & INSTRUMENT_SYNTHETIC) f->instruments[f->n].flags |= INSTRUMENT_SYNTHETIC;
     s->has_mark = candles_open(&s->mark, o->store, "mark", o->interval_ns, symbol, NULL) == ST_OK;
     s->has_funding = funding_open(&s->funding, o->store, symbol, NULL) == ST_OK;
+    f->any_mark = f->any_mark || s->has_mark;
     f->assumed += !s->has_funding;
     f->inferred += (f->instruments[f->n].flags & INSTRUMENT_INFERRED) != 0;
     f->n++;
@@ -269,20 +279,20 @@ static const struct bar *mark_of(struct series *s, int64_t open) {
 static void tape_step(struct feed *f, struct feed_step *out, int64_t open, int64_t close) {
     bool settles = close / NS_PER_HOUR != open / NS_PER_HOUR || f->interval_ns >= NS_PER_HOUR;
     for (uint32_t i = 0; i < f->n; i++) {
-        struct series *s = &f->series[i];
-        if (s->cursor >= s->count) {
-            if (!s->ended) {
-                s->ended = true;
+        struct cursor *c = &f->cursors[i];
+        if (c->next == c->end) {
+            if (!f->series[i].ended) {
+                f->series[i].ended = true;
                 f->ended[out->ended_count++] = i;
             }
             continue;
         }
-        const struct bar *b = &s->bars[s->cursor];
-        if (b->open_ts_ns == open) {
+        if (c->next->open_ts_ns == open) {
             f->symbols[out->count] = i;
-            f->bars[out->count] = b;
-            f->marks[out->count++] = mark_of(s, open);
-            s->cursor++;
+            f->bars[out->count] = c->next;
+            f->marks[out->count++] = f->any_mark ? mark_of(&f->series[i], open) : NULL;
+            c->next++;
+            __builtin_prefetch(c->next + 1);
         }
         if (settles) fundings_of(f, &out->funding_count, i, open, close);
     }
@@ -327,7 +337,7 @@ void feed_seek(struct feed *f, uint64_t step) {
     int64_t open = f->start_ns + (int64_t)step * f->interval_ns;
     for (uint32_t i = 0; i < f->n; i++) {
         struct series *s = &f->series[i];
-        s->cursor = lower_bound(s->bars, s->count, open);
+        f->cursors[i].next = s->bars + lower_bound(s->bars, s->count, open);
         s->mark_cursor = s->funding_cursor = 0;
         s->ended = s->bars[s->count - 1].open_ts_ns + f->interval_ns < open;
     }

@@ -64,6 +64,7 @@ struct job {
     char root[PATH_SIZE], store[PATH_SIZE], run[PATH_SIZE];
     struct session_options options;
     struct session_result result;
+    bool bare;
 };
 
 static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double pattern, struct err *err) {
@@ -86,7 +87,7 @@ static void job_free(struct job *j) {
 /* One run from nothing; bars per second. */
 static enum status job_run(double *rate, struct job *j, struct err *err) {
     remove_tree(j->run);
-    j->options.run_dir = j->run;
+    j->options.run_dir = j->bare ? NULL : j->run;
     int64_t begin = tstamp_monotonic_ns();
     enum status st = session_run(&j->result, &j->options, err);
     double seconds = (double)(tstamp_monotonic_ns() - begin) / 1e9;
@@ -133,13 +134,16 @@ static enum status check_against_command(const struct job *j, const char *strate
     return strstr(line, want) ? ST_OK : err_set(err, ST_MISMATCH, "the bench's trades are not those of `quantum up`: fingerprint %s not in its report", want);
 }
 
-static enum status measure_rule(const char *figure, enum strategy_kind strategy, uint32_t symbols, size_t bars, struct err *err) {
+/* bare: the engine alone, nothing kept, as the peers of this figure run; its trades must still be those
+ * of the command, which keeps everything. */
+static enum status measure_rule(const char *figure, enum strategy_kind strategy, uint32_t symbols, size_t bars, bool bare, struct err *err) {
     static struct job j;
     double rate = 0;
     enum status st = job_make(&j, symbols, bars, 0, err);
     const struct feed_tape_options fo = {.store = j.store, .market = "um", .interval_ns = NS_PER_MINUTE, .from_ns = START_NS, .warmup_bars = 1440};
     if (st == ST_OK) st = feed_open_tape(&j.options.feed, &fo, err);
     j.options.strategy = strategy;
+    j.bare = bare;
     if (st == ST_OK) st = job_rounds(&rate, &j, err);
     if (st == ST_OK) st = check_against_command(&j, strategy_text(strategy), err);
     if (st == ST_OK) {
@@ -155,8 +159,9 @@ static enum status measure_rule(const char *figure, enum strategy_kind strategy,
 }
 
 enum status bench_replay_rule(struct err *err) {
-    enum status st = measure_rule("replay_rule", STRATEGY_MOMENTUM, RULE_SYMBOLS, RULE_BARS, err);
-    return st == ST_OK ? measure_rule("replay_rule.sma_cross", STRATEGY_SMA_CROSS, 1, SMA_BARS, err) : st;
+    enum status st = measure_rule("replay_rule", STRATEGY_MOMENTUM, RULE_SYMBOLS, RULE_BARS, false, err);
+    if (st == ST_OK) st = measure_rule("replay_rule.sma_cross", STRATEGY_SMA_CROSS, 1, SMA_BARS, true, err);
+    return st == ST_OK ? measure_rule("replay_rule.sma_cross_kept", STRATEGY_SMA_CROSS, 1, SMA_BARS, false, err) : st;
 }
 
 static enum status train_model(struct job *j, struct err *err) {

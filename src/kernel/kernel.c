@@ -17,7 +17,8 @@ struct hot {
     int64_t next_open_ts_ns; /* 0 before the first bar */
     int64_t fast_sum, slow_sum;
     uint32_t ring_next, ring_count;
-    uint32_t busy;           /* phase is not FLAT, or an intent is on its way */
+    uint16_t busy;           /* phase is not FLAT, or an intent is on its way */
+    uint16_t cooling;        /* the cooldown after the last close may not be over */
     uint32_t trading;        /* enum instrument_status */
     px_t day_ago_px;         /* close 24 h before the last bar, 0 unknown */
 };
@@ -247,6 +248,7 @@ static void tell_closed(struct kernel *k, struct kernel_out *out, uint32_t i) {
     k->totals.trades++;
     if (c->exits.protected_ts_ns == 0) k->totals.unprotected_ever++;
     c->last_close_ts_ns = k->now_ns;
+    hot_of(k, i)->cooling = 1;
     k->recent[k->recent_next] = e->u.trade_closed;
     k->recent_next = (k->recent_next + 1) % RECENT_MAX;
     if (k->recent_count < RECENT_MAX) k->recent_count++;
@@ -387,22 +389,32 @@ bool kernel_tick(struct kernel *k, uint32_t i, const struct tick *tick) {
 
 static struct bot_input bot_input_of(const struct kernel *k, uint32_t i) {
     const struct hot *h = hot_of(k, i);
-    const struct cold *c = cold_of(k, i);
     bool slow = h->ring_count >= SMA_SLOW;
-    return (struct bot_input){
+    struct bot_input in = {
         .instrument_index = i,
         .now_ns = k->now_ns,
         .last_px = h->last_px,
         .px_24h_ago = h->day_ago_px,
         .sma_fast_sum = slow ? h->fast_sum : 0,
         .sma_slow_sum = slow ? h->slow_sum : 0,
-        .atr_fraction = c->atr,
-        .signal_id = c->signal_id,
-        .action = c->signal.action,
-        .confidence = c->signal.confidence,
-        .edge = c->signal.edge,
-        .move = c->votes[MODEL_XGBOOST].move,
     };
+    if (!k->config.features) return in; /* the rules read the hot line only: a replay's idle bar touches no other */
+    const struct cold *c = cold_of(k, i);
+    in.atr_fraction = c->atr;
+    in.signal_id = c->signal_id;
+    in.action = c->signal.action;
+    in.confidence = c->signal.confidence;
+    in.edge = c->signal.edge;
+    in.move = c->votes[MODEL_XGBOOST].move;
+    return in;
+}
+
+/* Within the cooldown after the symbol's last close; forgets it once it is over. */
+static bool is_cooling(const struct kernel *k, struct hot *h, uint32_t i) {
+    if (!h->cooling) return false;
+    if (k->now_ns - cold_of(k, i)->last_close_ts_ns < k->config.limits.cooldown_ns) return true;
+    h->cooling = 0;
+    return false;
 }
 
 /* The ensemble's answer for one symbol, and its event if it is not HOLD. */
@@ -489,7 +501,7 @@ static void emit_intents(struct kernel *k, struct kernel_out *out, const struct 
 /* One symbol without a position: what the bot says, and whether there is any use in asking. */
 static void consider(struct kernel *k, struct candidate *best, uint32_t *count, uint32_t slots, const struct bot_input *input) {
     uint32_t i = input->instrument_index;
-    const struct cold *c = cold_of(k, i);
+    struct hot *h = hot_of(k, i);
     if (bot_rule_side(&k->config.bot, input) == SIDE_NONE) {
         k->totals.holds++;
         return;
@@ -498,8 +510,8 @@ static void consider(struct kernel *k, struct candidate *best, uint32_t *count, 
     enum risk_reason reason = RISK_ALLOW;
     if (k->emergency_stop) reason = RISK_EMERGENCY_STOP;
     else if (k->closing) reason = RISK_CLOSING;
-    else if (hot_of(k, i)->trading != INSTRUMENT_TRADING) reason = RISK_SYMBOL_NOT_TRADING;
-    else if (c->last_close_ts_ns && k->now_ns - c->last_close_ts_ns < k->config.limits.cooldown_ns) reason = RISK_COOLDOWN;
+    else if (h->trading != INSTRUMENT_TRADING) reason = RISK_SYMBOL_NOT_TRADING;
+    else if (is_cooling(k, h, i)) reason = RISK_COOLDOWN;
     else if (slots == 0) reason = RISK_SLOTS_FULL;
     if (reason != RISK_ALLOW) {
         refuse(k, reason);
