@@ -35,7 +35,8 @@ const char *contracts_brackets_fault(const struct instrument *in) {
         const struct bracket *b = &in->brackets[i];
         if (b->notional_floor.e8 != (i ? b[-1].notional_cap.e8 : 0))
             return "brackets do not begin at 0 or do not join";
-        if (b->notional_cap.e8 <= b->notional_floor.e8) return "a bracket is empty";
+        /* The venue has published brackets of no width (BEAMXUSDT, late 2025): none falls in one. */
+        if (b->notional_cap.e8 < b->notional_floor.e8) return "a bracket ends before it begins";
         if (b->leverage_max < 1 || b->maint_margin_rate.e8 <= 0 ||
             b->maint_margin_rate.e8 > FX_ONE || b->maint_amount.e8 < 0)
             return "leverage, rate or amount of a bracket makes no sense";
@@ -43,6 +44,7 @@ const char *contracts_brackets_fault(const struct instrument *in) {
                   b->maint_margin_rate.e8 < b[-1].maint_margin_rate.e8))
             return "a larger bracket is looser than a smaller one";
     }
+    if (in->brackets[in->bracket_count - 1].notional_cap.e8 == 0) return "brackets of no width";
     return NULL;
 }
 

@@ -421,10 +421,12 @@ static void brackets_as_csv(void **state) {
     import_ok();
     assert_told("HOLEUSDT left out");
     assert_told("brackets.csv:6: symbol is not made");
-    assert_int_equal(totals.contracts, 2);
+    assert_int_equal(totals.contracts, 3);
     assert_int_equal(instrument_load(&in, store, "0GUSDT", NULL, &err), ST_OK);
     assert_int_equal(in.bracket_count, 2);
     assert_int_equal(in.brackets[1].maint_amount.e8, 100 * FX_ONE);
+    assert_int_equal(instrument_load(&in, store, "FLATUSDT", NULL, &err), ST_OK);
+    assert_int_equal(instrument_leverage_max(&in, money_e8(500000 * FX_ONE)), 2);
     assert_int_equal(instrument_load(&in, store, "BIGUSDT", NULL, &err), ST_OK);
     assert_int_equal(in.brackets[0].leverage_max, 1);
 }
