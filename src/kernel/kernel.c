@@ -168,32 +168,37 @@ static void refuse(struct kernel *k, enum risk_reason reason) { k->totals.refusa
 
 /* ---- money ---- */
 
-static money_t notional_of(const struct kernel *k, uint32_t i) {
+/* What a symbol is worth at the last price: its signed value, and what it would gain if closed there. */
+static money_t value_of(const struct kernel *k, uint32_t i) {
     const struct cold *c = cold_of(k, i);
     int64_t qty = c->exits.position_qty.e8;
-    if (qty == 0 && c->exits.phase == EXITS_ENTERING) qty = c->entry_qty.e8;
-    return money_mul_half_even(hot_of(k, i)->last_px, qty_e8(qty < 0 ? -qty : qty));
+    if (qty == 0 && c->exits.phase == EXITS_ENTERING) qty = c->entry_qty.e8; /* on its way counts as held */
+    return money_mul_half_even(hot_of(k, i)->last_px, qty_e8(qty));
 }
 
-static money_t unrealized_of(const struct kernel *k, uint32_t i) {
+static money_t gain_of(const struct kernel *k, uint32_t i, money_t value) {
     const struct exits_state *x = &cold_of(k, i)->exits;
-    if (x->position_qty.e8 == 0) return money_e8(0);
-    int64_t value = fx_mul_half_even(hot_of(k, i)->last_px.e8, x->position_qty.e8);
-    /* cost of what is left = average entry cost * what is left */
-    int64_t cost = fx_muldiv_half_even(x->entered_cost.e8, x->position_qty.e8, x->entered_qty.e8);
-    return money_e8(value - cost);
+    int64_t held = x->position_qty.e8;
+    if (held == 0) return money_e8(0);
+    /* cost of what is left = average entry cost * what is left; all of it is the usual case */
+    bool whole = held == x->entered_qty.e8 || -held == x->entered_qty.e8;
+    int64_t cost = whole ? (held < 0 ? -x->entered_cost.e8 : x->entered_cost.e8)
+                         : fx_muldiv_half_even(x->entered_cost.e8, held, x->entered_qty.e8);
+    return money_e8(value.e8 - cost);
 }
+
+static money_t unrealized_of(const struct kernel *k, uint32_t i) { return gain_of(k, i, value_of(k, i)); }
 
 static void sum_up(const struct kernel *k, money_t *equity, money_t *exposure, money_t *margin) {
     *equity = k->totals.wallet;
     exposure->e8 = margin->e8 = 0;
     for (uint32_t j = 0; j < k->open_count; j++) {
-        uint32_t i = k->open[j];
-        int64_t notional = notional_of(k, i).e8;
-        uint32_t leverage = cold_of(k, i)->exits.leverage;
-        equity->e8 += unrealized_of(k, i).e8;
+        uint32_t i = k->open[j], leverage = cold_of(k, i)->exits.leverage;
+        money_t value = value_of(k, i);
+        int64_t notional = value.e8 < 0 ? -value.e8 : value.e8;
+        equity->e8 += gain_of(k, i, value).e8;
         exposure->e8 += notional;
-        margin->e8 += notional / (leverage ? leverage : 1);
+        margin->e8 += leverage > 1 ? notional / leverage : notional;
     }
 }
 
@@ -353,8 +358,8 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
     if (k->config.bot.strategy == STRATEGY_SMA_CROSS) {
         h->fast_sum += bar->close.e8;
         h->slow_sum += bar->close.e8;
-        if (h->ring_count >= SMA_FAST) h->fast_sum -= ring[(at + cap - SMA_FAST) % cap];
-        if (h->ring_count >= SMA_SLOW) h->slow_sum -= ring[(at + cap - SMA_SLOW) % cap];
+        if (h->ring_count >= SMA_FAST) h->fast_sum -= ring[at >= SMA_FAST ? at - SMA_FAST : at + cap - SMA_FAST];
+        if (h->ring_count >= SMA_SLOW) h->slow_sum -= ring[at >= SMA_SLOW ? at - SMA_SLOW : at + cap - SMA_SLOW];
     }
     ring[at] = bar->close.e8;
     h->ring_next = at + 1 == cap ? 0 : at + 1;
@@ -537,10 +542,10 @@ static void measure(struct kernel *k) {
     t->exposure = exposure;
     if (equity.e8 > t->equity_peak.e8) t->equity_peak = equity;
     else if (equity.e8 < t->equity_peak.e8) {
-        double fall = 1.0 - money_to_f64(equity) / money_to_f64(t->equity_peak);
+        double fall = 1.0 - (double)equity.e8 / (double)t->equity_peak.e8;
         if (fall > t->drawdown_max) t->drawdown_max = fall;
     }
-    if (exposure.e8 > 0 && equity.e8 > 0) t->exposure_time += money_to_f64(exposure) / money_to_f64(equity);
+    if (exposure.e8 > 0 && equity.e8 > 0) t->exposure_time += (double)exposure.e8 / (double)equity.e8;
     t->exposure_steps++;
     if (k->curve_skip++ % k->curve_stride) return;
     if (k->curve_count == CURVE_MAX) {
