@@ -239,7 +239,7 @@ static bool show_progress(void *context, const char *stage, uint32_t done, uint3
         snprintf(p->stage, sizeof p->stage, "%s", stage);
     }
     if (!p->is_terminal) {
-        if (is_new) fprintf(stderr, "train: %s\n", stage);
+        if (is_new) fprintf(stderr, "train: stage %s\n", stage);
         return !interrupted;
     }
     uint32_t filled = total ? (uint32_t)((uint64_t)done * WIDTH / total) : 0;
@@ -276,10 +276,7 @@ static void print_text(const struct learn_report *r, const char *path) {
     printf("  accuracy    %.1f %%, balanced %.1f %%, calibration error %.1f %%\n",
            100 * r->accuracy, 100 * r->balanced_accuracy, 100 * r->ece);
     printf("%s\n", r->verdict);
-    if (!r->has_skill)
-        printf("no skill: this model will not vote\n");
-    else if (r->shuffled)
-        printf("labels were shuffled: this model will not vote\n");
+    if (r->shuffled) printf("labels were shuffled: this model will not vote\n");
 }
 
 static void write_shares(struct json_writer *w, const char *key, const double *share) {

@@ -66,6 +66,9 @@ enum status learn_calibrate(struct calibration out[LABEL_COUNT], const double *p
 
 /* ---- metrics.c ---- */
 
+/* Above 2, since a project tries many models; each of the two t must pass it. */
+#define LEARN_T_MIN 3.0
+
 double learn_logloss(const double *p, const float *labels, size_t n);
 /* t statistic of a series' mean; lag >= 0 (Bartlett kernel). 0 if it cannot be known (n < 30, no
  * variance). Source: Newey, West, Econometrica 55 (1987). */

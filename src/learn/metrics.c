@@ -5,8 +5,6 @@
 #include "learn/learn_internal.h"
 
 enum { TIMES_MIN = 30, ECE_BINS = 15 };
-static const double skill_t_min = 3.0;
-static const double side_t_min = 3.0;
 static const double predicted_share_min = 0.01;
 static const double probability_min = 1e-15;
 
@@ -143,7 +141,7 @@ enum status learn_measure(struct learn_report *out, const double *p, const float
     out->skill_t = gain_t(means, gain_whole, p, labels, decision_ns, n, shares, lag);
     out->side_t = gain_t(means, gain_side, p, labels, decision_ns, n, shares, lag);
     free(means);
-    out->has_skill = out->skill_t > skill_t_min && out->side_t > side_t_min &&
+    out->has_skill = out->skill_t > LEARN_T_MIN && out->side_t > LEARN_T_MIN &&
                      out->logloss_test < out->logloss_prior && labels_predicted(out) >= 2;
     return ST_OK;
 }

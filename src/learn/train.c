@@ -156,6 +156,8 @@ static enum status predict(struct job *j, enum learn_part part, struct err *err)
 
 static void verdict_write(struct learn_report *r) {
     const char *answer = r->has_skill ? "skill" : "no skill, this model will not vote";
+    if (!r->has_skill && r->skill_t > LEARN_T_MIN && r->side_t <= LEARN_T_MIN)
+        answer = "no skill in direction, this model will not vote";
     if (r->shuffled)
         answer = r->has_skill ? "LEAK: shuffled labels score" : "at chance on shuffled labels";
     snprintf(r->verdict, sizeof r->verdict,
