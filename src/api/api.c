@@ -25,8 +25,10 @@ enum {
     REQUEST_SECONDS_MAX =
         20, /* a request or answer that makes no progress for so long is dropped */
     KEEPALIVE_SECONDS = 30,
-    CHUNK_SIZE = 4 * 1024, /* a socket that polls writable takes this much whole */
+    SEND_SIZE = 128 * 1024, /* kernel memory a client that does not read can hold */
+    CHUNK_SIZE = 4 * 1024,  /* a socket that polls writable takes this much whole */
     HEADERS_SIZE = 2048,
+    DRAIN_MAX = 1024 * 1024,
     TOKEN_SIZE = 128,
     BIND_SIZE = 64,
     TEXT_SIZE = 64,
@@ -188,7 +190,14 @@ static int send_headers(struct lws *wsi, const struct answer *a) {
 /* The answer is out, and with it the connection ends (callback's -1): libwebsockets 4.1 reads the
  * body of a POST that was pipelined behind another request from the wrong place and then loops for
  * ever, so a second request on one connection is never begun. `s` is empty afterwards. */
-static int finish(struct api *api, struct session *s) {
+static int finish(struct api *api, struct lws *wsi, struct session *s) {
+    /* Closing over input that nobody read resets the connection, and the client would lose the part
+     * of its answer that is still on the way: take out what has arrived. */
+    for (size_t total = 0; total < DRAIN_MAX;) {
+        ssize_t n = recv(lws_get_socket_fd(wsi), api->chunk, sizeof api->chunk, MSG_DONTWAIT);
+        if (n <= 0) break;
+        total += (size_t)n;
+    }
     session_end(api, s, s->code);
     return -1;
 }
@@ -208,7 +217,7 @@ static int write_some(struct api *api, struct lws *wsi, struct session *s) {
         enum lws_write_protocol kind = last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP;
         if (lws_write(wsi, api->chunk + LWS_PRE, n, kind) < (int)n) return -1;
         s->out_sent += n;
-        if (last) return finish(api, s);
+        if (last) return finish(api, wsi, s);
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_SECONDS_MAX);
     }
     return 0;
@@ -217,7 +226,7 @@ static int write_some(struct api *api, struct lws *wsi, struct session *s) {
 static int respond(struct api *api, struct lws *wsi, struct session *s, const struct answer *a) {
     s->code = a->code;
     if (send_headers(wsi, a)) return -1;
-    if (s->method == METHOD_HEAD || a->size == 0) return finish(api, s);
+    if (s->method == METHOD_HEAD || a->size == 0) return finish(api, wsi, s);
     if (a->is_static) {
         s->out = a->data;
     } else {
@@ -512,6 +521,8 @@ static int request_begin(struct api *api, struct lws *wsi, struct session *s, co
     s->began_ns = tstamp_monotonic_ns();
     s->active = true;
     http_count_begin(&api->count);
+    int send_size = SEND_SIZE;
+    setsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_SNDBUF, &send_size, sizeof send_size);
     if (!host_is_ours(api, wsi))
         return respond_error(api, wsi, s, 403, "this Host is not served here");
     if (s->route == ROUTE_NONE) return respond_error(api, wsi, s, 404, "no such path");
@@ -593,10 +604,10 @@ static void *service(void *argument) {
     return NULL;
 }
 
+/* Debug, all of it: what the library complains about is what clients send, as fast as they like. */
 static void on_library_log(int level, const char *text) {
-    size_t length = strcspn(text, "\n");
-    log_write(level == LLL_ERR ? LOG_ERROR : LOG_WARN, "api", "libwebsockets", "text=\"%.*s\"",
-              (int)length, text);
+    log_debug("api", "libwebsockets", "level=%d text=\"%.*s\"", level, (int)strcspn(text, "\n"),
+              text);
 }
 
 /* Numeric form of what to listen on; its family decides how. */
