@@ -417,6 +417,9 @@ static void brackets_as_csv(void **state) {
         "HOLEUSDT,1,0,20000,75,0.01,0.0\n"
         "HOLEUSDT,2,30000,200000,50,0.015,100.0\n"
         "0GUSDT X,1,0,20000,75,0.01,0.0\n"
+        "FLATUSDT,1,0,500000,4,0.125,0\n" /* no width, as the venue had for BEAMXUSDT */
+        "FLATUSDT,2,500000,500000,3,0.1667,20850\n"
+        "FLATUSDT,3,500000,7500000,2,0.25,62500\n"
         "BIGUSDT,1,0,9223372036854775807,1,0.5,386950.0\n");
     import_ok();
     assert_told("HOLEUSDT left out");
