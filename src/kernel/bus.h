@@ -31,49 +31,57 @@
 
 struct bus;
 
-enum { BUS_ID_SIZE = 48, BUS_TYPE_SIZE = 48, BUS_TRACE_SIZE = 48, BUS_SOURCE_SIZE = 32, BUS_PAYLOAD_MAX = 4096,
-       BUS_SERVICE_SIZE = 32, BUS_CONSUMER_SIZE = 48, BUS_REASON_SIZE = 160 };
+enum {
+    BUS_ID_SIZE = 48,
+    BUS_TYPE_SIZE = 48,
+    BUS_TRACE_SIZE = 48,
+    BUS_SOURCE_SIZE = 32,
+    BUS_PAYLOAD_MAX = 4096,
+    BUS_SERVICE_SIZE = 32,
+    BUS_CONSUMER_SIZE = 48,
+    BUS_REASON_SIZE = 160
+};
 
 struct bus_entry {
     char id[BUS_ID_SIZE];           /* the backend's, "1732281600000-0" */
     char event_type[BUS_TYPE_SIZE]; /* "trade.intent" */
     char trace_id[BUS_TRACE_SIZE];
-    char source[BUS_SOURCE_SIZE];   /* role that published it */
+    char source[BUS_SOURCE_SIZE]; /* role that published it */
     int64_t ts_ns;
     uint32_t schema;
-    uint32_t attempts;              /* deliveries so far, 1 the first time */
+    uint32_t attempts; /* deliveries so far, 1 the first time */
     uint32_t payload_size;
-    char payload[BUS_PAYLOAD_MAX];  /* JSON, NUL ended */
+    char payload[BUS_PAYLOAD_MAX]; /* JSON, NUL ended */
 };
 
 struct bus_options {
-    const char *url;      /* "embedded:DIR" or "redis://host:port" or "redis+unix:/path" */
-    uint64_t length_max;  /* entries kept per stream (approximately, on Redis): 10000 */
-    uint32_t attempts_max; /* 5 */
-    int64_t idle_ns;      /* pending longer than this is claimed: 30 s */
-    uint32_t outbox_max;  /* 65536 */
+    const char *url;           /* "embedded:DIR" or "redis://host:port" or "redis+unix:/path" */
+    uint64_t length_max;       /* entries kept per stream (approximately, on Redis): 10000 */
+    uint32_t attempts_max;     /* 5 */
+    int64_t idle_ns;           /* pending longer than this is claimed: 30 s */
+    uint32_t outbox_max;       /* 65536 */
     int64_t consumer_stale_ns; /* a consumer silent this long that holds nothing is deleted: 1 h */
 };
 struct bus_options bus_options_defaults(void);
 
 struct bus_stats {
-    uint64_t published;     /* accepted by bus_publish */
-    uint64_t delivered;     /* handed out, redeliveries too */
-    uint64_t acknowledged;  /* acknowledgements that ended a pending entry */
+    uint64_t published;    /* accepted by bus_publish */
+    uint64_t delivered;    /* handed out, redeliveries too */
+    uint64_t acknowledged; /* acknowledgements that ended a pending entry */
     uint64_t redelivered;
     uint64_t failed;        /* bus_nack calls */
     uint64_t dead_lettered; /* gave up, rejected ones too */
     uint64_t rejected;      /* entries with unknown, missing, doubled or malformed fields */
     uint64_t reconnects;
-    uint64_t resyncs;       /* times a group was set anew since its place was gone */
-    uint64_t lost;          /* entries trimmed before the group saw them, or while it held them */
-    uint64_t outbox;        /* waiting for the broker's confirmation now */
+    uint64_t resyncs; /* times a group was set anew since its place was gone */
+    uint64_t lost;    /* entries trimmed before the group saw them, or while it held them */
+    uint64_t outbox;  /* waiting for the broker's confirmation now */
 };
 
 struct bus_dead_letter {
-    struct bus_entry entry;          /* id: of the dead letter; attempts: deliveries it had */
-    char origin_id[BUS_ID_SIZE];     /* the entry's id in its stream */
-    char service[BUS_SERVICE_SIZE];  /* whose group gave up */
+    struct bus_entry entry;         /* id: of the dead letter; attempts: deliveries it had */
+    char origin_id[BUS_ID_SIZE];    /* the entry's id in its stream */
+    char service[BUS_SERVICE_SIZE]; /* whose group gave up */
     char reason[BUS_REASON_SIZE];
 };
 
@@ -96,20 +104,23 @@ enum status bus_group(struct bus *b, const char *event_type, const char *service
  * ST_OK; ST_END nothing there; ST_DISCONNECTED; ST_NOT_FOUND without bus_group before; ST_INVALID an
  * entry was not of our shape: it is now a dead letter, err says why, read on. consumer is a stable
  * name ("executor-1"). Only the bytes in use of out->payload are written. */
-enum status bus_read(struct bus *b, struct bus_entry *out, const char *event_type, const char *service,
-                     const char *consumer, int64_t wait_ns, struct err *err);
+enum status bus_read(struct bus *b, struct bus_entry *out, const char *event_type,
+                     const char *service, const char *consumer, int64_t wait_ns, struct err *err);
 /* Success: the entry is done. Acknowledging twice, or what another consumer finished, does nothing. */
-enum status bus_ack(struct bus *b, const struct bus_entry *entry, const char *service, struct err *err);
+enum status bus_ack(struct bus *b, const struct bus_entry *entry, const char *service,
+                    struct err *err);
 /* Failure: redelivered once idle_ns have passed since its delivery, or, if that was attempt number
  * attempts_max, dead-lettered with reason now. */
-enum status bus_nack(struct bus *b, const struct bus_entry *entry, const char *service, const char *reason, struct err *err);
+enum status bus_nack(struct bus *b, const struct bus_entry *entry, const char *service,
+                     const char *reason, struct err *err);
 
 /* Length of the stream, entries pending (delivered, not done) in the group, time in ns since the
  * oldest pending one was published (0 if none). */
 enum status bus_info(struct bus *b, const char *event_type, const char *service, uint64_t *length,
                      uint64_t *pending, int64_t *oldest_pending_ns, struct err *err);
 /* Consumers the group knows. */
-enum status bus_consumers(struct bus *b, const char *event_type, const char *service, uint32_t *count, struct err *err);
+enum status bus_consumers(struct bus *b, const char *event_type, const char *service,
+                          uint32_t *count, struct err *err);
 /* The first dead letter of event_type behind after_id ("" from the start); ST_END if there is none. */
 enum status bus_dead_letter_next(struct bus *b, struct bus_dead_letter *out, const char *event_type,
                                  const char *after_id, struct err *err);

@@ -230,6 +230,10 @@ static void limits_of_an_entry(void **state) {
     e.source[1] = ' ';
     assert_int_equal(bus_publish(b, &e, &err), ST_INVALID);
     assert_non_null(strstr(err.text, "source"));
+    assert_int_equal(bus_group(b, "trade intent", "executor", &err), ST_INVALID);
+    assert_int_equal(bus_group(b, TYPE, "", &err), ST_INVALID);
+    assert_int_equal(bus_read(b, &got, TYPE, "executor", "\xc3\xa9", 0, &err), ST_INVALID);
+    assert_non_null(strstr(err.text, "consumer"));
     assert_int_equal(stats_of(b).published, 2);
     bus_close(b);
 }

@@ -253,8 +253,7 @@ static enum status apply_entry(struct state *s, struct stream *stream, const voi
                                uint32_t size) {
     struct slot *slot = slot_at(s, stream, stream->next);
     if (slot->capacity < size) {
-        uint32_t capacity = 256;
-        while (capacity < size) capacity *= 2;
+        uint32_t capacity = (size + 63) & ~63u; /* cache lines */
         uint8_t *blob = realloc(slot->blob, capacity);
         if (!blob) return ST_NO_MEMORY;
         slot->blob = blob;
@@ -614,6 +613,8 @@ static enum status consumer_get(struct embedded *e, struct group *g, uint32_t gr
         }
         if (!g->consumers[i].name[0] && unused == CONSUMERS_MAX) unused = i;
     }
+    enum status st = bus_name_check("consumer", name, BUS_CONSUMER_SIZE, err);
+    if (st != ST_OK) return st;
     if (unused == CONSUMERS_MAX) unused = g->consumer_count;
     if (unused == CONSUMERS_MAX)
         return err_set(err, ST_FULL, "bus: group of %s on %s has %d consumers", g->service,

@@ -36,6 +36,10 @@ struct bus {
     struct bus_stats stats;
 };
 
+/* Names become parts of keys and log lines: 1 to size - 1 printable characters, no spaces.
+ * ST_INVALID, err naming `what`. */
+enum status bus_name_check(const char *what, const char *text, size_t size, struct err *err);
+
 enum status bus_embedded_open(struct bus **out, const char *dir, const struct bus_options *options,
                               struct err *err);
 /* host NULL: path is a unix socket. */

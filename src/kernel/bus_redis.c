@@ -495,8 +495,8 @@ static enum status redis_group(struct bus *b, const char *event_type, const char
     return group_create(r, g, err);
 }
 
-static struct subscription *subscription_get(struct redis *r, struct group *g,
-                                             const char *consumer) {
+static struct subscription *subscription_find(struct redis *r, const struct group *g,
+                                              const char *consumer) {
     for (uint32_t k = 0; k < r->subscription_count; k++) {
         uint32_t i = (r->subscription_hint + k) % r->subscription_count;
         struct subscription *s = r->subscriptions[i];
@@ -504,15 +504,26 @@ static struct subscription *subscription_get(struct redis *r, struct group *g,
         r->subscription_hint = i;
         return s;
     }
-    if (r->subscription_count == SUBSCRIPTIONS_MAX) return NULL;
+    return NULL;
+}
+
+static enum status subscription_get(struct redis *r, struct subscription **out, struct group *g,
+                                    const char *consumer, struct err *err) {
+    *out = subscription_find(r, g, consumer);
+    if (*out) return ST_OK;
+    enum status st = bus_name_check("consumer", consumer, BUS_CONSUMER_SIZE, err);
+    if (st != ST_OK) return st;
+    if (r->subscription_count == SUBSCRIPTIONS_MAX)
+        return err_set(err, ST_FULL, "bus: consumer %s is one too many", consumer);
     struct subscription *s = calloc(1, sizeof *s);
-    if (!s) return NULL;
+    if (!s) return err_set(err, ST_NO_MEMORY, "bus: consumer %s", consumer);
     s->group = g;
     s->recover_own = true;
     snprintf(s->recover_from, sizeof s->recover_from, "-");
     snprintf(s->consumer, sizeof s->consumer, "%s", consumer);
     r->subscriptions[r->subscription_count++] = s;
-    return s;
+    *out = s;
+    return ST_OK;
 }
 
 /* --- acknowledgements ---------------------------------------------------------------------------- */
@@ -896,8 +907,9 @@ static enum status redis_read(struct bus *b, struct bus_entry *out, const char *
     struct redis *r = (struct redis *)b;
     struct group *g = group_find(r, event_type, service);
     if (!g) return group_missing(event_type, service, err);
-    struct subscription *s = subscription_get(r, g, consumer);
-    if (!s) return err_set(err, ST_FULL, "bus: consumer %s is one too many", consumer);
+    struct subscription *s;
+    enum status found = subscription_get(r, &s, g, consumer, err);
+    if (found != ST_OK) return found;
     int64_t now = tstamp_monotonic_ns(), deadline = now + wait_ns;
     bool reconnected = false;
     /* What this process published a moment ago may be what it now waits for. */
