@@ -218,12 +218,12 @@ static enum status label_map_read(uint8_t *column, struct xgb_model *m, struct e
     if (st != ST_OK) return st;
     uint32_t seen = 0;
     const char *at = text;
-    for (uint8_t k = 0; k < LABEL_COUNT; k++) {
+    for (uint32_t k = 0; k < LABEL_COUNT; k++) {
         size_t length = strcspn(at, ",");
         for (uint32_t l = 0; l < LABEL_COUNT; l++) {
             const char *name = label_text((enum label)l);
             if (strlen(name) != length || memcmp(name, at, length) != 0) continue;
-            column[l] = k;
+            column[l] = (uint8_t)k;
             seen |= 1u << l;
         }
         at += length;

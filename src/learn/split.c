@@ -13,10 +13,9 @@ enum status learn_split_init(struct learn_split *out, int64_t first_ns, int64_t 
                        config->valid_share, config->test_share);
     int64_t interval = config->interval_ns;
     /* Borders stand on the interval's grid, counted from the first row. */
-    double steps = (double)((last_ns - first_ns) / interval + 1);
-    int64_t test_steps = (int64_t)(steps * config->test_share);
-    int64_t valid_steps = (int64_t)(steps * config->valid_share);
     int64_t total = (last_ns - first_ns) / interval + 1;
+    int64_t test_steps = (int64_t)((double)total * config->test_share);
+    int64_t valid_steps = (int64_t)((double)total * config->valid_share);
     int64_t valid_from = first_ns + (total - test_steps - valid_steps) * interval;
     int64_t test_from = first_ns + (total - test_steps) * interval;
     int64_t embargo = (int64_t)config->embargo_bars * interval;

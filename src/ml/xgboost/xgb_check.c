@@ -205,78 +205,55 @@ static void check_tree(struct check *c) {
     walk_tree(c);
 }
 
+enum { TREE_KEYS_NEEDED = 0xC1FF };
+static const char *const tree_keys[] = {"left_children",
+                                        "right_children",
+                                        "parents",
+                                        "split_indices",
+                                        "split_conditions",
+                                        "base_weights",
+                                        "default_left",
+                                        "loss_changes",
+                                        "sum_hessian",
+                                        "split_type",
+                                        "categories",
+                                        "categories_nodes",
+                                        "categories_sizes",
+                                        "categories_segments",
+                                        "tree_param",
+                                        "id",
+                                        NULL};
+
+/* Value of tree_keys[which]; -1: one we do not read. */
+static void read_tree_value(struct check *c, int which) {
+    struct tree *t = &c->tree;
+    struct ints *const indices[] = {&t->left, &t->right, &t->parents, &t->columns};
+    size_t *const counts[] = {&t->conditions, &t->weights, &t->default_left, &t->loss_changes,
+                              &t->hessians};
+    if (which < 0)
+        json_skip(&c->r);
+    else if (which < 4)
+        read_ints(c, indices[which]);
+    else if (which < 9)
+        *counts[which - 4] = read_floats(c);
+    else if (which == 9)
+        t->split_types = read_zeros(c, false);
+    else if (which < 14)
+        read_zeros(c, true);
+    else if (which == 14)
+        read_tree_param(c);
+    /* The library stores the tree at this index without looking. */
+    else
+        read_int(c, c->trees, c->trees, "trees are not numbered in order");
+}
+
 static void read_tree(struct check *c) {
-    static const char *const keys[] = {"left_children",
-                                       "right_children",
-                                       "parents",
-                                       "split_indices",
-                                       "split_conditions",
-                                       "base_weights",
-                                       "default_left",
-                                       "loss_changes",
-                                       "sum_hessian",
-                                       "split_type",
-                                       "categories",
-                                       "categories_nodes",
-                                       "categories_sizes",
-                                       "categories_segments",
-                                       "tree_param",
-                                       "id",
-                                       NULL};
     uint32_t seen = 0;
     int which;
-    struct tree *t = &c->tree;
-    t->split_types = 0;
+    c->tree.split_types = 0;
     json_object_begin(&c->r);
-    while (next_key(c, keys, &seen, &which)) {
-        switch (which) {
-        case 0:
-            read_ints(c, &t->left);
-            break;
-        case 1:
-            read_ints(c, &t->right);
-            break;
-        case 2:
-            read_ints(c, &t->parents);
-            break;
-        case 3:
-            read_ints(c, &t->columns);
-            break;
-        case 4:
-            t->conditions = read_floats(c);
-            break;
-        case 5:
-            t->weights = read_floats(c);
-            break;
-        case 6:
-            t->default_left = read_floats(c);
-            break;
-        case 7:
-            t->loss_changes = read_floats(c);
-            break;
-        case 8:
-            t->hessians = read_floats(c);
-            break;
-        case 9:
-            t->split_types = read_zeros(c, false);
-            break;
-        case 10:
-        case 11:
-        case 12:
-        case 13:
-            read_zeros(c, true);
-            break;
-        case 14:
-            read_tree_param(c);
-            break;
-        case 15: /* the library stores the tree at this index without looking */
-            read_int(c, c->trees, c->trees, "trees are not numbered in order");
-            break;
-        default:
-            json_skip(&c->r);
-        }
-    }
-    if (all_seen(c, seen, 0xC1FF, "tree lacks an array")) check_tree(c);
+    while (next_key(c, tree_keys, &seen, &which)) read_tree_value(c, which);
+    if (all_seen(c, seen, TREE_KEYS_NEEDED, "tree lacks an array or its id")) check_tree(c);
 }
 
 static void read_trees(struct check *c) {
