@@ -506,7 +506,8 @@ static enum status random_entry(struct report_baseline *b, const struct run *run
     o.view_box = NULL;
     o.bus_url = NULL;
     o.speed = 0;
-    o.step_limit = steps;
+    o.step_limit = 0;
+    o.step_end = steps; /* where an earlier stop's baseline ended, this one goes on */
     o.progress = NULL;
     o.stop = NULL; /* the user has asked to end already; this is short, and a second Ctrl-C still ends it */
     o.run_dir = dir;

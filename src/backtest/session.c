@@ -412,9 +412,8 @@ static uint64_t fingerprint_of(const struct session *s) {
     return hash64(words, sizeof words);
 }
 
-static void db_commit(struct session *s, int64_t now, bool final) {
+static void db_commit(struct session *s, bool go_on) {
     if (!s->db || s->failed != ST_OK) return;
-    if (!final && s->db_puts < DB_COMMIT_PUTS && now - s->db_commit_ns < DB_COMMIT_NS) return;
     /* Trades are shown only once the journal that produced them is out of this process. */
     if (s->journal && !s->reader) db_note(s, journal_flush(s->journal, s->err));
     static struct report r;
@@ -422,14 +421,14 @@ static void db_commit(struct session *s, int64_t now, bool final) {
     r.fingerprint = fingerprint_of(s);
     db_note(s, report_save(&r, s->db, s->err));
     db_note(s, tradedb_commit(s->db, s->err));
-    if (!final) db_note(s, tradedb_begin(s->db, s->err));
+    if (go_on) db_note(s, tradedb_begin(s->db, s->err));
     s->db_puts = 0;
-    s->db_commit_ns = now;
+    s->db_commit_ns = tstamp_monotonic_ns();
 }
 
 static void look_around(struct session *s, uint64_t step) {
     int64_t now = tstamp_monotonic_ns();
-    db_commit(s, now, false);
+    if (s->db_puts >= DB_COMMIT_PUTS || now - s->db_commit_ns >= DB_COMMIT_NS) db_commit(s, true);
     if (now - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
     if (s->o.progress && now - s->progress_ns >= PROGRESS_EVERY_NS) {
         const struct kernel_totals *t = kernel_totals(s->kernel);
@@ -512,6 +511,14 @@ static enum status open_bus(struct session *s, struct err *err) {
     return bus_group(s->bus, "trade.intent", "executor", err);
 }
 
+/* The equity point of a clean stop lies between the hours. A run that went on without stopping has no
+ * such point, and its report must be the same: so it goes, with all that is about to be written again. */
+static enum status forget_last_equity(struct session *s, struct err *err) {
+    if (s->state->flattened == 2) return ST_OK;
+    bool on_the_hour = s->state->last_ts_ns % NS_PER_HOUR == 0;
+    return tradedb_truncate(s->db, UINT64_MAX, s->state->last_ts_ns - !on_the_hour, err);
+}
+
 /* Journal, snapshot, what lies behind it, bus, trades: in this order. */
 static enum status open_run_dir(struct session *s, struct session_result *out, struct err *err) {
     char path[4200];
@@ -547,6 +554,7 @@ static enum status open_run_dir(struct session *s, struct session_result *out, s
     snprintf(path, sizeof path, "%s/trades.sqlite", s->o.run_dir);
     st = tradedb_open(&s->db, path, false, err);
     if (st == ST_OK) st = tradedb_begin(s->db, err);
+    if (st == ST_OK && out->resumed) st = forget_last_equity(s, err);
     s->db_commit_ns = tstamp_monotonic_ns();
     return st;
 }
@@ -585,6 +593,13 @@ static void finish(struct session *s) {
     record_state_hash(s);
 }
 
+/* Trades first: a restart executes again only what lies behind the snapshot, so a trade from before it
+ * that was not committed yet would be lost to the journal of trades for good. */
+static void save_point(struct session *s, bool go_on) {
+    db_commit(s, go_on);
+    if (s->failed == ST_OK) s->failed = session_snapshot_save(s, s->err);
+}
+
 static void snapshot_if_due(struct session *s) {
     if (s->state->bars_since_snapshot < SNAPSHOT_BARS) return;
     s->state->bars_since_snapshot = 0;
@@ -592,9 +607,8 @@ static void snapshot_if_due(struct session *s) {
     record_state_hash(s);
     if (!s->journal || s->reader || s->failed != ST_OK) return;
     s->state->next_step++; /* the snapshot is taken between steps */
-    enum status st = session_snapshot_save(s, s->err);
+    save_point(s, true);
     s->state->next_step--;
-    if (st != ST_OK) s->failed = st;
 }
 
 static bool loop(struct session *s) {
@@ -602,6 +616,7 @@ static bool loop(struct session *s) {
     uint64_t steps = 0;
     feed_seek(s->o.feed, s->state->next_step);
     while (s->failed == ST_OK && !session_stopped(s) && !(s->o.verify && s->at_end)) {
+        if (s->o.step_end && s->state->next_step >= s->o.step_end) break;
         if (feed_next(s->o.feed, &step) != ST_OK) return true;
         run_step(s, &step);
         if (s->pending_count > 0) break; /* stopped while the bus was away */
@@ -611,6 +626,12 @@ static bool loop(struct session *s) {
         if (s->o.step_limit && steps >= s->o.step_limit) break;
     }
     return false;
+}
+
+/* So that the report of a stopped run goes up to where it stopped; see forget_last_equity. */
+static void put_last_equity(struct session *s) {
+    const struct kernel_totals *t = kernel_totals(s->kernel);
+    db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->equity, t->exposure, s->err));
 }
 
 static void fill_result(struct session *s, struct session_result *out) {
@@ -623,6 +644,7 @@ static void fill_result(struct session *s, struct session_result *out) {
     out->last_ts_ns = s->state->last_ts_ns;
     out->totals = *kernel_totals(s->kernel);
     out->bus_duplicates = s->state->bus_duplicates;
+    out->bus_refused = s->bus_refused;
     out->predict_rows = s->predict_rows;
     out->predict_ns_p50 = hist_quantile(&s->predict_ns, 0.50);
     out->predict_ns_p99 = hist_quantile(&s->predict_ns, 0.99);
@@ -648,15 +670,16 @@ enum status session_run(struct session_result *out, const struct session_options
         publish_view(s, true);
         bool done = s->state->flattened == 2 || loop(s);
         if (done && s->failed == ST_OK && s->state->flattened != 2) finish(s);
-        if (!done && s->db && s->failed == ST_OK && s->state->last_ts_ns >= s->kernel_config.trade_from_ns) {
-            const struct kernel_totals *t = kernel_totals(s->kernel);
-            db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->equity, t->exposure, s->err));
-        }
-        bool whole = s->pending_count == 0; /* a snapshot lies between steps, never inside one */
+        const struct journal_record *rest = s->failed == ST_OK ? session_peek(s) : NULL;
+        if (done && rest)
+            s->failed = err_set(err, ST_CORRUPT, "journal record %" PRIu64 " lies behind the end of the run", rest->seq);
+        /* A snapshot lies between steps, never inside one, and not in the middle of known ground. */
+        bool whole = s->failed == ST_OK && s->journal && !s->reader && s->pending_count == 0;
+        if (!done && whole && s->state->last_ts_ns >= s->kernel_config.trade_from_ns) put_last_equity(s);
         if (done && s->failed == ST_OK) s->state->flattened = 2;
         out->complete = done && s->failed == ST_OK;
-        if (s->failed == ST_OK && s->journal && !s->reader && whole) s->failed = session_snapshot_save(s, err);
-        db_commit(s, tstamp_monotonic_ns(), true);
+        if (whole) save_point(s, false);
+        else db_commit(s, false);
         publish_view(s, false);
         fill_result(s, out);
     }

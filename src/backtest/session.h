@@ -46,6 +46,7 @@ struct session_options {
     bool durable;                 /* fdatasync before a command leaves: paper and live. A replay's venue dies
                                      with it, so there the journal only has to survive the process */
     uint64_t step_limit;          /* 0: none; else end (as by `stop`) after so many steps */
+    uint64_t step_end;            /* 0: none; else end before this step of the feed, however often restarted */
     void (*progress)(void *context, const struct session_progress *progress);
     void *progress_context;
 };
@@ -61,6 +62,7 @@ struct session_result {
     struct simex_account account;
     struct bus_stats bus;
     uint64_t bus_duplicates;      /* intents handed out again after they had been taken: dropped */
+    uint64_t bus_refused;         /* entries in the stream that are no intent of this run */
     int64_t predict_ns_p50, predict_ns_p99;
     uint64_t predict_rows;
 };

@@ -86,9 +86,16 @@ static bool drop_pending(struct session *s, uint64_t intent_id) {
     return true;
 }
 
-/* Straight from the publisher to the executor: without a bus, and for deliveries on record. */
-static void deliver_first(struct session *s) {
+/* Straight from the publisher to the executor: without a bus, and for deliveries on record. Those come
+ * in the order they had, whatever the bus made it. */
+static void deliver_first(struct session *s, const struct journal_record *next) {
     struct trade_intent intent = s->pending[0];
+    if (next && next->type == EVENT_INTENT_DELIVERED && next->size == sizeof(struct intent_delivered)) {
+        struct intent_delivered d;
+        memcpy(&d, next->payload, sizeof d);
+        for (uint32_t i = 0; i < s->pending_count; i++)
+            if (s->pending[i].intent_id == d.intent_id) intent = s->pending[i];
+    }
     drop_pending(s, intent.intent_id);
     take_intent(s, &intent);
 }
@@ -102,20 +109,27 @@ static void republish_pending(struct session *s) {
     }
 }
 
+/* Only what this run published and waits for is acted upon: a journal can be executed again only if
+ * everything that led to an order is in it. Anything else in the stream is seen and put aside. */
 static void on_entry(struct session *s, const struct bus_entry *entry) {
     static struct event e;
     struct err why = {0};
     enum status st = event_decode(&e, entry->event_type, entry->schema, entry->ts_ns, entry->payload, entry->payload_size, &why);
-    if (st != ST_OK) {
+    uint64_t id = st == ST_OK ? e.u.trade_intent.intent_id : 0;
+    if (st == ST_OK && drop_pending(s, id)) {
+        take_intent(s, &e.u.trade_intent);
+    } else if (st == ST_OK && was_delivered(s, id)) {
+        s->state->bus_duplicates++;
+    } else if (st == ST_OK) {
+        log_warn("executor", "intent refused", "reason=\"not of this run\" entry=%s trace_id=%s", entry->id, entry->trace_id);
+        s->bus_refused++;
+    } else {
         log_warn("executor", "intent refused", "reason=\"%s\" entry=%s", why.text, entry->id);
+        s->bus_refused++;
         st = bus_nack(s->bus, entry, SERVICE, why.text, s->err);
         if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
         return;
     }
-    uint64_t id = e.u.trade_intent.intent_id;
-    bool expected = drop_pending(s, id);
-    if (!expected && was_delivered(s, id)) s->state->bus_duplicates++;
-    else take_intent(s, &e.u.trade_intent);
     /* Acknowledged only now: had we died before, it would come again and be recognised. */
     st = bus_ack(s->bus, entry, SERVICE, s->err);
     if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
@@ -128,10 +142,14 @@ static void deliver_from_bus(struct session *s) {
     if (s->republish) republish_pending(s); /* published before the restart, perhaps: same identity, so twice is once */
     s->republish = false;
     while (s->pending_count > 0 && s->failed == ST_OK && !session_stopped(s)) {
-        enum status st = bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, 50 * NS_PER_MS, s->err);
+        struct err why = {0};
+        enum status st = bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, 50 * NS_PER_MS, &why);
         if (st == ST_OK) {
             on_entry(s, &entry);
             waiting_since = tstamp_monotonic_ns();
+        } else if (st == ST_INVALID) {
+            log_warn("executor", "entry refused", "reason=\"%s\"", why.text); /* a dead letter by now */
+            s->bus_refused++;
         } else if (st == ST_END || st == ST_DISCONNECTED || st == ST_TIMEOUT) {
             int64_t waited = tstamp_monotonic_ns() - waiting_since;
             if (st == ST_END && waited > 2 * NS_PER_SECOND) {
@@ -143,7 +161,7 @@ static void deliver_from_bus(struct session *s) {
                 told = true;
             }
         } else {
-            s->failed = st;
+            s->failed = err_set(s->err, st, "%s", why.text);
         }
     }
 }
@@ -152,7 +170,7 @@ void session_deliver(struct session *s) {
     while (s->pending_count > 0 && s->failed == ST_OK) {
         const struct journal_record *next = session_peek(s);
         if (s->o.verify && !next) return;
-        if (!s->bus || next) deliver_first(s);
+        if (!s->bus || next) deliver_first(s, next);
         else {
             deliver_from_bus(s);
             return;

@@ -34,6 +34,7 @@ struct session {
     bool has_peeked, at_end;       /* at_end: verify has read the last record */
     bool republish;                /* some pending intent may not have reached the bus before the restart */
     uint64_t records_checked;
+    uint64_t bus_refused;          /* bus entries that are no intent of this run */
     struct bus *bus;
     struct tradedb *db;
     uint64_t db_puts;
