@@ -8,7 +8,9 @@ PRESET ?= dev
 
 run: bootstrap
 	@$(MAKE) --no-print-directory build PRESET=release
-	@exec ./build/release/quantum up
+	@# At a terminal the program gets the foreground to itself, so that Ctrl-C ends it and not make:
+	@# it closes cleanly, and make's exit status is its own.
+	@if [ -t 0 ]; then set -m; fi; ./build/release/quantum up && exit 0 || exit $$?
 
 test: bootstrap
 	@tools/test
