@@ -25,6 +25,8 @@ function signed(text, digits = 2) {
   const n = Number(text);
   return (n > 0 ? '+' : n < 0 ? '−' : '') + money(Math.abs(n), digits);
 }
+/* Cents are too coarse for the costs of a small position. */
+function small(text) { return Math.abs(Number(text)) < 1 ? (Number(text) < 0 ? '−' : '') + money(Math.abs(Number(text)), 4) : signed(text).replace('+', ''); }
 function px(text) {
   if (text === null || text === undefined) return '–';
   const n = Number(text);
@@ -43,7 +45,7 @@ function span(ms) {
   if (ms < 1000) return ms + ' ms';
   if (ms < 120000) return (ms / 1000).toFixed(1) + ' s';
   if (ms < 7200000) return Math.round(ms / 60000) + ' min';
-  return (ms / 3600000).toFixed(1) + ' h';
+  return (ms / 3600000).toFixed(ms < 36000000 ? 1 : 0) + ' h';
 }
 function tone(text) { const n = Number(text); return n > 0 ? 'up' : n < 0 ? 'down' : ''; }
 
@@ -77,7 +79,8 @@ function table(id, columns, rows, empty) {
     const cls = (columns[i][1] || '') + ' ' + (Array.isArray(cell) ? cell[0] : '');
     return make('td', cls.trim(), Array.isArray(cell) ? cell[1] : cell);
   })));
-  target.replaceChildren(make('thead', '', head), make('tbody', '', body));
+  const named = columns.some(([name]) => name);
+  target.replaceChildren(...(named ? [make('thead', '', head)] : []), make('tbody', '', body));
 }
 function side(text) { return [text === 'BUY' ? 'up strong' : text === 'SELL' ? 'down strong' : 'soft', text]; }
 
@@ -175,10 +178,10 @@ function drawChart(s) {
 
 function drawPositions(s) {
   $('positions-note').textContent = s.positions.length ? `${s.positions.length} open` : '';
-  table('positions', [['symbol', 'l'], ['side', 'l'], ['quantity'], ['entry'], ['mark'], ['stop'], ['take profit'], ['protected', 'l'], ['unrealised'], ['fees'], ['funding'], ['lev.'], ['since', 'l']],
-    s.positions.map((p) => [['strong', p.symbol], side(p.side), plain(p.qty), px(p.entry_px), px(p.mark_px), px(p.stop_px), px(p.take_profit_px),
-      p.protected ? mark('good', '✓ stop confirmed') : mark('bad', '✗ no stop yet'), [tone(p.unrealized_pnl), signed(p.unrealized_pnl)],
-      money(p.fees), signed(p.funding), p.leverage + '×', ['soft', time(p.entry_time)]]), 'Flat: no open position.');
+  table('positions', [['symbol', 'l'], ['side', 'l'], ['protected', 'l'], ['unrealised'], ['quantity'], ['entry'], ['mark'], ['stop'], ['take profit'], ['fees'], ['funding'], ['lev.'], ['since', 'l']],
+    s.positions.map((p) => [['strong', p.symbol], side(p.side), p.protected ? mark('good', '✓ stop confirmed') : mark('bad', '✗ no stop yet'),
+      [tone(p.unrealized_pnl), signed(p.unrealized_pnl)], plain(p.qty), px(p.entry_px), px(p.mark_px), px(p.stop_px), px(p.take_profit_px),
+      small(p.fees), small(p.funding), p.leverage + '×', ['soft', time(p.entry_time)]]), 'Flat: no open position.');
 }
 
 function voteCell(vote) {
@@ -195,6 +198,7 @@ function voteCell(vote) {
   return make('span', '', [svg, `${best} ${percent(vote.p[best])}`]);
 }
 function drawSignals(s) {
+  /* What asks for a trade first, then the surest. */
   const rank = (x) => (x.action && x.action !== 'HOLD' && !x.expired ? 2 : x.action ? 1 : 0);
   const all = [...s.signals].sort((a, b) => rank(b) - rank(a) || (b.confidence || 0) - (a.confidence || 0) || (a.symbol < b.symbol ? -1 : 1));
   const shown = showAll ? all : all.slice(0, SIGNALS_SHORT);
@@ -223,9 +227,10 @@ function drawOrders(s) {
 function drawTrades(s) {
   const trades = s.trades || [], r = s.recent_summary;
   $('trades-note').textContent = r && r.n ? `last ${r.n}: ${signed(r.net_pnl)} net of fees and funding` : '';
-  table('trades', [['closed', 'l'], ['symbol', 'l'], ['side', 'l'], ['entry'], ['exit'], ['net'], ['in R'], ['why it ended', 'l']],
-    [...trades].reverse().map((t) => [['soft', time(t.exit_time)], ['strong', t.symbol], side(t.side), px(t.entry_px), px(t.exit_px), [tone(t.net_pnl), signed(t.net_pnl)],
-      Number(t.risk) > 0 ? signed(Number(t.net_pnl) / Number(t.risk)) : '–', t.exit_reason.replace(/_/g, ' ')]), 'No closed trade yet.');
+  table('trades', [['symbol', 'l'], ['side', 'l'], ['net'], ['in R'], ['why it ended', 'l'], ['quantity'], ['entry'], ['exit'], ['fees'], ['funding'], ['held'], ['closed', 'l']],
+    [...trades].reverse().map((t) => [['strong', t.symbol], side(t.side), [tone(t.net_pnl), signed(t.net_pnl)],
+      Number(t.risk) > 0 ? signed(Number(t.net_pnl) / Number(t.risk)) : '–', t.exit_reason.replace(/_/g, ' '), plain(t.qty), px(t.entry_px), px(t.exit_px),
+      small(t.fees), small(t.funding), span(t.exit_time - t.entry_time), ['soft', time(t.exit_time)]]), 'No closed trade yet.');
 }
 
 function drawRoles(s) {
@@ -237,8 +242,8 @@ function drawRoles(s) {
 
 function drawModels(s) {
   const kind = { loaded: 'good', no_skill: 'warn', absent: 'none' };
-  $('models-note').textContent = `${s.health.models_loaded} loaded; log-loss on held-out data against always saying the base rate`;
-  table('models', [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t of the difference'], ['balanced acc.'], ['calibration error'], ['votes']],
+  $('models-note').textContent = `${s.health.models_loaded} loaded; held-out log-loss against the base rate, t of the difference`;
+  table('models', [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t'], ['bal. acc.'], ['ECE'], ['votes']],
     Object.entries(s.health.models).map(([name, m]) => [['strong', name], mark(kind[m.state] || 'none', m.state.replace('_', ' ')),
       ...(m.state === 'absent' ? ['', '', '', '', '', ''] : [m.logloss_test, m.logloss_prior, m.skill_t, m.balanced_accuracy, m.ece]
         .map((v, i) => (v === null ? '–' : v.toFixed(i === 2 ? 1 : 4))).concat(plain(m.votes)))]), '');
@@ -264,6 +269,7 @@ function drawFlow(s) {
 function draw(s) {
   drawBanner(s);
   drawHead(s);
+  $('main').hidden = !s.published;
   drawRoles(s);
   drawModels(s);
   drawPositions(s);
