@@ -292,8 +292,9 @@ enum status event_encode(char *out, size_t capacity, size_t *out_size, const str
 
 static enum status decode_enum(uint64_t *out, enum kind kind, struct json_reader *r) {
     char text[TEXT_FIELD_SIZE];
+    size_t size;
     struct json_text raw = json_string(r);
-    if (r->error || json_text_copy(text, sizeof text, NULL, &raw) != ST_OK) return ST_INVALID;
+    if (r->error || json_text_copy(text, sizeof text, &size, &raw) != ST_OK || size != strlen(text)) return ST_INVALID;
     for (uint32_t v = 0; v < 64; v++) {
         const char *name = enum_text(kind, v);
         if (strcmp(name, "?") != 0 && strcmp(name, text) == 0) {
@@ -321,12 +322,14 @@ static enum status decode_hex(uint64_t *out, struct json_reader *r) {
 static enum status decode_f64(uint64_t *out, struct json_reader *r) {
     double d = (double)NAN;
     if (json_peek(r) == JSON_NULL) json_skip(r);
-    else d = json_f64(r);
+    else if (json_peek(r) == JSON_NUMBER) d = json_f64(r);
+    else return ST_INVALID;
     memcpy(out, &d, 8);
     return r->error ? ST_INVALID : ST_OK;
 }
 
 static enum status decode_integer(uint64_t *out, enum kind kind, struct json_reader *r) {
+    if (json_peek(r) != JSON_NUMBER) return ST_INVALID; /* the reader would take text that looks like one */
     int64_t v = json_i64(r);
     if (r->error) return ST_INVALID;
     bool is_signed = kind == KIND_I32 || kind == KIND_I64 || kind == KIND_TS;
@@ -351,8 +354,9 @@ static enum status decode_field(void *base, const struct field *f, struct json_r
     else if (f->kind == KIND_HEX) st = decode_hex(&v, r);
     else if (f->kind == KIND_F64 || f->kind == KIND_PROB) st = decode_f64(&v, r);
     else if (f->kind == KIND_PX || f->kind == KIND_QTY || f->kind == KIND_MONEY || f->kind == KIND_RATE) {
-        v = (uint64_t)json_e8(r);
-        st = r->error ? ST_INVALID : ST_OK;
+        st = json_peek(r) == JSON_STRING ? ST_OK : ST_INVALID;
+        if (st == ST_OK) v = (uint64_t)json_e8(r);
+        if (r->error) st = ST_INVALID;
     } else st = decode_integer(&v, f->kind, r);
     if (st == ST_OK) save(base, f, v);
     return st;

@@ -31,6 +31,9 @@ struct cold {
     qty_t entry_qty;         /* decided by risk, waiting for the leverage */
     uint32_t leverage;       /* as the venue confirmed it, 0 unknown */
     uint32_t waiting_leverage, intent_pending, reserved;
+    uint64_t pending_id;     /* of the intent on its way */
+    int64_t pending_expires_ns;
+    int64_t last_funding_ts_ns;
     rate_t funding_rate;     /* last settlement's */
     uint64_t last_tick_id;
     struct ensemble_signal signal;
@@ -219,9 +222,10 @@ static void open_remove(struct kernel *k, uint32_t i) {
 
 static void submit(struct kernel *k, struct kernel_out *out, uint32_t i, const struct oms_request *request) {
     struct venue_command command;
-    struct oms_order *o = oms_submit(&command, &cold_of(k, i)->book, request, i, k->now_ns);
-    ASSERT(o); /* at most one live order per leg and 8 slots: a full book is our mistake */
-    emit_command(k, out, &command);
+    /* Full only when the venue has stopped answering: one live order per leg is the rule. More of the
+     * same would tell it nothing new, and the exits ask again at their deadline. */
+    if (oms_submit(&command, &cold_of(k, i)->book, request, i, k->now_ns)) emit_command(k, out, &command);
+    else k->totals.orders_not_sent++;
 }
 
 static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
@@ -350,8 +354,10 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
         answer = KERNEL_BAR_AFTER_GAP;
     }
     h->next_open_ts_ns = bar->open_ts_ns + k->config.interval_ns;
-    h->last_ts_ns = h->next_open_ts_ns;
-    h->last_px = bar->close;
+    if (h->next_open_ts_ns >= h->last_ts_ns) { /* else a tick has told more already */
+        h->last_ts_ns = h->next_open_ts_ns;
+        h->last_px = bar->close;
+    }
     int64_t *ring = ring_of(k, i);
     uint32_t cap = k->ring_capacity, at = h->ring_next;
     h->day_ago_px.e8 = h->ring_count == cap ? ring[at] : 0;
@@ -456,8 +462,20 @@ static void step_ensemble(struct kernel *k, struct kernel_out *out, uint32_t i, 
     seal(k, e);
 }
 
+static void intent_arrived(struct kernel *k, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    c->intent_pending = 0;
+    k->inflight--;
+    if (c->exits.phase == EXITS_FLAT) hot_of(k, i)->busy = 0;
+}
+
 static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i, const struct bot_input *input) {
     struct cold *c = cold_of(k, i);
+    if (c->intent_pending && k->now_ns >= c->pending_expires_ns) {
+        /* Lost between bot and executor. It would be stale by now: the symbol need not wait for it. */
+        k->totals.intents_lost++;
+        intent_arrived(k, i);
+    }
     struct exits_actions actions;
     struct exits_context context = context_of(k, i);
     exits_bar(&actions, &c->exits, &context);
@@ -498,6 +516,8 @@ static void emit_intents(struct kernel *k, struct kernel_out *out, const struct 
         seal(k, e);
         hot_of(k, i)->busy = 1;
         cold_of(k, i)->intent_pending = 1;
+        cold_of(k, i)->pending_id = best[j].intent.intent_id;
+        cold_of(k, i)->pending_expires_ns = best[j].intent.expires;
         k->inflight++;
         k->totals.intents++;
     }
@@ -642,12 +662,11 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
         return;
     }
     struct cold *c = cold_of(k, i);
-    if (c->intent_pending) {
-        c->intent_pending = 0;
-        k->inflight--;
-        if (c->exits.phase == EXITS_FLAT) hot_of(k, i)->busy = 0;
-    }
+    if (c->intent_pending && c->pending_id == intent->intent_id) intent_arrived(k, i);
     enum risk_reason reason = intake_reason(oms_intake(&c->book, intent, k->now_ns));
+    /* The ledger is asked in any case, so that what is denied now is not executed when it comes again. */
+    if (k->emergency_stop) reason = RISK_EMERGENCY_STOP;
+    else if (k->closing) reason = RISK_CLOSING;
     struct risk_verdict verdict = {.reason = reason};
     if (reason == RISK_ALLOW) {
         struct risk_state state = risk_state_of(k, i);
@@ -734,6 +753,13 @@ static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i, const 
     act(k, out, i, &actions, 0);
 }
 
+/* Liquidations and settlements: no order of ours, so the book knows only the fill's number. */
+static void on_foreign_fill(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event,
+                            enum exit_reason reason) {
+    if (oms_foreign_fill(&cold_of(k, i)->book, event->trade_id)) on_fill(k, out, i, event, reason);
+    else k->totals.duplicate_fills++;
+}
+
 /* An order of ours reached an end without filling the rest. */
 static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum oms_leg leg, int32_t code) {
     struct cold *c = cold_of(k, i);
@@ -752,12 +778,18 @@ static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum 
 static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event) {
     struct cold *c = cold_of(k, i);
     struct oms_update update;
-    oms_apply(&update, &c->book, event);
-    if (!update.order) {
+    if (event->client_order_id[0] == '\0') {
         /* Without an id of ours it is the venue's own doing: settlement of a dead contract. */
-        if (event->kind == VENUE_ORDER_TRADE && event->client_order_id[0] == '\0') on_fill(k, out, i, event, EXIT_END_OF_DATA);
+        if (event->kind == VENUE_ORDER_TRADE) on_foreign_fill(k, out, i, event, EXIT_END_OF_DATA);
         return;
     }
+    const struct oms_book before = {.illegal_events = c->book.illegal_events, .unknown_orders = c->book.unknown_orders,
+                                    .duplicate_fills = c->book.duplicate_fills};
+    oms_apply(&update, &c->book, event);
+    k->totals.illegal_events += c->book.illegal_events - before.illegal_events;
+    k->totals.unknown_orders += c->book.unknown_orders - before.unknown_orders;
+    k->totals.duplicate_fills += c->book.duplicate_fills - before.duplicate_fills;
+    if (!update.order) return;
     if (!update.applied) return;
     enum oms_leg leg = (enum oms_leg)update.order->leg;
     if (event->kind == VENUE_ORDER_TRADE) on_fill(k, out, i, event, reason_of_leg(&c->exits, leg));
@@ -785,8 +817,10 @@ static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i, co
         submit_entry(k, out, i);
         return;
     }
+    const struct trade_intent intent = c->exits.intent;
+    enum risk_reason reason = event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE;
     on_ended(k, out, i, LEG_ENTRY, 0);
-    refuse(k, event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE);
+    deny(k, out, &intent, reason, 0);
 }
 
 void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event, int64_t recv_ts_ns) {
@@ -798,11 +832,13 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     switch ((enum venue_event_kind)event->kind) {
     case VENUE_LEVERAGE_SET: on_leverage(k, out, i, event); break;
     case VENUE_FUNDING:
+        if (event->ts_event_ns <= c->last_funding_ts_ns) break; /* booked already */
+        c->last_funding_ts_ns = event->ts_event_ns;
         book_money(k, event);
         c->funding_rate = event->funding_rate;
         exits_funding(&c->exits, event->funding);
         break;
-    case VENUE_LIQUIDATION: on_fill(k, out, i, event, EXIT_LIQUIDATION); break;
+    case VENUE_LIQUIDATION: on_foreign_fill(k, out, i, event, EXIT_LIQUIDATION); break;
     case VENUE_ORDER_REJECTED:
         count_reject(k, event->code);
         if (c->waiting_leverage && event->client_order_id[0] == '\0') {
@@ -866,34 +902,34 @@ void kernel_instrument_status(struct kernel *k, uint32_t i, enum instrument_stat
     hot_of(k, i)->trading = (uint32_t)status;
 }
 
+static bool policy_value(double *out, const struct kernel *k, const char *key) {
+    const struct risk_limits *l = &k->config.limits;
+    if (strcmp(key, "trading:emergency_stop") == 0) *out = (double)k->emergency_stop;
+    else if (strcmp(key, "positions_max") == 0) *out = (double)l->positions_max;
+    else if (strcmp(key, "confidence_min") == 0) *out = l->confidence_min;
+    else if (strcmp(key, "risk_per_trade") == 0) *out = l->risk_per_trade;
+    else if (strcmp(key, "exposure_total_max") == 0) *out = l->exposure_total_max;
+    else return false;
+    return true;
+}
+
 enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value, const char *by, int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     struct risk_limits *l = &k->config.limits;
-    double old;
+    double old, now;
     if (!isfinite(value) || value < 0) return ST_RANGE;
-    if (strcmp(key, "trading:emergency_stop") == 0) {
-        old = (double)k->emergency_stop;
-        k->emergency_stop = value != 0;
-    } else if (strcmp(key, "positions_max") == 0) {
-        old = (double)l->positions_max;
-        l->positions_max = value > RISK_POSITIONS_CEILING ? RISK_POSITIONS_CEILING : (uint32_t)value;
-    } else if (strcmp(key, "confidence_min") == 0) {
-        old = l->confidence_min;
-        l->confidence_min = value;
-    } else if (strcmp(key, "risk_per_trade") == 0) {
-        old = l->risk_per_trade;
-        l->risk_per_trade = value;
-    } else if (strcmp(key, "exposure_total_max") == 0) {
-        old = l->exposure_total_max;
-        l->exposure_total_max = value;
-    } else {
-        return ST_NOT_FOUND;
-    }
+    if (!policy_value(&old, k, key)) return ST_NOT_FOUND;
+    if (strcmp(key, "trading:emergency_stop") == 0) k->emergency_stop = value != 0;
+    else if (strcmp(key, "positions_max") == 0) l->positions_max = value > RISK_POSITIONS_CEILING ? RISK_POSITIONS_CEILING : (uint32_t)value;
+    else if (strcmp(key, "confidence_min") == 0) l->confidence_min = value;
+    else if (strcmp(key, "risk_per_trade") == 0) l->risk_per_trade = value;
+    else l->exposure_total_max = value;
     risk_limits_clamp(l);
+    (void)policy_value(&now, k, key);
     struct event *e = emit(k, out, EVENT_POLICY_UPDATED);
     e->u.policy_updated.ts = k->now_ns;
     e->u.policy_updated.old_value = old;
-    e->u.policy_updated.new_value = value;
+    e->u.policy_updated.new_value = now; /* what holds, which a ceiling may have lowered */
     memcpy(e->u.policy_updated.key, key, strnlen(key, TEXT_FIELD_SIZE - 1));
     memcpy(e->u.policy_updated.updated_by, by, strnlen(by, TEXT_FIELD_SIZE - 1));
     seal(k, e);

@@ -87,7 +87,9 @@ uint64_t kernel_hash(const struct kernel *k);
 
 struct kernel_totals {
     uint64_t bars, bars_trading, gap_bars, duplicate_bars, holds, warming, signals, intents, delivered, denied, orders, fills, trades, positions,
-        unprotected_ever, alarms, illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny;
+        unprotected_ever, alarms, illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny,
+        orders_not_sent, /* eight orders of one symbol are unanswered: asked again at the next deadline */
+        intents_lost;    /* put out, and not delivered before they expired: their slots are free again */
     uint64_t refusals[RISK_REASON_COUNT];
     struct { int32_t code; uint32_t reserved; uint64_t count; } rejects[32];
     uint32_t reject_codes, reserved;

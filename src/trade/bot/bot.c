@@ -40,8 +40,10 @@ struct bot_config bot_config_defaults(enum strategy_kind strategy, int64_t inter
     return c;
 }
 
-static uint64_t dice(const struct bot_config *config, const struct bot_input *input, uint64_t salt) {
-    return rng_mix(rng_mix(config->seed ^ salt) ^ rng_mix((uint64_t)input->now_ns + input->instrument_index));
+static uint64_t dice(const struct bot_config *config, const struct bot_input *input,
+                     uint64_t salt) {
+    return rng_mix(rng_mix(config->seed ^ salt) ^
+                   rng_mix((uint64_t)input->now_ns + input->instrument_index));
 }
 
 static enum side momentum_side(const struct bot_input *input) {
@@ -55,7 +57,9 @@ static enum side momentum_side(const struct bot_input *input) {
 static enum side sma_side(const struct bot_input *input) {
     if (input->sma_slow_sum == 0) return SIDE_NONE;
     int64_t fast = input->sma_fast_sum * 5; /* 20 * 5 = 100 bars: compares the means exactly */
-    return fast > input->sma_slow_sum ? SIDE_BUY : fast < input->sma_slow_sum ? SIDE_SELL : SIDE_NONE;
+    return fast > input->sma_slow_sum   ? SIDE_BUY
+           : fast < input->sma_slow_sum ? SIDE_SELL
+                                        : SIDE_NONE;
 }
 
 static enum side random_side(const struct bot_config *config, const struct bot_input *input) {
@@ -66,11 +70,16 @@ static enum side random_side(const struct bot_config *config, const struct bot_i
 
 enum side bot_rule_side(const struct bot_config *config, const struct bot_input *input) {
     switch ((enum strategy_kind)config->strategy) {
-    case STRATEGY_ENSEMBLE: return input->action == 2 ? SIDE_BUY : input->action == 0 ? SIDE_SELL : SIDE_NONE;
-    case STRATEGY_MOMENTUM: return momentum_side(input);
-    case STRATEGY_RANDOM: return random_side(config, input);
-    case STRATEGY_SMA_CROSS: return sma_side(input);
-    case STRATEGY_COUNT: break;
+    case STRATEGY_ENSEMBLE:
+        return input->action == 2 ? SIDE_BUY : input->action == 0 ? SIDE_SELL : SIDE_NONE;
+    case STRATEGY_MOMENTUM:
+        return momentum_side(input);
+    case STRATEGY_RANDOM:
+        return random_side(config, input);
+    case STRATEGY_SMA_CROSS:
+        return sma_side(input);
+    case STRATEGY_COUNT:
+        break;
     }
     return SIDE_NONE;
 }
@@ -82,7 +91,8 @@ double bot_momentum_confidence(double change) {
     return confidence < 0.80 ? confidence : 0.80;
 }
 
-static bool distances(double *stop, double *take, const struct bot_config *config, const struct bot_input *input) {
+static bool distances(double *stop, double *take, const struct bot_config *config,
+                      const struct bot_input *input) {
     if (config->strategy == STRATEGY_SMA_CROSS) {
         *stop = SMA_STOP;
         *take = 0;
@@ -93,7 +103,9 @@ static bool distances(double *stop, double *take, const struct bot_config *confi
         *take = MOMENTUM_TAKE;
         return true;
     }
-    double barrier = config->strategy == STRATEGY_ENSEMBLE ? input->move : config->barrier_atr * input->atr_fraction;
+    double barrier = config->strategy == STRATEGY_ENSEMBLE
+                         ? input->move
+                         : config->barrier_atr * input->atr_fraction;
     if (!isfinite(barrier)) return false;
     if (barrier < config->barrier_min) barrier = config->barrier_min;
     *stop = *take = barrier;
@@ -102,23 +114,28 @@ static bool distances(double *stop, double *take, const struct bot_config *confi
 
 static double rule_confidence(const struct bot_config *config, const struct bot_input *input) {
     switch ((enum strategy_kind)config->strategy) {
-    case STRATEGY_ENSEMBLE: return input->confidence;
-    case STRATEGY_MOMENTUM: return bot_momentum_confidence(px_to_f64(input->last_px) / px_to_f64(input->px_24h_ago) - 1.0);
+    case STRATEGY_ENSEMBLE:
+        return input->confidence;
+    case STRATEGY_MOMENTUM:
+        return bot_momentum_confidence(px_to_f64(input->last_px) / px_to_f64(input->px_24h_ago) -
+                                       1.0);
     case STRATEGY_RANDOM:
     case STRATEGY_SMA_CROSS:
-    case STRATEGY_COUNT: break;
+    case STRATEGY_COUNT:
+        break;
     }
     return 0.5; /* a rule without an opinion on its own odds; the cost gate is not applied to it either */
 }
 
 static px_t moved(px_t px, double distance, bool up) {
     int64_t step = fx_from_f64(px_to_f64(px) * distance);
+    if (step < 1) step = 1; /* a tenth of the smallest price step is still a side */
     int64_t e8 = up ? px.e8 + step : px.e8 - step;
     return px_e8(e8 > 0 ? e8 : 1);
 }
 
-enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config *config, const struct bot_input *input,
-                           const struct instrument *instrument) {
+enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config *config,
+                           const struct bot_input *input, const struct instrument *instrument) {
     enum side side = bot_rule_side(config, input);
     if (side == SIDE_NONE) return BOT_HOLD;
     if (input->position_side != SIDE_NONE) {

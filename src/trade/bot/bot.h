@@ -12,17 +12,17 @@
 #include "domain/trade.h"
 
 struct bot_config {
-    uint32_t strategy;           /* enum strategy_kind */
-    uint32_t leverage;           /* 3; momentum takes 1 as the original did */
-    uint64_t seed;               /* of this run: part of every intent id, and the random rule's dice */
+    uint32_t strategy; /* enum strategy_kind */
+    uint32_t leverage; /* 3; momentum takes 1 as the original did */
+    uint64_t seed;     /* of this run: part of every intent id, and the random rule's dice */
     int64_t interval_ns;
-    int64_t intent_ttl_ns;       /* expires = created + this */
-    money_t position_size_usd;   /* wanted notional before risk: 1000 */
-    double confidence_min;       /* 0.40 for the ensemble; 0.50 momentum (system facts 1.3) */
-    uint32_t horizon_bars;       /* time stop */
-    bool exits_by_barrier;       /* stop = target = the barrier; else 2 % and 4 % */
+    int64_t intent_ttl_ns;           /* expires = created + this */
+    money_t position_size_usd;       /* wanted notional before risk: 1000 */
+    double confidence_min;           /* 0.40 for the ensemble; 0.50 momentum (system facts 1.3) */
+    uint32_t horizon_bars;           /* time stop */
+    bool exits_by_barrier;           /* stop = target = the barrier; else 2 % and 4 % */
     double barrier_atr, barrier_min; /* barrier = max(barrier_atr * ATR fraction, barrier_min) */
-    double random_rate;          /* chance per bar that the random rule wants something: 1/48 */
+    double random_rate;              /* chance per bar that the random rule wants something: 1/48 */
 };
 struct bot_config bot_config_defaults(enum strategy_kind strategy, int64_t interval_ns);
 
@@ -32,10 +32,11 @@ struct bot_input {
     uint32_t instrument_index;
     int64_t now_ns;
     px_t last_px;
-    px_t px_24h_ago;             /* momentum; 0 unknown */
-    int64_t sma_fast_sum, sma_slow_sum; /* sma_cross: sums of the last 20 and 100 closes, 0 unknown */
-    double atr_fraction;         /* NaN unknown */
-    uint32_t position_side;      /* enum side of what is held, SIDE_NONE flat */
+    px_t px_24h_ago; /* momentum; 0 unknown */
+    int64_t sma_fast_sum,
+        sma_slow_sum;       /* sma_cross: sums of the last 20 and 100 closes, 0 unknown */
+    double atr_fraction;    /* NaN unknown */
+    uint32_t position_side; /* enum side of what is held, SIDE_NONE flat */
     /* the ensemble's answer; label order SELL HOLD BUY */
     uint64_t signal_id;
     uint32_t action;
@@ -45,8 +46,8 @@ struct bot_input {
 enum bot_answer { BOT_HOLD = 0, BOT_INTENT, BOT_CLOSE, BOT_WARMING };
 
 /* Out: intent, whole, if the answer is BOT_INTENT (stop and target at the last price). Pure, O(1). */
-enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config *config, const struct bot_input *input,
-                           const struct instrument *instrument);
+enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config *config,
+                           const struct bot_input *input, const struct instrument *instrument);
 
 /* The rule alone, for callers that only count: which side it wants now. Momentum: 24 h change beyond
  * +-1 %; sma_cross: fast above or below slow; random: its dice. SIDE_NONE for HOLD or unknown. */

@@ -6,16 +6,22 @@
 
 const char *oms_leg_text(enum oms_leg leg) {
     switch (leg) {
-    case LEG_ENTRY: return "entry";
-    case LEG_STOP: return "stop";
-    case LEG_TAKE_PROFIT: return "take_profit";
-    case LEG_CLOSE: return "close";
-    case LEG_COUNT: break;
+    case LEG_ENTRY:
+        return "entry";
+    case LEG_STOP:
+        return "stop";
+    case LEG_TAKE_PROFIT:
+        return "take_profit";
+    case LEG_CLOSE:
+        return "close";
+    case LEG_COUNT:
+        break;
     }
     return "?";
 }
 
-void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg, uint8_t attempt) {
+void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg,
+                         uint8_t attempt) {
     /* No I, L, O, U: the id is read by people over telephones. */
     static const char digits[33] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     static const char letters[LEG_COUNT + 1] = "estc";
@@ -24,13 +30,15 @@ void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enu
     for (int i = 0; i < 13; i++) out[1 + i] = digits[(intent_id >> (60 - 5 * i)) & 31];
     out[14] = '-';
     out[15] = letters[leg];
-    out[16] = (char)('0' + attempt % 10);
+    out[16] = digits[attempt % 32];
 }
 
-enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent, int64_t now_ns) {
+enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent,
+                           int64_t now_ns) {
     if (now_ns >= intent->expires) return OMS_STALE;
     for (uint32_t i = 0; i < OMS_LEDGER_MAX; i++)
-        if (book->ledger_ids[i] == intent->intent_id && book->ledger_expires_ns[i] != 0) return OMS_DUPLICATE;
+        if (book->ledger_ids[i] == intent->intent_id && book->ledger_expires_ns[i] != 0)
+            return OMS_DUPLICATE;
     uint32_t slot = book->ledger_next;
     if (book->ledger_expires_ns[slot] > now_ns) return OMS_LEDGER_FULL;
     book->ledger_ids[slot] = intent->intent_id;
@@ -49,8 +57,9 @@ static struct oms_order *free_slot(struct oms_book *book) {
     return NULL;
 }
 
-struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book, const struct oms_request *request,
-                             uint32_t instrument_index, int64_t now_ns) {
+struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book,
+                             const struct oms_request *request, uint32_t instrument_index,
+                             int64_t now_ns) {
     struct oms_order *o = free_slot(book);
     if (!o) return NULL;
     memset(o, 0, sizeof *o);
@@ -85,7 +94,8 @@ struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book, c
     return o;
 }
 
-bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index, int64_t now_ns) {
+bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
+                int64_t now_ns) {
     int next = order_state_next((enum order_state)order->state, OE_CANCEL_REQUEST);
     if (next < 0) return false;
     order->state = (uint8_t)next;
@@ -101,7 +111,8 @@ bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t ins
 
 struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg) {
     for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
-        if (book->orders[i].leg == (uint8_t)leg && is_live(&book->orders[i])) return &book->orders[i];
+        if (book->orders[i].leg == (uint8_t)leg && is_live(&book->orders[i]))
+            return &book->orders[i];
     return NULL;
 }
 
@@ -111,28 +122,63 @@ bool oms_has_live(const struct oms_book *book) {
     return false;
 }
 
+/* The live one, should an ended order still be remembered under the same id. */
 static struct oms_order *find(struct oms_book *book, const char *client_order_id) {
-    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
-        if (book->orders[i].used &&
-            memcmp(book->orders[i].client_order_id, client_order_id, CLIENT_ORDER_ID_SIZE) == 0)
-            return &book->orders[i];
-    return NULL;
+    struct oms_order *found = NULL;
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++) {
+        struct oms_order *o = &book->orders[i];
+        if (!o->used || memcmp(o->client_order_id, client_order_id, CLIENT_ORDER_ID_SIZE) != 0)
+            continue;
+        if (is_live(o)) return o;
+        found = o;
+    }
+    return found;
 }
 
 static enum order_event event_of(const struct venue_event *event) {
     switch ((enum venue_event_kind)event->kind) {
     case VENUE_ORDER_ACCEPTED:
-    case VENUE_ORDER_TRIGGERED: return OE_ACCEPTED;
-    case VENUE_ORDER_REJECTED: return OE_REJECTED;
-    case VENUE_ORDER_TRADE: return event->leaves_qty.e8 > 0 ? OE_FILL_PARTIAL : OE_FILL_LAST;
-    case VENUE_ORDER_CANCELED: return OE_CANCELED;
-    case VENUE_ORDER_EXPIRED: return OE_EXPIRED;
-    case VENUE_CANCEL_REJECTED: return OE_CANCEL_REJECTED;
+    case VENUE_ORDER_TRIGGERED:
+        return OE_ACCEPTED;
+    case VENUE_ORDER_REJECTED:
+        return OE_REJECTED;
+    case VENUE_ORDER_TRADE:
+        return event->leaves_qty.e8 > 0 ? OE_FILL_PARTIAL : OE_FILL_LAST;
+    case VENUE_ORDER_CANCELED:
+        return OE_CANCELED;
+    case VENUE_ORDER_EXPIRED:
+        return OE_EXPIRED;
+    case VENUE_CANCEL_REJECTED:
+        return OE_CANCEL_REJECTED;
     case VENUE_LEVERAGE_SET:
     case VENUE_FUNDING:
-    case VENUE_LIQUIDATION: break;
+    case VENUE_LIQUIDATION:
+        break;
     }
     return ORDER_EVENT_COUNT;
+}
+
+bool oms_foreign_fill(struct oms_book *book, uint64_t trade_id) {
+    if (trade_id <= book->last_trade_id) {
+        book->duplicate_fills++;
+        return false;
+    }
+    book->last_trade_id = trade_id;
+    return true;
+}
+
+/* closePosition orders have no quantity of their own. */
+static bool fill_is_possible(const struct oms_order *o, const struct venue_event *event) {
+    if (event->last_qty.e8 <= 0 || event->last_px.e8 <= 0) return false;
+    return o->close_position || event->last_qty.e8 <= o->order_qty.e8 - o->cum_qty.e8;
+}
+
+static int next_state(struct oms_order *o, enum order_event what, const struct venue_event *event) {
+    if (event->kind == VENUE_ORDER_TRADE && !fill_is_possible(o, event)) return -1;
+    enum order_state from = (enum order_state)o->state;
+    if (what == OE_CANCEL_REJECTED && from == ORDER_PENDING_CANCEL && o->cancels_rejected++ > 0)
+        from = ORDER_UNKNOWN;
+    return order_state_next(from, what);
 }
 
 void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue_event *event) {
@@ -151,7 +197,7 @@ void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue
         book->duplicate_fills++;
         return;
     }
-    int next = order_state_next((enum order_state)o->state, what);
+    int next = next_state(o, what, event);
     if (next < 0) {
         book->illegal_events++;
         return;

@@ -22,10 +22,11 @@ struct oms_order {
     uint64_t intent_id, venue_order_id;
     uint8_t leg, side, order_type, state; /* enum oms_leg, side, order_type, order_state */
     uint8_t reduce_only, close_position, attempt, used;
-    int32_t code;          /* the venue's, when it said no */
+    uint8_t cancels_rejected; /* times the venue said there is nothing to cancel */
+    int32_t code;             /* the venue's, when it said no */
     px_t limit_px, stop_px;
     qty_t order_qty, cum_qty;
-    money_t cum_cost;      /* sum of px * qty of its fills */
+    money_t cum_cost; /* sum of px * qty of its fills */
     int64_t submitted_ts_ns, answered_ts_ns;
 };
 
@@ -43,7 +44,8 @@ enum oms_intake { OMS_TAKEN = 0, OMS_DUPLICATE, OMS_STALE, OMS_LEDGER_FULL };
 /* Enters the intent in the ledger. A duplicate of any intent that has not expired is recognised; an
  * expired one is stale whether it was seen or not; so forgetting expired ids is safe. LEDGER_FULL: the
  * oldest of OMS_LEDGER_MAX remembered intents has not expired yet (nothing is forgotten early). */
-enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent, int64_t now_ns);
+enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent,
+                           int64_t now_ns);
 
 /* What an order should be; the rest (id, state) is oms_submit's. */
 struct oms_request {
@@ -59,30 +61,41 @@ struct oms_request {
 
 /* Makes the order (state PENDING_NEW) and the command that asks for it. NULL if no slot is free
  * (a terminal order's slot is reused). Order borrowed until the slot is reused. */
-struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book, const struct oms_request *request,
-                             uint32_t instrument_index, int64_t now_ns);
+struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book,
+                             const struct oms_request *request, uint32_t instrument_index,
+                             int64_t now_ns);
 
 /* Asks to cancel a live order; false if it is terminal or a cancel is already on the way. */
-bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index, int64_t now_ns);
+bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
+                int64_t now_ns);
 
 /* The live (not terminal) order of a leg, or NULL. */
 struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg);
 bool oms_has_live(const struct oms_book *book);
 
 struct oms_update {
-    struct oms_order *order;      /* NULL: not an order of ours */
+    struct oms_order *order; /* NULL: not an order of ours */
     enum order_state before, after;
-    bool applied;                 /* false: duplicate or illegal; nothing changed */
+    bool applied; /* false: duplicate or illegal; nothing changed */
 };
 
-/* Applies venue evidence to the book. Fills seen before (trade_id) and pairs the table does not
- * allow change nothing and are counted. */
+/* Applies venue evidence to the book. Fills seen before (trade_id), pairs the table does not allow and
+ * fills of nothing or of more than was ordered change nothing and are counted.
+ *
+ * A cancel the venue rejects leaves the order UNKNOWN: its end may be on the way. A second one says
+ * that it is gone (REJECTED): a venue that goes on saying no must not be asked for ever. */
 void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue_event *event);
 
 /* No answer within the limit: the order becomes UNKNOWN. */
 bool oms_timeout(struct oms_order *order);
 
-/* "q" + 13 base-32 digits of the intent id + "-" + leg letter + attempt: 17 characters. */
-void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg, uint8_t attempt);
+/* A fill of an order the book does not have (liquidation, settlement): true the first time. */
+bool oms_foreign_fill(struct oms_book *book, uint64_t trade_id);
+
+/* "q" + 13 base-32 digits of the intent id + "-" + leg letter + base-32 digit of the attempt: 17
+ * characters of the venue's pattern. Attempts 32 apart share an id: they are never live together, as
+ * the book has fewer slots than that. */
+void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg,
+                         uint8_t attempt);
 
 #endif

@@ -7,10 +7,12 @@
 const char *risk_reason_text(enum risk_reason reason) {
     switch (reason) {
 #define RISK_REASON_TEXT(name, text)                                                               \
-    case name: return text;
+    case name:                                                                                     \
+        return text;
         RISK_REASON_TABLE(RISK_REASON_TEXT)
 #undef RISK_REASON_TEXT
-    case RISK_REASON_COUNT: break;
+    case RISK_REASON_COUNT:
+        break;
     }
     return "?";
 }
@@ -53,7 +55,8 @@ uint32_t risk_limits_clamp(struct risk_limits *limits) {
 }
 
 double risk_round_trip_cost(const struct risk_state *state, const struct risk_limits *limits,
-                            const struct instrument *instrument, const struct trade_intent *intent) {
+                            const struct instrument *instrument,
+                            const struct trade_intent *intent) {
     double fee = fx_to_f64(instrument->fee_taker.e8), spread = fx_to_f64(state->half_spread.e8);
     double cost = 2.0 * (fee + spread + limits->slippage);
     double paid = fx_to_f64(state->funding_rate.e8) * (double)side_sign((enum side)intent->side);
@@ -67,11 +70,16 @@ double risk_round_trip_cost(const struct risk_state *state, const struct risk_li
 /* The intent by itself: sizes and prices that make sense, stop on the losing side. */
 static bool intent_is_valid(const struct trade_intent *t) {
     if (t->side != SIDE_BUY && t->side != SIDE_SELL) return false;
-    if (!(t->stop_distance > 0 && t->stop_distance < 0.5) || !(t->take_distance >= 0 && t->take_distance < 5)) return false;
-    if (!(t->confidence >= 0 && t->confidence <= 1) || t->position_size_usd.e8 <= 0 || t->leverage == 0) return false;
+    if (!(t->stop_distance > 0 && t->stop_distance < 0.5) ||
+        !(t->take_distance >= 0 && t->take_distance < 5))
+        return false;
+    if (!(t->confidence >= 0 && t->confidence <= 1) || t->position_size_usd.e8 <= 0 ||
+        t->leverage == 0)
+        return false;
     if (t->entry_price.e8 <= 0 || t->stop_loss.e8 <= 0) return false;
     bool buy = t->side == SIDE_BUY;
-    if (buy ? t->stop_loss.e8 >= t->entry_price.e8 : t->stop_loss.e8 <= t->entry_price.e8) return false;
+    if (buy ? t->stop_loss.e8 >= t->entry_price.e8 : t->stop_loss.e8 <= t->entry_price.e8)
+        return false;
     if (t->take_profit.e8 == 0) return true;
     return buy ? t->take_profit.e8 > t->entry_price.e8 : t->take_profit.e8 < t->entry_price.e8;
 }
@@ -84,11 +92,14 @@ static enum risk_reason check_situation(const struct risk_state *s, const struct
     if (s->now_ns >= t->expires) return RISK_STALE_INTENT;
     if (!intent_is_valid(t)) return RISK_INTENT_INVALID;
     if (in->status != INSTRUMENT_TRADING) return RISK_SYMBOL_NOT_TRADING;
-    if (s->last_px.e8 <= 0 || s->now_ns - s->last_px_ts_ns > l->market_age_ns_max) return RISK_MARKET_STALE;
+    if (s->last_px.e8 <= 0 || s->now_ns - s->last_px_ts_ns > l->market_age_ns_max)
+        return RISK_MARKET_STALE;
     if (s->position_qty.e8 != 0)
-        return (s->position_qty.e8 > 0) == (t->side == SIDE_BUY) ? RISK_POSITION_OPEN : RISK_POSITION_OPPOSITE;
+        return (s->position_qty.e8 > 0) == (t->side == SIDE_BUY) ? RISK_POSITION_OPEN
+                                                                 : RISK_POSITION_OPPOSITE;
     if (s->orders_working) return RISK_ORDERS_WORKING;
-    if (s->last_close_ts_ns != 0 && s->now_ns - s->last_close_ts_ns < l->cooldown_ns) return RISK_COOLDOWN;
+    if (s->last_close_ts_ns != 0 && s->now_ns - s->last_close_ts_ns < l->cooldown_ns)
+        return RISK_COOLDOWN;
     if (s->positions_open >= l->positions_max) return RISK_SLOTS_FULL;
     if (t->confidence < l->confidence_min) return RISK_CONFIDENCE_LOW;
     double deviation = fabs(px_to_f64(t->entry_price) / px_to_f64(s->last_px) - 1.0);
@@ -96,28 +107,44 @@ static enum risk_reason check_situation(const struct risk_state *s, const struct
     return RISK_ALLOW;
 }
 
-static void take_least(double *notional, enum risk_reason *bound_by, double limit, enum risk_reason reason) {
-    if (limit < *notional) {
+static void take_least(double *notional, enum risk_reason *bound_by, double limit,
+                       enum risk_reason reason) {
+    /* Once there is no room at all, the first limit without any keeps the blame. */
+    if (limit<*notional && * notional> 0) {
         *notional = limit;
         *bound_by = reason;
     }
 }
 
 /* The least of all limits, as a notional. */
-static double size_notional(enum risk_reason *bound_by, const struct risk_state *s, const struct risk_limits *l,
-                            const struct trade_intent *t, double cost, uint32_t leverage) {
+static double size_notional(enum risk_reason *bound_by, const struct risk_state *s,
+                            const struct risk_limits *l, const struct trade_intent *t, double cost,
+                            uint32_t leverage) {
     double notional = money_to_f64(t->position_size_usd), equity = money_to_f64(s->equity);
     *bound_by = RISK_ALLOW;
-    take_least(&notional, bound_by, equity * l->risk_per_trade / (t->stop_distance + cost), RISK_STOP_TOO_TIGHT);
+    take_least(&notional, bound_by, equity * l->risk_per_trade / (t->stop_distance + cost),
+               RISK_PER_TRADE);
     take_least(&notional, bound_by, money_to_f64(l->notional_symbol_max), RISK_EXPOSURE_SYMBOL);
-    take_least(&notional, bound_by, equity * l->exposure_total_max - money_to_f64(s->exposure_total), RISK_EXPOSURE_TOTAL);
+    take_least(&notional, bound_by,
+               equity * l->exposure_total_max - money_to_f64(s->exposure_total),
+               RISK_EXPOSURE_TOTAL);
     /* Initial margin, the open loss a market order is charged with, and both fees must be there. */
-    take_least(&notional, bound_by, money_to_f64(s->available) / (1.0 / (double)leverage + 2.0 * cost), RISK_MARGIN);
+    take_least(&notional, bound_by,
+               money_to_f64(s->available) / (1.0 / (double)leverage + 2.0 * cost), RISK_MARGIN);
     return notional;
 }
 
-void risk_check(struct risk_verdict *out, const struct risk_state *state, const struct risk_limits *limits,
-                const struct instrument *instrument, const struct trade_intent *intent) {
+/* Floored to the step; never more than the venue takes at once, nor than an int64 of e8 holds. */
+static qty_t market_qty(const struct instrument *instrument, double qty) {
+    const double max = 9e10;
+    int64_t e8 = fx_from_f64(qty < max ? qty : max);
+    if (e8 > instrument->market_qty_max.e8) e8 = instrument->market_qty_max.e8;
+    return qty_e8(fx_snap_down(e8, instrument->market_step_size.e8));
+}
+
+void risk_check(struct risk_verdict *out, const struct risk_state *state,
+                const struct risk_limits *limits, const struct instrument *instrument,
+                const struct trade_intent *intent) {
     *out = (struct risk_verdict){.reason = check_situation(state, limits, instrument, intent)};
     if (out->reason != RISK_ALLOW) return;
     out->cost = risk_round_trip_cost(state, limits, instrument, intent);
@@ -128,19 +155,24 @@ void risk_check(struct risk_verdict *out, const struct risk_state *state, const 
     }
     out->cost_gate_would_deny = !edge_ok;
     if (intent->stop_distance < out->cost * limits->stop_cost_multiple ||
-        intent->stop_distance * (double)state->last_px.e8 < 2.0 * (double)instrument->tick_size.e8) {
+        intent->stop_distance * (double)state->last_px.e8 <
+            2.0 * (double)instrument->tick_size.e8) {
         out->reason = RISK_STOP_TOO_TIGHT;
         return;
     }
-    out->leverage = intent->leverage < limits->leverage_max ? intent->leverage : limits->leverage_max;
-    double notional = size_notional(&out->bound_by, state, limits, intent, out->cost, out->leverage);
+    out->leverage =
+        intent->leverage < limits->leverage_max ? intent->leverage : limits->leverage_max;
+    double notional =
+        size_notional(&out->bound_by, state, limits, intent, out->cost, out->leverage);
     if (notional <= 0) {
         out->reason = out->bound_by;
         return;
     }
-    qty_t qty = {fx_snap_down(fx_from_f64(notional / px_to_f64(state->last_px)), instrument->market_step_size.e8)};
-    if (qty.e8 > instrument->market_qty_max.e8)
-        qty.e8 = fx_snap_down(instrument->market_qty_max.e8, instrument->market_step_size.e8);
+    qty_t qty = market_qty(instrument, notional / px_to_f64(state->last_px));
+    if (instrument_leverage_max(instrument, money_mul_floor(state->last_px, qty)) < out->leverage) {
+        out->reason = RISK_LEVERAGE;
+        return;
+    }
     if (qty.e8 <= 0 || qty.e8 < instrument->market_qty_min.e8) {
         out->reason = RISK_QTY_MIN;
         return;
@@ -150,10 +182,6 @@ void risk_check(struct risk_verdict *out, const struct risk_state *state, const 
     px_t low = {state->last_px.e8 - state->last_px.e8 / 100};
     if (instrument_check_notional(instrument, low, qty) != FILTER_OK) {
         out->reason = RISK_NOTIONAL_MIN;
-        return;
-    }
-    if (instrument_leverage_max(instrument, money_mul_floor(state->last_px, qty)) < out->leverage) {
-        out->reason = RISK_LEVERAGE;
         return;
     }
     out->qty = qty;

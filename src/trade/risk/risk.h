@@ -16,18 +16,19 @@
     X(RISK_STALE_INTENT, "stale_intent")                                                           \
     X(RISK_DUPLICATE_INTENT, "duplicate_intent")                                                   \
     X(RISK_LEDGER_FULL, "ledger_full")                                                             \
-    X(RISK_INTENT_INVALID, "intent_invalid")         /* stop on the wrong side, NaN, zero size */  \
+    X(RISK_INTENT_INVALID, "intent_invalid") /* stop on the wrong side, NaN, zero size */          \
     X(RISK_SYMBOL_NOT_TRADING, "symbol_not_trading")                                               \
-    X(RISK_MARKET_STALE, "market_stale")             /* last price too old */                      \
-    X(RISK_POSITION_OPEN, "position_open")           /* same side: no scale-in */                  \
+    X(RISK_MARKET_STALE, "market_stale")   /* last price too old */                                \
+    X(RISK_POSITION_OPEN, "position_open") /* same side: no scale-in */                            \
     X(RISK_POSITION_OPPOSITE, "position_opposite")                                                 \
-    X(RISK_ORDERS_WORKING, "orders_working")         /* leftovers of the last trade */             \
+    X(RISK_ORDERS_WORKING, "orders_working") /* leftovers of the last trade */                     \
     X(RISK_COOLDOWN, "cooldown")                                                                   \
     X(RISK_SLOTS_FULL, "slots_full")                                                               \
     X(RISK_CONFIDENCE_LOW, "confidence_low")                                                       \
-    X(RISK_PRICE_DEVIATION, "price_deviation")       /* intent's price against the live one */     \
+    X(RISK_PRICE_DEVIATION, "price_deviation") /* intent's price against the live one */           \
     X(RISK_EDGE_BELOW_COST, "edge_below_cost")                                                     \
-    X(RISK_STOP_TOO_TIGHT, "stop_too_tight")         /* nearer than costs and tick allow */        \
+    X(RISK_STOP_TOO_TIGHT, "stop_too_tight") /* nearer than costs and tick allow */                \
+    X(RISK_PER_TRADE, "risk_per_trade")      /* nothing may be lost at the stop */                 \
     X(RISK_EXPOSURE_SYMBOL, "exposure_symbol")                                                     \
     X(RISK_EXPOSURE_TOTAL, "exposure_total")                                                       \
     X(RISK_MARGIN, "margin_insufficient")                                                          \
@@ -49,7 +50,8 @@ enum { RISK_LEVERAGE_CEILING = 10, RISK_POSITIONS_CEILING = 50 };
 #define RISK_EXPOSURE_CEILING 3.0  /* total notional / equity */
 
 struct risk_limits {
-    uint32_t positions_max;      /* 10: the lowest of the original's contradicting figures (system facts §12) */
+    uint32_t
+        positions_max; /* 10: the lowest of the original's contradicting figures (system facts §12) */
     uint32_t leverage_max;       /* 3 */
     double confidence_min;       /* 0.40 */
     double risk_per_trade;       /* fraction of equity lost at the stop: 0.01 */
@@ -69,32 +71,35 @@ uint32_t risk_limits_clamp(struct risk_limits *limits);
 
 /* What is known when the intent arrives. */
 struct risk_state {
-    int64_t now_ns, last_px_ts_ns, last_close_ts_ns; /* last_close: end of the symbol's last trade, 0 never */
+    int64_t now_ns, last_px_ts_ns,
+        last_close_ts_ns; /* last_close: end of the symbol's last trade, 0 never */
     bool emergency_stop, closing, orders_working;
     uint32_t positions_open;   /* open or being opened, all symbols */
     qty_t position_qty;        /* of this symbol, signed */
     money_t equity, available; /* quote */
     money_t exposure_total;    /* sum of |notional| over all symbols, incl. orders on the way */
     px_t last_px;
-    rate_t half_spread;        /* of the venue */
-    rate_t funding_rate;       /* next settlement */
-    int64_t interval_ns;       /* of a bar, for the horizon */
+    rate_t half_spread;  /* of the venue */
+    rate_t funding_rate; /* next settlement */
+    int64_t interval_ns; /* of a bar, for the horizon */
 };
 
 struct risk_verdict {
-    enum risk_reason reason;   /* RISK_ALLOW or the first gate that said no */
-    enum risk_reason bound_by; /* if allowed: the limit that set the size, RISK_ALLOW if the wish itself */
+    enum risk_reason reason; /* RISK_ALLOW or the first gate that said no */
+    enum risk_reason
+        bound_by; /* if allowed: the limit that set the size, RISK_ALLOW if the wish itself */
     bool cost_gate_would_deny; /* the cost gate said no but is not applied */
     qty_t qty;                 /* floored to the market step */
     uint32_t leverage;
-    double cost;               /* round trip, fraction */
+    double cost; /* round trip, fraction */
 };
 
 /* All gates but those of the ledger (duplicate, stale: oms_intake). The size is the least of the wish,
  * the risk per trade at the stop, the symbol's and the total exposure and the margin.
  * Returns nothing: "no" is a value. Pure, O(1). */
-void risk_check(struct risk_verdict *out, const struct risk_state *state, const struct risk_limits *limits,
-                const struct instrument *instrument, const struct trade_intent *intent);
+void risk_check(struct risk_verdict *out, const struct risk_state *state,
+                const struct risk_limits *limits, const struct instrument *instrument,
+                const struct trade_intent *intent);
 
 /* Fees both ways, spread both ways, slippage both ways, and funding over the horizon if it is paid. */
 double risk_round_trip_cost(const struct risk_state *state, const struct risk_limits *limits,
