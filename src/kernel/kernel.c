@@ -564,6 +564,8 @@ static void measure(struct kernel *k) {
     else if (equity.e8 < t->equity_peak.e8) {
         double fall = 1.0 - (double)equity.e8 / (double)t->equity_peak.e8;
         if (fall > t->drawdown_max) t->drawdown_max = fall;
+        int64_t lost = t->equity_peak.e8 - equity.e8;
+        if (lost > t->drawdown_money_max.e8) t->drawdown_money_max.e8 = lost;
     }
     if (exposure.e8 > 0 && equity.e8 > 0) t->exposure_time += (double)exposure.e8 / (double)equity.e8;
     t->exposure_steps++;
@@ -1044,7 +1046,7 @@ static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
     out->realized_pnl = t->realized_pnl;
     out->fees = t->fees;
     out->funding = t->funding;
-    out->drawdown_max.e8 = fx_from_f64(t->drawdown_max);
+    out->drawdown_max = t->drawdown_money_max;
     out->positions_unprotected_ever = t->unprotected_ever;
     out->time_to_protected_ns_p50 = hist_quantile(&t->time_to_protected, 0.50);
     out->time_to_protected_ns_p99 = hist_quantile(&t->time_to_protected, 0.99);

@@ -95,6 +95,7 @@ struct kernel_totals {
     uint32_t reject_codes, reserved;
     money_t wallet_start, wallet, realized_pnl, fees, funding; /* sums of venue events */
     money_t equity, equity_peak, exposure;
+    money_t drawdown_money_max;          /* deepest fall from the peak, quote units */
     double drawdown_max, exposure_time; /* exposure_time: sum over steps of notional / equity */
     uint64_t exposure_steps;
     struct hist time_to_protected;
