@@ -8,14 +8,18 @@
 
 #include "app/command.h"
 #include "app/run.h"
-#include "feature/feature.h"
 #include "base/tstamp.h"
+#include "feature/feature.h"
 
-static const char usage[] = "usage: quantum replay JOURNAL --verify [--data DIR]\n"
-                            "Executes a run again from its journal (its folder, or the journal folder inside): bars from the same data, the\n"
-                            "model's answers from the journal; every record must come out the same, and the state hash with it.\n"
-                            "  --data DIR   the candle store, if it has moved\n"
-                            "example: quantum replay ~/.local/share/quantum/runs/replay-momentum-0123456789abcdef --verify\n";
+static const char usage[] =
+    "usage: quantum replay JOURNAL --verify [--data DIR]\n"
+    "Executes a run again from its journal (its folder, or the journal folder inside): bars from "
+    "the same data, the\n"
+    "model's answers from the journal; every record must come out the same, and the state hash "
+    "with it.\n"
+    "  --data DIR   the candle store, if it has moved\n"
+    "example: quantum replay ~/.local/share/quantum/runs/replay-momentum-0123456789abcdef "
+    "--verify\n";
 
 static int complain(const struct err *err) {
     fprintf(stderr, "quantum: %s\n", err->text);
@@ -56,28 +60,44 @@ static int verify(const char *run_dir, const char *data, bool json) {
     if (!r) return EXIT_FAILED;
     st = session_run(r, &run.session, &err);
     if (json)
-        printf("{\"verified\":%s,\"records\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"trades\":%" PRIu64 ",\"state_hash\":\"%016" PRIx64 "\",\"fingerprint\":\"%016" PRIx64 "\"}\n",
-               st == ST_OK ? "true" : "false", r->records_checked, r->steps, r->totals.trades, r->state_hash, r->fingerprint);
+        printf("{\"verified\":%s,\"records\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"trades\":%" PRIu64
+               ",\"state_hash\":\"%016" PRIx64 "\",\"fingerprint\":\"%016" PRIx64 "\"}\n",
+               st == ST_OK ? "true" : "false", r->records_checked, r->steps, r->totals.trades,
+               r->state_hash, r->fingerprint);
     else if (st == ST_OK)
-        printf("verified: %" PRIu64 " records, %" PRIu64 " steps, %" PRIu64 " trades; state hash %016" PRIx64 "\n", r->records_checked, r->steps, r->totals.trades, r->state_hash);
+        printf("verified: %" PRIu64 " records, %" PRIu64 " steps, %" PRIu64
+               " trades; state hash %016" PRIx64 "\n",
+               r->records_checked, r->steps, r->totals.trades, r->state_hash);
     free(r);
     run_release(&run);
     return st == ST_OK ? EXIT_DONE : complain(&err);
 }
 
 int cmd_replay(int argc, char **argv) {
-    static const struct option options[] = {
-        {"verify", no_argument, NULL, 'v'}, {"data", required_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"verify", no_argument, NULL, 'v'},
+                                            {"data", required_argument, NULL, 'd'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     const char *data = NULL;
     bool json = false, asked = false;
     int o;
     optind = 0;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) switch (o) {
-        case 'v': asked = true; break;
-        case 'd': data = optarg; break;
-        case 'j': json = true; break;
-        case 'h': fputs(usage, stdout); return EXIT_DONE;
-        default: return EXIT_USAGE;
+        case 'v':
+            asked = true;
+            break;
+        case 'd':
+            data = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_DONE;
+        default:
+            return EXIT_USAGE;
         }
     if (optind + 1 != argc || !asked) {
         fputs(usage, stderr);
@@ -88,6 +108,7 @@ int cmd_replay(int argc, char **argv) {
     size_t n = strlen(dir);
     while (n > 1 && dir[n - 1] == '/') dir[--n] = '\0';
     snprintf(probe, sizeof probe, "%s/run.txt", dir);
-    if (access(probe, R_OK) != 0 && n > 8 && strcmp(dir + n - 8, "/journal") == 0) dir[n - 8] = '\0';
+    if (access(probe, R_OK) != 0 && n > 8 && strcmp(dir + n - 8, "/journal") == 0)
+        dir[n - 8] = '\0';
     return verify(dir, data, json);
 }

@@ -18,10 +18,14 @@ static const struct {
 };
 
 static void usage(FILE *out) {
-    fprintf(out, "quantum %s (%s): an AI trader for USD-M perpetual futures\n\nusage: quantum COMMAND [options]\n\n", QUANTUM_VERSION,
-            QUANTUM_COMMIT);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
-    fprintf(out, "\n`quantum COMMAND --help` explains a command. Nothing here trades real money: live trading does not exist yet.\n"
+    fprintf(out,
+            "quantum %s (%s): an AI trader for USD-M perpetual futures\n\nusage: quantum COMMAND "
+            "[options]\n\n",
+            QUANTUM_VERSION, QUANTUM_COMMIT);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fprintf(out, "\n`quantum COMMAND --help` explains a command. Nothing here trades real money: "
+                 "live trading does not exist yet.\n"
                  "Exit codes: 0 done, 1 failed, 2 usage, 3 refused for safety.\n");
 }
 
@@ -36,14 +40,20 @@ static int make_path(char *path) {
 }
 
 int state_dir(char *out, unsigned long size, const char *option) {
-    const char *env = getenv("QUANTUM_STATE"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    const char *env = getenv("QUANTUM_STATE"), *xdg = getenv("XDG_DATA_HOME"),
+               *home = getenv("HOME");
     int n;
-    if (option && *option) n = snprintf(out, size, "%s", option);
-    else if (env && *env) n = snprintf(out, size, "%s", env);
-    else if (xdg && *xdg) n = snprintf(out, size, "%s/quantum", xdg);
-    else if (home && *home) n = snprintf(out, size, "%s/.local/share/quantum", home);
+    if (option && *option)
+        n = snprintf(out, size, "%s", option);
+    else if (env && *env)
+        n = snprintf(out, size, "%s", env);
+    else if (xdg && *xdg)
+        n = snprintf(out, size, "%s/quantum", xdg);
+    else if (home && *home)
+        n = snprintf(out, size, "%s/.local/share/quantum", home);
     else {
-        fprintf(stderr, "quantum: no place to keep anything: give --state DIR or set QUANTUM_STATE\n");
+        fprintf(stderr,
+                "quantum: no place to keep anything: give --state DIR or set QUANTUM_STATE\n");
         return -1;
     }
     if (n < 0 || (unsigned long)n >= size) {
@@ -62,7 +72,8 @@ int main(int argc, char **argv) {
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return EXIT_DONE;
     }

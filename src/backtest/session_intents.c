@@ -41,7 +41,7 @@ void session_publish(struct session *s, const struct event *event) {
     bool intent = event->type == EVENT_TRADE_INTENT;
     if (intent) {
         ASSERT(s->pending_count < SESSION_PENDING_MAX);
-        s->pending[s->pending_count++] = event->u.trade_intent;
+        s->pending[s->pending_count++] = (struct session_pending){.intent = event->u.trade_intent};
     }
     /* Streams nobody in this process reads stay in the kernel's journal, which has every event already;
      * a broker gets them all, for whoever listens there. */
@@ -77,35 +77,58 @@ static void take_intent(struct session *s, const struct trade_intent *intent) {
     session_handle(s, &s->out2);
 }
 
-static bool drop_pending(struct session *s, uint64_t intent_id) {
-    uint32_t i = 0;
-    while (i < s->pending_count && s->pending[i].intent_id != intent_id) i++;
-    if (i == s->pending_count) return false;
-    for (; i + 1 < s->pending_count; i++) s->pending[i] = s->pending[i + 1];
-    s->pending_count--;
-    return true;
+static struct session_pending *find_pending(struct session *s, uint64_t intent_id) {
+    for (uint32_t i = 0; i < s->pending_count; i++)
+        if (s->pending[i].intent.intent_id == intent_id) return &s->pending[i];
+    return NULL;
+}
+
+static struct session_pending drop_pending(struct session *s, struct session_pending *p) {
+    struct session_pending dropped = *p;
+    for (s->pending_count--; p < &s->pending[s->pending_count]; p++) *p = p[1];
+    return dropped;
 }
 
 /* Straight from the publisher to the executor: without a bus, and for deliveries on record. Those come
- * in the order they had, whatever the bus made it. */
+ * in the order they had. */
 static void deliver_first(struct session *s, const struct journal_record *next) {
-    struct trade_intent intent = s->pending[0];
+    struct session_pending *p = NULL;
     if (next && next->type == EVENT_INTENT_DELIVERED && next->size == sizeof(struct intent_delivered)) {
         struct intent_delivered d;
         memcpy(&d, next->payload, sizeof d);
-        for (uint32_t i = 0; i < s->pending_count; i++)
-            if (s->pending[i].intent_id == d.intent_id) intent = s->pending[i];
+        p = find_pending(s, d.intent_id);
     }
-    drop_pending(s, intent.intent_id);
-    take_intent(s, &intent);
+    struct session_pending taken = drop_pending(s, p ? p : &s->pending[0]);
+    take_intent(s, &taken.intent);
 }
 
 static void republish_pending(struct session *s) {
     for (uint32_t i = 0; i < s->pending_count && s->failed == ST_OK; i++) {
+        if (s->pending[i].arrived) continue;
         struct event e;
-        event_init(&e, EVENT_TRADE_INTENT, s->pending[i].created);
-        e.u.trade_intent = s->pending[i];
+        event_init(&e, EVENT_TRADE_INTENT, s->pending[i].intent.created);
+        e.u.trade_intent = s->pending[i].intent;
         send(s, &e);
+    }
+}
+
+static void acknowledge(struct session *s, const struct bus_entry *entry) {
+    enum status st = bus_ack(s->bus, entry, SERVICE, s->err);
+    if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
+}
+
+/* Takes what has arrived, in the order of publishing: a broker that came back hands out what it had
+ * under way after what is new, and the order of orders must not depend on its health. */
+static void take_arrived(struct session *s) {
+    static struct bus_entry entry;
+    while (s->pending_count > 0 && s->pending[0].arrived && s->failed == ST_OK) {
+        struct session_pending taken = drop_pending(s, &s->pending[0]);
+        take_intent(s, &taken.intent);
+        /* Acknowledged only now: had we died before, it would come again and be recognised. */
+        memset(&entry, 0, offsetof(struct bus_entry, payload));
+        snprintf(entry.event_type, sizeof entry.event_type, "%s", event_info(EVENT_TRADE_INTENT)->name);
+        memcpy(entry.id, taken.entry_id, sizeof entry.id);
+        acknowledge(s, &entry);
     }
 }
 
@@ -115,24 +138,28 @@ static void on_entry(struct session *s, const struct bus_entry *entry) {
     static struct event e;
     struct err why = {0};
     enum status st = event_decode(&e, entry->event_type, entry->schema, entry->ts_ns, entry->payload, entry->payload_size, &why);
-    uint64_t id = st == ST_OK ? e.u.trade_intent.intent_id : 0;
-    if (st == ST_OK && drop_pending(s, id)) {
-        take_intent(s, &e.u.trade_intent);
-    } else if (st == ST_OK && was_delivered(s, id)) {
-        s->state->bus_duplicates++;
-    } else if (st == ST_OK) {
-        log_warn("executor", "intent refused", "reason=\"not of this run\" entry=%s trace_id=%s", entry->id, entry->trace_id);
-        s->bus_refused++;
-    } else {
+    if (st != ST_OK) {
         log_warn("executor", "intent refused", "reason=\"%s\" entry=%s", why.text, entry->id);
         s->bus_refused++;
         st = bus_nack(s->bus, entry, SERVICE, why.text, s->err);
         if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
         return;
     }
-    /* Acknowledged only now: had we died before, it would come again and be recognised. */
-    st = bus_ack(s->bus, entry, SERVICE, s->err);
-    if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
+    struct session_pending *p = find_pending(s, e.u.trade_intent.intent_id);
+    if (p && !p->arrived) {
+        p->arrived = true;
+        memcpy(p->entry_id, entry->id, sizeof p->entry_id);
+        take_arrived(s);
+        return;
+    }
+    if (p && strcmp(p->entry_id, entry->id) == 0) return; /* the same entry again, while it waits for its turn */
+    if (p || was_delivered(s, e.u.trade_intent.intent_id)) {
+        s->state->bus_duplicates++;
+    } else {
+        log_warn("executor", "intent refused", "reason=\"not of this run\" entry=%s trace_id=%s", entry->id, entry->trace_id);
+        s->bus_refused++;
+    }
+    acknowledge(s, entry);
 }
 
 static void deliver_from_bus(struct session *s) {
@@ -170,10 +197,14 @@ void session_deliver(struct session *s) {
     while (s->pending_count > 0 && s->failed == ST_OK) {
         const struct journal_record *next = session_peek(s);
         if (s->o.verify && !next) return;
-        if (!s->bus || next) deliver_first(s, next);
-        else {
-            deliver_from_bus(s);
-            return;
+        if (!s->bus || next) {
+            deliver_first(s, next);
+            continue;
         }
+        deliver_from_bus(s);
+        /* What a broker has not confirmed it gets again after a broken connection: keep that little. The
+         * embedded bus needs no telling, and would sync a file. */
+        if (s->o.bus_url && s->failed == ST_OK) (void)bus_flush(s->bus, NULL);
+        return;
     }
 }

@@ -20,6 +20,12 @@ struct session_state {
     uint64_t bus_duplicates;
 };
 
+struct session_pending {
+    struct trade_intent intent;
+    bool arrived;                /* the bus has handed it out, under this id */
+    char entry_id[BUS_ID_SIZE];
+};
+
 struct session {
     struct session_options o;
     struct session_state *state;
@@ -42,7 +48,7 @@ struct session {
     enum status failed;            /* first failure inside a callback-free path; sticks */
     struct err *err;
     struct kernel_out out, out2;
-    struct trade_intent pending[SESSION_PENDING_MAX]; /* published, not delivered */
+    struct session_pending pending[SESSION_PENDING_MAX]; /* published, not taken; in the order of publishing */
     uint32_t pending_count;
     float *rows;                   /* (symbols, feature_count) */
     float *atr;

@@ -19,7 +19,9 @@ static inline uint64_t rng_mix(uint64_t z) {
     return z ^ (z >> 31);
 }
 
-static inline struct rng rng_init(uint64_t seed) { return (struct rng){rng_mix(seed + 0x9E3779B97F4A7C15u), 0}; }
+static inline struct rng rng_init(uint64_t seed) {
+    return (struct rng){rng_mix(seed + 0x9E3779B97F4A7C15u), 0};
+}
 
 /* An independent stream named by `stream`; the parent is not advanced. */
 static inline struct rng rng_split(const struct rng *r, uint64_t stream) {
@@ -32,7 +34,9 @@ static inline uint64_t rng_u64(struct rng *r) {
 }
 
 /* Uniform in [0, 1), 53 bits. */
-static inline double rng_f64(struct rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
+static inline double rng_f64(struct rng *r) {
+    return (double)(rng_u64(r) >> 11) * 0x1p-53;
+}
 
 /* Uniform in [0, n); n > 0. The bias of the multiply method is below n / 2^64. */
 static inline uint64_t rng_below(struct rng *r, uint64_t n) {

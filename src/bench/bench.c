@@ -8,7 +8,9 @@
 
 static bool as_json;
 
-void bench_json_set(bool on) { as_json = on; }
+void bench_json_set(bool on) {
+    as_json = on;
+}
 
 void bench_emit(const struct bench_figure *f) {
     double ratio = f->peer_value > 0 ? f->value / f->peer_value : 0;

@@ -17,7 +17,16 @@
 #include "store/candles.h"
 #include "venue/simex/synth.h"
 
-enum { RULE_SYMBOLS = 50, RULE_BARS = 40000, SMA_BARS = 1000000, MODEL_SYMBOLS = 20, MODEL_TRAIN_BARS = 5000, MODEL_BARS = 5000, ROUNDS = 5, PATH_SIZE = 512 };
+enum {
+    RULE_SYMBOLS = 50,
+    RULE_BARS = 40000,
+    SMA_BARS = 1000000,
+    MODEL_SYMBOLS = 20,
+    MODEL_TRAIN_BARS = 5000,
+    MODEL_BARS = 5000,
+    ROUNDS = 5,
+    PATH_SIZE = 512
+};
 #define START_NS (INT64_C(1704067200) * NS_PER_SECOND) /* 2024-01-01 */
 
 static int remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw) {
@@ -27,21 +36,26 @@ static int remove_one(const char *path, const struct stat *sb, int flag, struct 
     return remove(path);
 }
 
-static void remove_tree(const char *dir) { nftw(dir, remove_one, 32, FTW_DEPTH | FTW_PHYS); }
+static void remove_tree(const char *dir) {
+    nftw(dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+}
 
 /* A store with `bars` one-minute bars of each symbol. */
-static enum status make_store(const char *dir, uint32_t symbols, size_t bars, double pattern, struct err *err) {
+static enum status make_store(const char *dir, uint32_t symbols, size_t bars, double pattern,
+                              struct err *err) {
     struct synth_config c = synth_config_defaults();
     c.seed = 7;
     c.symbol_count = symbols;
     c.interval_ns = NS_PER_MINUTE;
     c.start_ts_ns = START_NS;
     c.pattern = pattern;
-    struct bar *all = calloc((size_t)symbols * bars, sizeof *all), *step = calloc(symbols, sizeof *step);
+    struct bar *all = calloc((size_t)symbols * bars, sizeof *all),
+               *step = calloc(symbols, sizeof *step);
     struct instrument *instruments = calloc(symbols, sizeof *instruments);
     struct synth *synth = aligned_alloc(64, (synth_size(&c) + 63) & ~(size_t)63);
     enum status st = ST_OK;
-    if (!all || !step || !instruments || !synth) st = err_set(err, ST_NO_MEMORY, "bench: out of memory");
+    if (!all || !step || !instruments || !synth)
+        st = err_set(err, ST_NO_MEMORY, "bench: out of memory");
     else {
         synth_init(synth, &c);
         synth_instruments(&c, instruments);
@@ -51,7 +65,8 @@ static enum status make_store(const char *dir, uint32_t symbols, size_t bars, do
         }
         struct candles_merge merge;
         for (uint32_t i = 0; i < symbols && st == ST_OK; i++)
-            st = candles_merge(&merge, dir, "um", c.interval_ns, instruments[i].symbol, INSTRUMENT_SYNTHETIC, all + (size_t)i * bars, bars, err);
+            st = candles_merge(&merge, dir, "um", c.interval_ns, instruments[i].symbol,
+                               INSTRUMENT_SYNTHETIC, all + (size_t)i * bars, bars, err);
     }
     free(all);
     free(step);
@@ -67,7 +82,8 @@ struct job {
     bool bare;
 };
 
-static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double pattern, struct err *err) {
+static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double pattern,
+                            struct err *err) {
     const char *tmp = getenv("TMPDIR");
     memset(j, 0, sizeof *j);
     snprintf(j->root, sizeof j->root, "%.300s/quantum-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -106,7 +122,8 @@ static enum status job_rounds(double *rate, struct job *j, struct err *err) {
 }
 
 /* The command a user types, on the same store: its fingerprint must be that of the run measured here. */
-static enum status check_against_command(const struct job *j, const char *strategy, struct err *err) {
+static enum status check_against_command(const struct job *j, const char *strategy,
+                                         struct err *err) {
     char state[PATH_SIZE + 16], self[PATH_SIZE], line[8192], want[64];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0) return err_errno(err, ST_IO, "/proc/self/exe");
@@ -118,40 +135,57 @@ static enum status check_against_command(const struct job *j, const char *strate
     if (pid == 0) {
         dup2(fds[1], 1);
         close(fds[0]);
-        execl(self, "quantum", "up", "--mode", "replay", "--speed", "max", "--strategy", strategy, "--data", j->store, "--state", state,
-              "--no-api", "--no-baselines", "--quiet", "--json", (char *)NULL);
+        execl(self, "quantum", "up", "--mode", "replay", "--speed", "max", "--strategy", strategy,
+              "--data", j->store, "--state", state, "--no-api", "--no-baselines", "--quiet",
+              "--json", (char *)NULL);
         _exit(127);
     }
     close(fds[1]);
     size_t size = 0;
-    for (ssize_t got; size < sizeof line - 1 && (got = read(fds[0], line + size, sizeof line - 1 - size)) > 0;) size += (size_t)got;
+    for (ssize_t got;
+         size < sizeof line - 1 && (got = read(fds[0], line + size, sizeof line - 1 - size)) > 0;)
+        size += (size_t)got;
     line[size] = '\0';
     close(fds[0]);
     int status = 0;
     waitpid(pid, &status, 0);
-    if (status != 0) return err_set(err, ST_EXTERNAL, "`quantum up --mode replay --strategy %s` ended with status %d", strategy, status);
+    if (status != 0)
+        return err_set(err, ST_EXTERNAL,
+                       "`quantum up --mode replay --strategy %s` ended with status %d", strategy,
+                       status);
     snprintf(want, sizeof want, "%016" PRIx64, j->result.fingerprint);
-    return strstr(line, want) ? ST_OK : err_set(err, ST_MISMATCH, "the bench's trades are not those of `quantum up`: fingerprint %s not in its report", want);
+    return strstr(line, want) ? ST_OK
+                              : err_set(err, ST_MISMATCH,
+                                        "the bench's trades are not those of `quantum up`: "
+                                        "fingerprint %s not in its report",
+                                        want);
 }
 
 /* bare: the engine alone, nothing kept, as the peers of this figure run; its trades must still be those
  * of the command, which keeps everything. */
-static enum status measure_rule(const char *figure, enum strategy_kind strategy, uint32_t symbols, size_t bars, bool bare, struct err *err) {
+static enum status measure_rule(const char *figure, enum strategy_kind strategy, uint32_t symbols,
+                                size_t bars, bool bare, struct err *err) {
     static struct job j;
     double rate = 0;
     enum status st = job_make(&j, symbols, bars, 0, err);
-    const struct feed_tape_options fo = {.store = j.store, .market = "um", .interval_ns = NS_PER_MINUTE, .from_ns = START_NS, .warmup_bars = 1440};
+    const struct feed_tape_options fo = {.store = j.store,
+                                         .market = "um",
+                                         .interval_ns = NS_PER_MINUTE,
+                                         .from_ns = START_NS,
+                                         .warmup_bars = 1440};
     if (st == ST_OK) st = feed_open_tape(&j.options.feed, &fo, err);
     j.options.strategy = strategy;
     j.bare = bare;
     if (st == ST_OK) st = job_rounds(&rate, &j, err);
     if (st == ST_OK) st = check_against_command(&j, strategy_text(strategy), err);
     if (st == ST_OK) {
-        const struct bench_figure f = {.name = figure, .value = rate, .unit = "1/s", .n = j.result.totals.bars, .peer = ""};
+        const struct bench_figure f = {
+            .name = figure, .value = rate, .unit = "1/s", .n = j.result.totals.bars, .peer = ""};
         bench_emit(&f);
         char name[64];
         snprintf(name, sizeof name, "%s.trades", figure);
-        const struct bench_figure trades = {.name = name, .value = (double)j.result.totals.trades, .unit = "1", .n = 1, .peer = ""};
+        const struct bench_figure trades = {
+            .name = name, .value = (double)j.result.totals.trades, .unit = "1", .n = 1, .peer = ""};
         bench_emit(&trades);
     }
     job_free(&j);
@@ -159,9 +193,13 @@ static enum status measure_rule(const char *figure, enum strategy_kind strategy,
 }
 
 enum status bench_replay_rule(struct err *err) {
-    enum status st = measure_rule("replay_rule", STRATEGY_MOMENTUM, RULE_SYMBOLS, RULE_BARS, false, err);
-    if (st == ST_OK) st = measure_rule("replay_rule.sma_cross", STRATEGY_SMA_CROSS, 1, SMA_BARS, true, err);
-    return st == ST_OK ? measure_rule("replay_rule.sma_cross_kept", STRATEGY_SMA_CROSS, 1, SMA_BARS, false, err) : st;
+    enum status st =
+        measure_rule("replay_rule", STRATEGY_MOMENTUM, RULE_SYMBOLS, RULE_BARS, false, err);
+    if (st == ST_OK)
+        st = measure_rule("replay_rule.sma_cross", STRATEGY_SMA_CROSS, 1, SMA_BARS, true, err);
+    return st == ST_OK ? measure_rule("replay_rule.sma_cross_kept", STRATEGY_SMA_CROSS, 1, SMA_BARS,
+                                      false, err)
+                       : st;
 }
 
 static enum status train_model(struct job *j, struct err *err) {
@@ -176,7 +214,8 @@ static enum status train_model(struct job *j, struct err *err) {
     for (; st == ST_OK && n < list.count && n < MODEL_SYMBOLS; n++) {
         st = candles_open(&open[n], j->store, "um", NS_PER_MINUTE, list.symbols[n], err);
         if (st != ST_OK) break;
-        series[n] = (struct learn_series){.symbol = list.symbols[n], .bars = open[n].bars, .count = MODEL_TRAIN_BARS};
+        series[n] = (struct learn_series){
+            .symbol = list.symbols[n], .bars = open[n].bars, .count = MODEL_TRAIN_BARS};
     }
     lc.interval_ns = NS_PER_MINUTE;
     lc.from_ns = START_NS;
@@ -194,17 +233,32 @@ enum status bench_replay_model(struct err *err) {
     double rate = 0;
     enum status st = job_make(&j, MODEL_SYMBOLS, MODEL_TRAIN_BARS + MODEL_BARS, 1.0, err);
     if (st == ST_OK) st = train_model(&j, err);
-    const struct feed_tape_options fo = {.store = j.store, .market = "um", .interval_ns = NS_PER_MINUTE,
-                                         .from_ns = START_NS + MODEL_TRAIN_BARS * NS_PER_MINUTE, .warmup_bars = feature_warmup_bars()};
+    const struct feed_tape_options fo = {.store = j.store,
+                                         .market = "um",
+                                         .interval_ns = NS_PER_MINUTE,
+                                         .from_ns = START_NS + MODEL_TRAIN_BARS * NS_PER_MINUTE,
+                                         .warmup_bars = feature_warmup_bars()};
     if (st == ST_OK) st = feed_open_tape(&j.options.feed, &fo, err);
     if (st == ST_OK) j.options.labels = served_model_labels(j.options.model);
     if (st == ST_OK) st = job_rounds(&rate, &j, err);
     if (st == ST_OK) {
-        const struct bench_figure f = {.name = "replay_model", .value = rate, .unit = "1/s", .n = j.result.totals.bars, .peer = ""};
+        const struct bench_figure f = {.name = "replay_model",
+                                       .value = rate,
+                                       .unit = "1/s",
+                                       .n = j.result.totals.bars,
+                                       .peer = ""};
         bench_emit(&f);
-        const struct bench_figure row = {.name = "replay_model.predict_row", .value = (double)j.result.predict_ns_p50, .unit = "ns", .n = j.result.predict_rows, .peer = ""};
+        const struct bench_figure row = {.name = "replay_model.predict_row",
+                                         .value = (double)j.result.predict_ns_p50,
+                                         .unit = "ns",
+                                         .n = j.result.predict_rows,
+                                         .peer = ""};
         bench_emit(&row);
-        const struct bench_figure trades = {.name = "replay_model.trades", .value = (double)j.result.totals.trades, .unit = "1", .n = 1, .peer = ""};
+        const struct bench_figure trades = {.name = "replay_model.trades",
+                                            .value = (double)j.result.totals.trades,
+                                            .unit = "1",
+                                            .n = 1,
+                                            .peer = ""};
         bench_emit(&trades);
     }
     job_free(&j);

@@ -14,7 +14,7 @@
 #define BAR_COUNT_UNKNOWN UINT32_MAX
 
 struct bar {
-    int64_t open_ts_ns;    /* start; the bar is known only at open_ts_ns + interval */
+    int64_t open_ts_ns; /* start; the bar is known only at open_ts_ns + interval */
     px_t open, high, low, close;
     double volume;         /* base units */
     double quote_volume;   /* NaN when the source has none */

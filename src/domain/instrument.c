@@ -28,8 +28,9 @@ void instrument_defaults(struct instrument *out, const char *symbol) {
         .orders_max = 200,
         .bracket_count = 1,
     };
-    out->brackets[0] = (struct bracket){
-        .notional_cap = {INT64_C(1000000000) * FX_ONE}, .maint_margin_rate = {2500000}, .leverage_max = 20};
+    out->brackets[0] = (struct bracket){.notional_cap = {INT64_C(1000000000) * FX_ONE},
+                                        .maint_margin_rate = {2500000},
+                                        .leverage_max = 20};
     size_t n = strnlen(symbol, SYMBOL_SIZE - 1);
     memcpy(out->symbol, symbol, n);
 }

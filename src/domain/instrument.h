@@ -36,19 +36,19 @@ struct bracket {
 
 struct instrument {
     char symbol[SYMBOL_SIZE];
-    px_t tick_size, px_min, px_max;           /* PRICE_FILTER */
-    qty_t step_size, qty_min, qty_max;        /* LOT_SIZE */
+    px_t tick_size, px_min, px_max;                         /* PRICE_FILTER */
+    qty_t step_size, qty_min, qty_max;                      /* LOT_SIZE */
     qty_t market_step_size, market_qty_min, market_qty_max; /* MARKET_LOT_SIZE */
-    money_t notional_min;                     /* MIN_NOTIONAL */
-    rate_t multiplier_up, multiplier_down;    /* PERCENT_PRICE: 1.05, 0.95 */
-    rate_t market_take_bound;                 /* how far from mark a market order may trade: 0.05 */
+    money_t notional_min;                                   /* MIN_NOTIONAL */
+    rate_t multiplier_up, multiplier_down;                  /* PERCENT_PRICE: 1.05, 0.95 */
+    rate_t market_take_bound; /* how far from mark a market order may trade: 0.05 */
     rate_t liquidation_fee;
-    rate_t fee_taker, fee_maker;              /* regular tier: 0.0005, 0.0002 */
-    int64_t onboard_ts_ns, delivery_ts_ns;    /* 0 when not known */
-    int64_t funding_interval_ns;              /* 8 h unless told */
-    uint32_t status;                          /* enum instrument_status */
-    uint32_t flags;                           /* enum instrument_flag */
-    uint32_t orders_max;                      /* MAX_NUM_ORDERS */
+    rate_t fee_taker, fee_maker;           /* regular tier: 0.0005, 0.0002 */
+    int64_t onboard_ts_ns, delivery_ts_ns; /* 0 when not known */
+    int64_t funding_interval_ns;           /* 8 h unless told */
+    uint32_t status;                       /* enum instrument_status */
+    uint32_t flags;                        /* enum instrument_flag */
+    uint32_t orders_max;                   /* MAX_NUM_ORDERS */
     uint32_t bracket_count;
     struct bracket brackets[BRACKETS_MAX];
 };

@@ -26,6 +26,8 @@
     F(TS, created, "when it was made")                                                             \
     F(TS, expires, "refused as stale after this")
 
-struct trade_intent { TRADE_INTENT_FIELDS(FIELD_MEMBER) };
+struct trade_intent {
+    TRADE_INTENT_FIELDS(FIELD_MEMBER)
+};
 
 #endif

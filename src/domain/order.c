@@ -8,19 +8,28 @@
  * Two rows are easy to get wrong. UNKNOWN takes any evidence, because the venue may have done
  * anything with the order. PENDING_CANCEL takes fills, because the cancel may lose the race. */
 enum { x = -1 };
+/* clang-format off: a table is read by columns */
 static const int8_t next_state[ORDER_STATE_COUNT][ORDER_EVENT_COUNT] = {
     /*                          submit             accepted            rejected            timeout          fill_partial            fill_last     cancel_request         cancel_rejected   canceled          expired */
-    [ORDER_NONE]             = {ORDER_PENDING_NEW, x,                  x,                  x,               x,                      x,            x,                     x,                x,                x},
-    [ORDER_PENDING_NEW]      = {x,                 ORDER_NEW,          ORDER_REJECTED,     ORDER_UNKNOWN,   ORDER_PARTIALLY_FILLED, ORDER_FILLED, ORDER_PENDING_CANCEL,  x,                ORDER_CANCELED,   ORDER_EXPIRED},
-    [ORDER_UNKNOWN]          = {x,                 ORDER_NEW,          ORDER_REJECTED,     ORDER_UNKNOWN,   ORDER_PARTIALLY_FILLED, ORDER_FILLED, ORDER_PENDING_CANCEL,  ORDER_REJECTED,   ORDER_CANCELED,   ORDER_EXPIRED},
-    [ORDER_NEW]              = {x,                 ORDER_NEW,          x,                  x,               ORDER_PARTIALLY_FILLED, ORDER_FILLED, ORDER_PENDING_CANCEL,  x,                ORDER_CANCELED,   ORDER_EXPIRED},
-    [ORDER_PARTIALLY_FILLED] = {x,                 x,                  x,                  x,               ORDER_PARTIALLY_FILLED, ORDER_FILLED, ORDER_PENDING_CANCEL,  x,                ORDER_CANCELED,   ORDER_EXPIRED},
-    [ORDER_PENDING_CANCEL]   = {x,                 ORDER_PENDING_CANCEL, ORDER_REJECTED,   ORDER_PENDING_CANCEL, ORDER_PENDING_CANCEL, ORDER_FILLED, x,                  ORDER_UNKNOWN,    ORDER_CANCELED,   ORDER_EXPIRED},
-    [ORDER_FILLED]           = {x,                 x,                  x,                  x,               x,                      x,            x,                     ORDER_FILLED,     x,                x},
-    [ORDER_CANCELED]         = {x,                 x,                  x,                  x,               x,                      x,            x,                     ORDER_CANCELED,   x,                x},
-    [ORDER_REJECTED]         = {x,                 x,                  x,                  x,               x,                      x,            x,                     ORDER_REJECTED,   x,                x},
-    [ORDER_EXPIRED]          = {x,                 x,                  x,                  x,               x,                      x,            x,                     ORDER_EXPIRED,    x,                x},
+    [ORDER_NONE] = {ORDER_PENDING_NEW, x, x, x, x, x, x, x, x, x},
+    [ORDER_PENDING_NEW] = {x, ORDER_NEW, ORDER_REJECTED, ORDER_UNKNOWN, ORDER_PARTIALLY_FILLED,
+                           ORDER_FILLED, ORDER_PENDING_CANCEL, x, ORDER_CANCELED, ORDER_EXPIRED},
+    [ORDER_UNKNOWN] = {x, ORDER_NEW, ORDER_REJECTED, ORDER_UNKNOWN, ORDER_PARTIALLY_FILLED,
+                       ORDER_FILLED, ORDER_PENDING_CANCEL, ORDER_REJECTED, ORDER_CANCELED,
+                       ORDER_EXPIRED},
+    [ORDER_NEW] = {x, ORDER_NEW, x, x, ORDER_PARTIALLY_FILLED, ORDER_FILLED, ORDER_PENDING_CANCEL,
+                   x, ORDER_CANCELED, ORDER_EXPIRED},
+    [ORDER_PARTIALLY_FILLED] = {x, x, x, x, ORDER_PARTIALLY_FILLED, ORDER_FILLED,
+                                ORDER_PENDING_CANCEL, x, ORDER_CANCELED, ORDER_EXPIRED},
+    [ORDER_PENDING_CANCEL] = {x, ORDER_PENDING_CANCEL, ORDER_REJECTED, ORDER_PENDING_CANCEL,
+                              ORDER_PENDING_CANCEL, ORDER_FILLED, x, ORDER_UNKNOWN, ORDER_CANCELED,
+                              ORDER_EXPIRED},
+    [ORDER_FILLED] = {x, x, x, x, x, x, x, ORDER_FILLED, x, x},
+    [ORDER_CANCELED] = {x, x, x, x, x, x, x, ORDER_CANCELED, x, x},
+    [ORDER_REJECTED] = {x, x, x, x, x, x, x, ORDER_REJECTED, x, x},
+    [ORDER_EXPIRED] = {x, x, x, x, x, x, x, ORDER_EXPIRED, x, x},
 };
+/* clang-format on */
 
 int order_state_next(enum order_state state, enum order_event event) {
     ASSERT((unsigned)state < ORDER_STATE_COUNT && (unsigned)event < ORDER_EVENT_COUNT);
@@ -39,10 +48,12 @@ bool order_state_is_terminal(enum order_state state) {
 const char *order_state_text(enum order_state state) {
     switch (state) {
 #define ORDER_STATE_TEXT(name, text, terminal)                                                     \
-    case name: return text;
+    case name:                                                                                     \
+        return text;
         ORDER_STATE_TABLE(ORDER_STATE_TEXT)
 #undef ORDER_STATE_TEXT
-    case ORDER_STATE_COUNT: break;
+    case ORDER_STATE_COUNT:
+        break;
     }
     return "?";
 }
@@ -50,41 +61,56 @@ const char *order_state_text(enum order_state state) {
 const char *order_event_text(enum order_event event) {
     switch (event) {
 #define ORDER_EVENT_TEXT(name, text)                                                               \
-    case name: return text;
+    case name:                                                                                     \
+        return text;
         ORDER_EVENT_TABLE(ORDER_EVENT_TEXT)
 #undef ORDER_EVENT_TEXT
-    case ORDER_EVENT_COUNT: break;
+    case ORDER_EVENT_COUNT:
+        break;
     }
     return "?";
 }
 
 const char *side_text(enum side side) {
     switch (side) {
-    case SIDE_NONE: return "NONE";
-    case SIDE_BUY: return "BUY";
-    case SIDE_SELL: return "SELL";
+    case SIDE_NONE:
+        return "NONE";
+    case SIDE_BUY:
+        return "BUY";
+    case SIDE_SELL:
+        return "SELL";
     }
     return "?";
 }
 
 const char *order_type_text(enum order_type type) {
     switch (type) {
-    case ORDER_MARKET: return "MARKET";
-    case ORDER_LIMIT: return "LIMIT";
-    case ORDER_STOP_MARKET: return "STOP_MARKET";
-    case ORDER_TAKE_PROFIT_MARKET: return "TAKE_PROFIT_MARKET";
-    case ORDER_STOP: return "STOP";
-    case ORDER_TAKE_PROFIT: return "TAKE_PROFIT";
+    case ORDER_MARKET:
+        return "MARKET";
+    case ORDER_LIMIT:
+        return "LIMIT";
+    case ORDER_STOP_MARKET:
+        return "STOP_MARKET";
+    case ORDER_TAKE_PROFIT_MARKET:
+        return "TAKE_PROFIT_MARKET";
+    case ORDER_STOP:
+        return "STOP";
+    case ORDER_TAKE_PROFIT:
+        return "TAKE_PROFIT";
     }
     return "?";
 }
 
 const char *time_in_force_text(enum time_in_force tif) {
     switch (tif) {
-    case TIF_GTC: return "GTC";
-    case TIF_IOC: return "IOC";
-    case TIF_FOK: return "FOK";
-    case TIF_GTX: return "GTX";
+    case TIF_GTC:
+        return "GTC";
+    case TIF_IOC:
+        return "IOC";
+    case TIF_FOK:
+        return "FOK";
+    case TIF_GTX:
+        return "GTX";
     }
     return "?";
 }
@@ -92,21 +118,28 @@ const char *time_in_force_text(enum time_in_force tif) {
 const char *exit_reason_text(enum exit_reason reason) {
     switch (reason) {
 #define EXIT_REASON_TEXT(name, text)                                                               \
-    case name: return text;
+    case name:                                                                                     \
+        return text;
         EXIT_REASON_TABLE(EXIT_REASON_TEXT)
 #undef EXIT_REASON_TEXT
-    case EXIT_REASON_COUNT: break;
+    case EXIT_REASON_COUNT:
+        break;
     }
     return "?";
 }
 
 const char *strategy_text(enum strategy_kind kind) {
     switch (kind) {
-    case STRATEGY_ENSEMBLE: return "ensemble";
-    case STRATEGY_MOMENTUM: return "momentum";
-    case STRATEGY_RANDOM: return "random";
-    case STRATEGY_SMA_CROSS: return "sma_cross";
-    case STRATEGY_COUNT: break;
+    case STRATEGY_ENSEMBLE:
+        return "ensemble";
+    case STRATEGY_MOMENTUM:
+        return "momentum";
+    case STRATEGY_RANDOM:
+        return "random";
+    case STRATEGY_SMA_CROSS:
+        return "sma_cross";
+    case STRATEGY_COUNT:
+        break;
     }
     return "?";
 }

@@ -12,8 +12,12 @@
 enum { CLIENT_ORDER_ID_SIZE = 40 }; /* venue limit 36 characters, plus the end */
 
 enum side { SIDE_NONE = 0, SIDE_BUY = 1, SIDE_SELL = 2 };
-static inline enum side side_opposite(enum side s) { return s == SIDE_BUY ? SIDE_SELL : SIDE_BUY; }
-static inline int side_sign(enum side s) { return s == SIDE_BUY ? 1 : s == SIDE_SELL ? -1 : 0; }
+static inline enum side side_opposite(enum side s) {
+    return s == SIDE_BUY ? SIDE_SELL : SIDE_BUY;
+}
+static inline int side_sign(enum side s) {
+    return s == SIDE_BUY ? 1 : s == SIDE_SELL ? -1 : 0;
+}
 
 enum order_type {
     ORDER_MARKET = 0,
@@ -30,8 +34,8 @@ enum working_type { WORKING_CONTRACT_PRICE = 0, WORKING_MARK_PRICE };
 /* X(state, text, terminal) */
 #define ORDER_STATE_TABLE(X)                                                                       \
     X(ORDER_NONE, "NONE", false)                                                                   \
-    X(ORDER_PENDING_NEW, "PENDING_NEW", false)         /* asked for, venue has not answered */     \
-    X(ORDER_UNKNOWN, "UNKNOWN", false)                 /* no answer in time: neither yes nor no */ \
+    X(ORDER_PENDING_NEW, "PENDING_NEW", false) /* asked for, venue has not answered */             \
+    X(ORDER_UNKNOWN, "UNKNOWN", false)         /* no answer in time: neither yes nor no */         \
     X(ORDER_NEW, "NEW", false)                                                                     \
     X(ORDER_PARTIALLY_FILLED, "PARTIALLY_FILLED", false)                                           \
     X(ORDER_PENDING_CANCEL, "PENDING_CANCEL", false)                                               \
@@ -49,10 +53,10 @@ enum order_state {
 
 /* X(event, text): everything that can happen to an order. */
 #define ORDER_EVENT_TABLE(X)                                                                       \
-    X(OE_SUBMIT, "submit")                   /* we ask */                                          \
-    X(OE_ACCEPTED, "accepted")               /* venue: NEW */                                      \
-    X(OE_REJECTED, "rejected")               /* venue: no */                                       \
-    X(OE_TIMEOUT, "timeout")                 /* no answer in time */                               \
+    X(OE_SUBMIT, "submit")     /* we ask */                                                        \
+    X(OE_ACCEPTED, "accepted") /* venue: NEW */                                                    \
+    X(OE_REJECTED, "rejected") /* venue: no */                                                     \
+    X(OE_TIMEOUT, "timeout")   /* no answer in time */                                             \
     X(OE_FILL_PARTIAL, "fill_partial")                                                             \
     X(OE_FILL_LAST, "fill_last")                                                                   \
     X(OE_CANCEL_REQUEST, "cancel_request")   /* we ask */                                          \
@@ -81,17 +85,17 @@ const char *time_in_force_text(enum time_in_force tif);
 enum command_kind { COMMAND_ORDER_SUBMIT = 1, COMMAND_ORDER_CANCEL, COMMAND_LEVERAGE_SET };
 
 struct venue_command {
-    uint8_t kind;         /* enum command_kind */
-    uint8_t side;         /* enum side */
-    uint8_t order_type;   /* enum order_type */
+    uint8_t kind;       /* enum command_kind */
+    uint8_t side;       /* enum side */
+    uint8_t order_type; /* enum order_type */
     uint8_t time_in_force;
     uint8_t working_type;
     uint8_t reduce_only;
     uint8_t close_position; /* whole position at trigger, order_qty 0 */
     uint8_t reserved;
     uint32_t instrument_index;
-    uint32_t leverage;    /* COMMAND_LEVERAGE_SET */
-    int64_t ts_ns;        /* when it left us */
+    uint32_t leverage; /* COMMAND_LEVERAGE_SET */
+    int64_t ts_ns;     /* when it left us */
     px_t limit_px, stop_px;
     qty_t order_qty;
     char client_order_id[CLIENT_ORDER_ID_SIZE];
@@ -105,27 +109,27 @@ enum venue_event_kind {
     VENUE_ORDER_CANCELED,
     VENUE_ORDER_EXPIRED,
     VENUE_CANCEL_REJECTED,
-    VENUE_LEVERAGE_SET,       /* leverage as the venue has it now */
-    VENUE_FUNDING,            /* amount in funding, rate in funding_rate */
-    VENUE_LIQUIDATION,        /* one fill of a liquidation; no client order id of ours */
+    VENUE_LEVERAGE_SET, /* leverage as the venue has it now */
+    VENUE_FUNDING,      /* amount in funding, rate in funding_rate */
+    VENUE_LIQUIDATION,  /* one fill of a liquidation; no client order id of ours */
 };
 
 struct venue_event {
     uint8_t kind; /* enum venue_event_kind */
     uint8_t side, order_type, is_maker;
-    int32_t code;            /* venue's code on a rejection or an expiry (Binance numbers) */
+    int32_t code; /* venue's code on a rejection or an expiry (Binance numbers) */
     uint32_t instrument_index;
     uint32_t leverage;
-    int64_t ts_event_ns;     /* venue's time */
+    int64_t ts_event_ns; /* venue's time */
     uint64_t venue_order_id, trade_id;
-    px_t last_px;            /* of this fill */
+    px_t last_px; /* of this fill */
     qty_t last_qty, cum_qty, leaves_qty;
-    money_t avg_cost;        /* cumulative px * qty of the order's fills, 0 on an acknowledgement */
-    money_t commission;      /* of this fill, > 0 is paid */
-    money_t realized_pnl;    /* of this fill, price difference only */
-    money_t funding;         /* > 0 is received */
+    money_t avg_cost;     /* cumulative px * qty of the order's fills, 0 on an acknowledgement */
+    money_t commission;   /* of this fill, > 0 is paid */
+    money_t realized_pnl; /* of this fill, price difference only */
+    money_t funding;      /* > 0 is received */
     rate_t funding_rate;
-    money_t wallet;          /* wallet balance after the event */
+    money_t wallet; /* wallet balance after the event */
     px_t mark_px;
     char client_order_id[CLIENT_ORDER_ID_SIZE];
 };

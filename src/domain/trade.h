@@ -14,7 +14,7 @@
     X(EXIT_STOP, "stop_loss")                                                                      \
     X(EXIT_TAKE_PROFIT, "take_profit")                                                             \
     X(EXIT_TIME, "time_stop")                                                                      \
-    X(EXIT_UNPROTECTED, "unprotected") /* the stop could not be confirmed: closed at market */      \
+    X(EXIT_UNPROTECTED, "unprotected") /* the stop could not be confirmed: closed at market */     \
     X(EXIT_SIGNAL, "signal")           /* the rule itself asked for it */                          \
     X(EXIT_LIQUIDATION, "liquidation")                                                             \
     X(EXIT_END_OF_DATA, "end_of_data") /* the tape ended or the contract died */                   \
@@ -28,7 +28,13 @@ enum exit_reason {
 };
 const char *exit_reason_text(enum exit_reason reason);
 
-enum strategy_kind { STRATEGY_ENSEMBLE = 0, STRATEGY_MOMENTUM, STRATEGY_RANDOM, STRATEGY_SMA_CROSS, STRATEGY_COUNT };
+enum strategy_kind {
+    STRATEGY_ENSEMBLE = 0,
+    STRATEGY_MOMENTUM,
+    STRATEGY_RANDOM,
+    STRATEGY_SMA_CROSS,
+    STRATEGY_COUNT
+};
 const char *strategy_text(enum strategy_kind kind); /* "ensemble" "momentum" "random" "sma_cross" */
 
 struct trade_closed {
@@ -40,15 +46,15 @@ struct trade_closed {
     uint8_t exit_reason; /* enum exit_reason */
     uint8_t strategy;    /* enum strategy_kind */
     uint8_t leverage;
-    int64_t entry_ts_ns, exit_ts_ns; /* first entry fill, last exit fill */
-    px_t entry_px, exit_px;          /* quantity-weighted averages, half-even */
-    qty_t qty;                       /* total entered */
-    money_t realized_pnl;            /* price difference, before costs, as booked by the venue */
-    money_t fees;                    /* paid, >= 0 */
-    money_t funding;                 /* received > 0, paid < 0 */
-    money_t net_pnl;                 /* realized_pnl - fees + funding */
-    money_t risk;                    /* loss at the first stop, >= 0: one R */
-    int64_t time_to_protected_ns;    /* first entry fill to confirmed stop; -1 never */
+    int64_t entry_ts_ns, exit_ts_ns;  /* first entry fill, last exit fill */
+    px_t entry_px, exit_px;           /* quantity-weighted averages, half-even */
+    qty_t qty;                        /* total entered */
+    money_t realized_pnl;             /* price difference, before costs, as booked by the venue */
+    money_t fees;                     /* paid, >= 0 */
+    money_t funding;                  /* received > 0, paid < 0 */
+    money_t net_pnl;                  /* realized_pnl - fees + funding */
+    money_t risk;                     /* loss at the first stop, >= 0: one R */
+    int64_t time_to_protected_ns;     /* first entry fill to confirmed stop; -1 never */
     double confidence, expected_edge; /* as the signal said them; fractions */
 };
 

@@ -25,9 +25,10 @@
 struct journal;
 
 struct journal_options {
-    size_t segment_bytes;     /* 64 MiB */
-    int compress_level;       /* zstd level for closed segments; 0 leaves them plain */
-    size_t buffer_bytes;      /* appends beyond it flush by themselves: 256 KiB (stays in the L2 cache) */
+    size_t segment_bytes; /* 64 MiB */
+    int compress_level;   /* zstd level for closed segments; 0 leaves them plain */
+    size_t
+        buffer_bytes; /* appends beyond it flush by themselves: 256 KiB (stays in the L2 cache) */
 };
 struct journal_options journal_options_defaults(void);
 
@@ -41,7 +42,9 @@ struct journal_record {
 
 /* What opening found: the last record there is now, the bytes of a torn tail that were dropped, and
  * the records a killed process had appended but not flushed, now in their segment. */
-struct journal_repair { uint64_t last_seq, bytes_dropped, records_recovered; };
+struct journal_repair {
+    uint64_t last_seq, bytes_dropped, records_recovered;
+};
 
 enum { JOURNAL_SEGMENT_MIN = 4096 }; /* smallest segment_bytes (asserted) */
 
@@ -71,7 +74,8 @@ enum status journal_retain(struct journal *j, uint64_t keep_from, struct err *er
  * journal_next: ST_OK; ST_END nothing more yet (call again to follow a writer); ST_CORRUPT with file
  * and offset; ST_NOT_FOUND if the writer retained the rest away meanwhile; ST_IO. */
 struct journal_reader;
-enum status journal_reader_open(struct journal_reader **out, const char *dir, uint64_t from_seq, struct err *err);
+enum status journal_reader_open(struct journal_reader **out, const char *dir, uint64_t from_seq,
+                                struct err *err);
 enum status journal_next(struct journal_reader *r, struct journal_record *out, struct err *err);
 void journal_reader_close(struct journal_reader *r);
 

@@ -15,29 +15,37 @@
 enum run_mode { MODE_REPLAY = 0, MODE_PAPER, MODE_TESTNET, MODE_LIVE };
 const char *run_mode_text(enum run_mode mode);
 
-enum { VIEW_POSITIONS_MAX = 64, VIEW_ORDERS_MAX = 256, VIEW_TRADES_MAX = 64, VIEW_EQUITY_MAX = 512, VIEW_ROLES_MAX = 12,
-       VIEW_REASONS_MAX = 48, VIEW_REASON_SIZE = 32 };
+enum {
+    VIEW_POSITIONS_MAX = 64,
+    VIEW_ORDERS_MAX = 256,
+    VIEW_TRADES_MAX = 64,
+    VIEW_EQUITY_MAX = 512,
+    VIEW_ROLES_MAX = 12,
+    VIEW_REASONS_MAX = 48,
+    VIEW_REASON_SIZE = 32
+};
 
 struct view_symbol {
     char symbol[SYMBOL_SIZE];
     px_t last_px, mark_px;
-    int64_t bar_ts_ns;          /* close time of the last bar, 0 none yet */
-    uint32_t warm;              /* features complete */
-    uint32_t bars_missing;      /* until warm; 0 when warm or not known */
-    uint32_t status;            /* enum instrument_status */
+    int64_t bar_ts_ns;     /* close time of the last bar, 0 none yet */
+    uint32_t warm;         /* features complete */
+    uint32_t bars_missing; /* until warm; 0 when warm or not known */
+    uint32_t status;       /* enum instrument_status */
     uint64_t signal_id;
     int64_t signal_ts_ns, signal_expires_ns;
     struct ensemble_signal signal;
     struct model_vote votes[MODEL_COUNT];
     px_t stop_loss, take_profit; /* what the exits would be if taken now; 0 on HOLD */
-    money_t position_size;      /* what sizing would take now */
+    money_t position_size;       /* what sizing would take now */
     uint32_t leverage;
-    uint32_t strategy;          /* enum strategy_kind that made the signal */
+    uint32_t strategy; /* enum strategy_kind that made the signal */
 };
 
 struct view_position {
     char symbol[SYMBOL_SIZE];
-    uint32_t instrument_index, side, leverage, protected_; /* protected_: stop confirmed, whole size */
+    uint32_t instrument_index, side, leverage,
+        protected_; /* protected_: stop confirmed, whole size */
     qty_t qty;
     px_t entry_px, mark_px, stop_px, take_profit_px;
     money_t unrealized_pnl, fees, funding;
@@ -53,16 +61,22 @@ struct view_order {
     int64_t ts_ns;
 };
 
-struct view_equity { int64_t ts_ns; money_t wallet, equity; };
+struct view_equity {
+    int64_t ts_ns;
+    money_t wallet, equity;
+};
 
 struct view_role {
-    char name[16];              /* feed engine bot executor monitor learner exchange api */
-    int64_t last_work_wall_ns;  /* wall clock of the last piece of work, 0 never */
-    int64_t max_age_ns;         /* older than this is not OK; 0: works on demand, age is not judged */
+    char name[16];             /* feed engine bot executor monitor learner exchange api */
+    int64_t last_work_wall_ns; /* wall clock of the last piece of work, 0 never */
+    int64_t max_age_ns; /* older than this is not OK; 0: works on demand, age is not judged */
     uint64_t work_count;
 };
 
-struct view_reason { char reason[VIEW_REASON_SIZE]; uint64_t count; };
+struct view_reason {
+    char reason[VIEW_REASON_SIZE];
+    uint64_t count;
+};
 
 struct view_model {
     uint32_t kind, loaded, has_skill, state; /* state: enum vote_state */
@@ -74,12 +88,12 @@ struct view_model {
 };
 
 struct view {
-    uint64_t version;           /* increases with every publication */
+    uint64_t version; /* increases with every publication */
     uint32_t mode, strategy, synthetic, running;
-    double speed;               /* market seconds per wall second; 0 = as fast as possible */
+    double speed; /* market seconds per wall second; 0 = as fast as possible */
     int64_t started_wall_ns, published_wall_ns;
     int64_t market_ts_ns, market_from_ns, market_to_ns; /* market_to 0 = open end */
-    int64_t bar_interval_ns;    /* of the bars the models were trained on; 0 not known */
+    int64_t bar_interval_ns; /* of the bars the models were trained on; 0 not known */
     uint64_t bars, events, signals, intents, orders, fills, trades, venue_rejects, intents_denied;
     uint64_t bus_published, bus_delivered, bus_lag;
     int64_t bus_oldest_pending_ns;
@@ -87,14 +101,15 @@ struct view {
     money_t wallet_start, wallet, equity, realized_pnl, fees, funding, drawdown_max;
     uint64_t positions_unprotected_now, positions_unprotected_ever;
     int64_t time_to_protected_ns_p50, time_to_protected_ns_p99, time_to_protected_ns_max;
-    uint32_t symbol_count, position_count, order_count, trade_count, equity_count, role_count, reason_count, warming;
+    uint32_t symbol_count, position_count, order_count, trade_count, equity_count, role_count,
+        reason_count, warming;
     struct view_model models[MODEL_COUNT];
     struct view_role roles[VIEW_ROLES_MAX];
-    struct view_reason reasons[VIEW_REASONS_MAX];      /* refusals by reason */
+    struct view_reason reasons[VIEW_REASONS_MAX]; /* refusals by reason */
     struct view_position positions[VIEW_POSITIONS_MAX];
     struct view_order open_orders[VIEW_ORDERS_MAX];
-    struct trade_closed recent[VIEW_TRADES_MAX];       /* newest last */
-    struct view_equity equity_curve[VIEW_EQUITY_MAX];  /* thinned, oldest first */
+    struct trade_closed recent[VIEW_TRADES_MAX];      /* newest last */
+    struct view_equity equity_curve[VIEW_EQUITY_MAX]; /* thinned, oldest first */
     struct view_symbol symbols[INSTRUMENTS_MAX];
 };
 
