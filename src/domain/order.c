@@ -8,7 +8,8 @@
  * Two rows are easy to get wrong. UNKNOWN takes any evidence, because the venue may have done
  * anything with the order. PENDING_CANCEL takes fills, because the cancel may lose the race. */
 enum { x = -1 };
-/* clang-format off: a table is read by columns */
+/* A table is read by columns. */
+/* clang-format off */
 static const int8_t next_state[ORDER_STATE_COUNT][ORDER_EVENT_COUNT] = {
     /*                          submit             accepted            rejected            timeout          fill_partial            fill_last     cancel_request         cancel_rejected   canceled          expired */
     [ORDER_NONE] = {ORDER_PENDING_NEW, x, x, x, x, x, x, x, x, x},
@@ -29,6 +30,7 @@ static const int8_t next_state[ORDER_STATE_COUNT][ORDER_EVENT_COUNT] = {
     [ORDER_REJECTED] = {x, x, x, x, x, x, x, ORDER_REJECTED, x, x},
     [ORDER_EXPIRED] = {x, x, x, x, x, x, x, ORDER_EXPIRED, x, x},
 };
+/* clang-format on */
 /* clang-format on */
 
 int order_state_next(enum order_state state, enum order_event event) {
