@@ -221,7 +221,7 @@ function drawOrders(s) {
   $('orders-note').textContent = s.orders.length ? `${s.orders.length} working at the venue` : '';
   table('orders', [['symbol', 'l'], ['side', 'l'], ['type', 'l'], ['status', 'l'], ['price'], ['trigger'], ['filled / quantity'], ['id', 'l']],
     s.orders.map((o) => [['strong', o.symbol], side(o.side), o.order_type + (o.reduce_only ? ' · reduce' : ''), o.order_status, px(o.limit_px), px(o.stop_px),
-      plain(o.cum_qty) + ' / ' + plain(o.order_qty), ['soft', o.client_order_id]]), 'No open order.');
+      Number(o.order_qty) === 0 ? ['soft', 'whole position'] : plain(o.cum_qty) + ' / ' + plain(o.order_qty), ['soft', o.client_order_id]]), 'No open order.');
 }
 
 function drawTrades(s) {

@@ -62,6 +62,10 @@ static void put(int fd, const void *data, size_t size) {
     }
 }
 
+static void put_text(int fd, const char *text) {
+    put(fd, text, strlen(text));
+}
+
 /* Reads exactly one answer (Content-Length says where it ends). */
 static struct reply take(int fd, bool is_head) {
     struct reply r = {0};
@@ -882,7 +886,7 @@ static void slow_readers_hold_nobody_up(void **state) {
     for (int i = 0; i < SLOW; i++) {
         fds[i] = dial_small(w->port);
         for (int k = 0; k < 3; k++)
-            put(fds[i], "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n", 46);
+            put_text(fds[i], "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n");
     }
     for (int i = 0; i < 50; i++) json_decref(get_json(w->port, "/health", 200));
     for (int i = 0; i < SLOW; i++) {
@@ -937,11 +941,11 @@ static void junk_does_not_hurt(void **state) {
         reply_free(&r);
         close(fd);
         fd = dial(w->port); /* leaves in the middle of its body */
-        put(fd, "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{",
-            73);
+        put_text(fd,
+                 "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{");
         close(fd);
         fd = dial(w->port); /* leaves without taking its answer */
-        put(fd, "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n", 46);
+        put_text(fd, "GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n");
         close(fd);
     }
     for (int i = 0; i < 500; i++) expect_error(post(w->port, "{\"symbol\":"), 400, "JSON");
