@@ -18,7 +18,8 @@ static const char usage[] =
     "  check [SYMBOL…]    checksums, order, gaps\n"
     "  show SYMBOL        first and last bars, and the contract\n"
     "  synth              made-up bars from a seed, marked as such for good\n"
-    "`quantum data COMMAND --help` tells more.\n";
+    "`quantum data COMMAND --help` tells more.\n"
+    "example: quantum data import ~/binance/klines/um-1h\n";
 
 volatile sig_atomic_t data_interrupted;
 static struct sigaction before;

@@ -28,7 +28,8 @@ static const char usage[] =
     "  --seed N           default: 1\n"
     "  --shuffle-labels   leakage test: must end without skill; such a model never votes\n"
     "  --state DIR        default: $QUANTUM_STATE, else the XDG data folder\n"
-    "  --json             report as JSON\n";
+    "  --json             report as JSON\n"
+    "example: quantum train --interval 1h --to 2024-07-01 --json | jq .skill_t\n";
 
 enum { PATH_SIZE = 4096, SYMBOLS_MAX = 1024, REPORT_JSON_SIZE = 8192 };
 

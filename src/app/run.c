@@ -162,7 +162,10 @@ static int resolve_data(struct run_options *o) {
     if (!has_entry(store, "candles")) {
         char *argv[] = {"data", "import", "--store", store, real, NULL};
         int code = cmd_data(5, argv);
-        if (!has_entry(store, "candles")) return code ? code : EXIT_FAILED;
+        if (!has_entry(store, "candles")) {
+            fprintf(stderr, "quantum: %s holds no candles that could be read\n", real);
+            return code ? code : EXIT_FAILED;
+        }
         /* Files that could not be read were named; what was read is used. */
     }
     snprintf(o->data, sizeof o->data, "%s", store);
