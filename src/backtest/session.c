@@ -17,16 +17,19 @@
 #include "feature/feature.h"
 
 enum {
-    SNAPSHOT_BARS = 1 << 20,   /* a fraction of a second of replay, hours of paper trading */
+    SNAPSHOT_BARS = 1 << 20, /* a fraction of a second of replay, hours of paper trading */
     DB_COMMIT_PUTS = 20000,
-    LOOK_EVERY_STEPS = 64,     /* how often an unpaced run reads the clock */
+    LOOK_EVERY_STEPS = 64, /* how often an unpaced run reads the clock */
 };
 #define VIEW_EVERY_NS     (100 * NS_PER_MS)
 #define PROGRESS_EVERY_NS (200 * NS_PER_MS)
 #define DB_COMMIT_NS      NS_PER_SECOND
 
 struct session_options session_options_defaults(void) {
-    return (struct session_options){.mode = MODE_REPLAY, .strategy = STRATEGY_ENSEMBLE, .seed = 1, .wallet_start = {10000 * FX_ONE}};
+    return (struct session_options){.mode = MODE_REPLAY,
+                                    .strategy = STRATEGY_ENSEMBLE,
+                                    .seed = 1,
+                                    .wallet_start = {10000 * FX_ONE}};
 }
 
 /* ---- configuration ---- */
@@ -76,13 +79,21 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
 uint64_t session_identity(const struct session_options *o) {
     struct kernel_config kc = kernel_config_of(o);
     struct simex_config xc = exchange_config(o);
-    const uint64_t words[] = {kernel_config_hash(&kc), feed_hash(o->feed), o->model ? served_model_hash(o->model) : 0,
-                              feature_list_hash(), (uint64_t)o->mode, (uint64_t)xc.latency_ns, (uint64_t)xc.fill_delay_ns,
-                              (uint64_t)xc.half_spread.e8, (uint64_t)xc.depth_share.e8};
+    const uint64_t words[] = {kernel_config_hash(&kc),
+                              feed_hash(o->feed),
+                              o->model ? served_model_hash(o->model) : 0,
+                              feature_list_hash(),
+                              (uint64_t)o->mode,
+                              (uint64_t)xc.latency_ns,
+                              (uint64_t)xc.fill_delay_ns,
+                              (uint64_t)xc.half_spread.e8,
+                              (uint64_t)xc.depth_share.e8};
     return hash64(words, sizeof words);
 }
 
-bool session_stopped(const struct session *s) { return s->o.stop && *s->o.stop; }
+bool session_stopped(const struct session *s) {
+    return s->o.stop && *s->o.stop;
+}
 
 /* ---- doing what came out ---- */
 
@@ -118,7 +129,8 @@ void session_handle(struct session *s, struct kernel_out *out) {
     for (uint32_t i = 0; i < out->count; i++) {
         if (out->events[i].type != EVENT_ORDER_PLACED) continue;
         enum status st = simex_submit(s->simex, &out->events[i].u.venue_command);
-        if (st != ST_OK) s->failed = err_set(s->err, st, "exchange: command queue: %s", status_text(st));
+        if (st != ST_OK)
+            s->failed = err_set(s->err, st, "exchange: command queue: %s", status_text(st));
     }
 }
 
@@ -134,9 +146,12 @@ static void on_venue(struct session *s, const struct venue_event *ev) {
         session_record(s, &e);
         session_publish(s, &e);
     }
-    bool money = ev->kind == VENUE_ORDER_TRADE || ev->kind == VENUE_LIQUIDATION || ev->kind == VENUE_FUNDING;
+    bool money =
+        ev->kind == VENUE_ORDER_TRADE || ev->kind == VENUE_LIQUIDATION || ev->kind == VENUE_FUNDING;
     if (s->db && money)
-        db_note(s, tradedb_fill_put(s->db, ev, feed_instruments(s->o.feed)[ev->instrument_index].symbol, s->err));
+        db_note(s,
+                tradedb_fill_put(s->db, ev,
+                                 feed_instruments(s->o.feed)[ev->instrument_index].symbol, s->err));
     s->out.count = 0;
     kernel_venue(s->kernel, &s->out, ev, recv);
     session_handle(s, &s->out);
@@ -174,12 +189,14 @@ static void sleep_until(struct session *s, int64_t wall_ns) {
 static void publish_view(struct session *s, bool running);
 
 static void pace(struct session *s, int64_t market_ns) {
-    if (s->o.speed <= 0 || s->reader || market_ns < s->kernel_config.trade_from_ns) return; /* old bars need no waiting */
+    if (s->o.speed <= 0 || s->reader || market_ns < s->kernel_config.trade_from_ns)
+        return; /* old bars need no waiting */
     if (s->pace_wall_ns == 0) {
         s->pace_wall_ns = tstamp_monotonic_ns();
         s->pace_market_ns = market_ns;
     }
-    sleep_until(s, s->pace_wall_ns + (int64_t)((double)(market_ns - s->pace_market_ns) / s->o.speed));
+    sleep_until(s,
+                s->pace_wall_ns + (int64_t)((double)(market_ns - s->pace_market_ns) / s->o.speed));
     if (tstamp_monotonic_ns() - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
 }
 
@@ -192,7 +209,8 @@ static void run_inside(struct session *s, const struct feed_step *step) {
         for (uint32_t j = 0; j < step->count; j++) {
             const struct bar *b = step->bars[j];
             bool low = (b->close.e8 >= b->open.e8) == (part == 1);
-            struct tick tick = {.ts = ts, .trade_id = step->index * 2 + part, .price = low ? b->low : b->high};
+            struct tick tick = {
+                .ts = ts, .trade_id = step->index * 2 + part, .price = low ? b->low : b->high};
             kernel_tick(s->kernel, step->symbols[j], &tick);
         }
         pace(s, ts);
@@ -204,14 +222,17 @@ static void open_step(struct session *s, const struct feed_step *step) {
         simex_instrument_status(s->simex, step->ended[j], INSTRUMENT_CLOSED);
         kernel_instrument_status(s->kernel, step->ended[j], INSTRUMENT_CLOSED);
     }
-    for (uint32_t j = 0; j < step->count; j++) simex_bar_begin(s->simex, step->symbols[j], step->bars[j], step->marks[j]);
+    for (uint32_t j = 0; j < step->count; j++)
+        simex_bar_begin(s->simex, step->symbols[j], step->bars[j], step->marks[j]);
     for (uint32_t j = 0; j < step->funding_count; j++)
         if (simex_is_active(s->simex, step->fundings[j].symbol))
-            simex_funding(s->simex, step->fundings[j].symbol, step->fundings[j].ts_ns, step->fundings[j].rate);
+            simex_funding(s->simex, step->fundings[j].symbol, step->fundings[j].ts_ns,
+                          step->fundings[j].rate);
 }
 
 /* Answers of the model for the stepped symbols: from the journal where they are on record. */
-static uint32_t votes_from_journal(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close) {
+static uint32_t votes_from_journal(struct session *s, const uint32_t *stepped, uint32_t count,
+                                   int64_t close) {
     uint32_t got = 0;
     while (got < count) {
         const struct journal_record *r = session_peek(s);
@@ -230,19 +251,28 @@ static uint32_t votes_from_journal(struct session *s, const uint32_t *stepped, u
         if (!r || r->type != EVENT_MODEL_ANSWERED || r->size != sizeof a) break;
         memcpy(&a, r->payload, sizeof a);
         if (a.ts != close || a.instrument_index != stepped[got]) break;
-        s->answers[got] = (struct model_vote){.state = a.state, .p = {a.p_sell, a.p_hold, a.p_buy}, .move = a.move};
+        s->answers[got] = (struct model_vote){
+            .state = a.state, .p = {a.p_sell, a.p_hold, a.p_buy}, .move = a.move};
         session_take(s);
         got++;
     }
     return got;
 }
 
-static void record_answer(struct session *s, uint32_t instrument, int64_t close, const struct model_vote *v, float atr) {
+static void record_answer(struct session *s, uint32_t instrument, int64_t close,
+                          const struct model_vote *v, float atr) {
     struct event e;
     event_init(&e, EVENT_MODEL_ANSWERED, close);
     struct model_answered *a = &e.u.model_answered;
-    *a = (struct model_answered){.ts = close, .instrument_index = instrument, .model = MODEL_XGBOOST, .state = v->state,
-                                 .p_sell = v->p[0], .p_hold = v->p[1], .p_buy = v->p[2], .move = v->move, .atr = (double)atr};
+    *a = (struct model_answered){.ts = close,
+                                 .instrument_index = instrument,
+                                 .model = MODEL_XGBOOST,
+                                 .state = v->state,
+                                 .p_sell = v->p[0],
+                                 .p_hold = v->p[1],
+                                 .p_buy = v->p[2],
+                                 .move = v->move,
+                                 .atr = (double)atr};
     session_record(s, &e);
 }
 
@@ -250,15 +280,18 @@ static void ask_model(struct session *s, const uint32_t *stepped, uint32_t count
     uint32_t known = s->reader ? votes_from_journal(s, stepped, count, close) : 0;
     if (known < count && s->failed == ST_OK) {
         int64_t begin = tstamp_monotonic_ns();
-        enum status st = served_model_vote(s->answers + known, s->o.model, s->rows + (size_t)known * feature_count(), count - known,
+        enum status st = served_model_vote(s->answers + known, s->o.model,
+                                           s->rows + (size_t)known * feature_count(), count - known,
                                            feature_count(), s->err);
         if (st != ST_OK) s->failed = st;
         hist_add(&s->predict_ns, (tstamp_monotonic_ns() - begin) / (int64_t)(count - known));
         s->predict_rows += count - known;
-        for (uint32_t j = known; j < count; j++) record_answer(s, stepped[j], close, &s->answers[j], s->atr[j]);
+        for (uint32_t j = known; j < count; j++)
+            record_answer(s, stepped[j], close, &s->answers[j], s->atr[j]);
     }
     memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
-    for (uint32_t j = 0; j < count; j++) s->votes[(size_t)j * MODEL_COUNT + MODEL_XGBOOST] = s->answers[j];
+    for (uint32_t j = 0; j < count; j++)
+        s->votes[(size_t)j * MODEL_COUNT + MODEL_XGBOOST] = s->answers[j];
 }
 
 static void decide(struct session *s, int64_t close) {
@@ -267,21 +300,32 @@ static void decide(struct session *s, int64_t close) {
     bool ensemble = s->o.strategy == STRATEGY_ENSEMBLE;
     if (s->kernel_config.features) {
         feature_cross(s->rows, count, feature_count());
-        for (uint32_t j = 0; j < count; j++) s->atr[j] = feature_atr_fraction(s->rows + (size_t)j * feature_count());
+        for (uint32_t j = 0; j < count; j++)
+            s->atr[j] = feature_atr_fraction(s->rows + (size_t)j * feature_count());
         /* Before the window bars only warm the features up: nobody asks the model. */
         bool ask = ensemble && s->o.model && close >= s->kernel_config.trade_from_ns;
-        if (ask) ask_model(s, stepped, count, close);
-        else if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
+        if (ask)
+            ask_model(s, stepped, count, close);
+        else if (ensemble)
+            memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
     }
     if (s->failed != ST_OK) return;
     s->out.count = 0;
-    kernel_close(s->kernel, &s->out, close, ensemble ? s->votes : NULL, s->kernel_config.features ? s->atr : NULL);
+    kernel_close(s->kernel, &s->out, close, ensemble ? s->votes : NULL,
+                 s->kernel_config.features ? s->atr : NULL);
     session_handle(s, &s->out);
     session_deliver(s);
 }
 
+/* Each full hour; and the first moment of trading, for a report counts money up to the last point. */
+static bool equity_is_due(const struct session *s, int64_t close) {
+    int64_t from = s->kernel_config.trade_from_ns;
+    return close >= from &&
+           (close % NS_PER_HOUR == 0 || close - feed_interval_ns(s->o.feed) < from);
+}
+
 static void put_equity(struct session *s, int64_t close) {
-    if (!s->db || close % NS_PER_HOUR != 0 || close < s->kernel_config.trade_from_ns) return;
+    if (!s->db || !equity_is_due(s, close)) return;
     const struct kernel_totals *t = kernel_totals(s->kernel);
     db_note(s, tradedb_equity_put(s->db, close, t->wallet, t->equity, t->exposure, s->err));
 }
@@ -298,7 +342,8 @@ static void run_step(struct session *s, const struct feed_step *step) {
     pace(s, close);
     if (close > s->state->last_ts_ns) s->state->last_ts_ns = close;
     for (uint32_t j = 0; j < step->count; j++)
-        kernel_bar(s->kernel, step->symbols[j], step->bars[j], s->rows ? s->rows + (size_t)j * feature_count() : NULL);
+        kernel_bar(s->kernel, step->symbols[j], step->bars[j],
+                   s->rows ? s->rows + (size_t)j * feature_count() : NULL);
     if (step->count > 0) decide(s, close);
     put_equity(s, close);
     if (total > 1 && step->index + 2 == total && s->failed == ST_OK) {
@@ -315,16 +360,21 @@ static void run_step(struct session *s, const struct feed_step *step) {
 
 static void view_roles(struct session *s, struct view *v, int64_t wall) {
     static const char *const names[] = {"feed", "exchange", "engine", "bot", "executor", "monitor"};
-    int64_t bar_wall = s->o.speed > 0 ? (int64_t)((double)feed_interval_ns(s->o.feed) / s->o.speed) : 0;
+    int64_t bar_wall =
+        s->o.speed > 0 ? (int64_t)((double)feed_interval_ns(s->o.feed) / s->o.speed) : 0;
     const struct kernel_totals *t = kernel_totals(s->kernel);
-    const uint64_t work[] = {t->bars, t->fills + t->orders, t->bars, t->intents + t->holds, t->delivered, t->positions};
+    const uint64_t work[] = {t->bars,      t->fills + t->orders, t->bars, t->intents + t->holds,
+                             t->delivered, t->positions};
     v->role_count = sizeof names / sizeof *names;
     for (uint32_t i = 0; i < v->role_count; i++) {
         struct view_role *r = &v->roles[i];
         memset(r, 0, sizeof *r);
         snprintf(r->name, sizeof r->name, "%s", names[i]);
         r->last_work_wall_ns = wall;
-        r->max_age_ns = i == 4 ? 0 : 3 * bar_wall + 5 * NS_PER_SECOND; /* the executor works when there are intents */
+        r->max_age_ns =
+            i == 4
+                ? 0
+                : 3 * bar_wall + 5 * NS_PER_SECOND; /* the executor works when there are intents */
         r->work_count = work[i];
     }
 }
@@ -385,15 +435,21 @@ static void fill_report(const struct session *s, struct report *r) {
     r->wallet_start = s->o.wallet_start;
     r->unprotected_at_end = 0;
     snprintf(r->cost_model, sizeof r->cost_model,
-             "taker fee %.3f %%, half spread %.3f %%, depth %.1f %% of bar volume a level, latency %d ms each way",
-             100 * fx_to_f64(feed_instruments(s->o.feed)[0].fee_taker.e8), 100 * fx_to_f64(s->simex_config.half_spread.e8),
-             100 * fx_to_f64(s->simex_config.depth_share.e8), (int)(s->simex_config.latency_ns / NS_PER_MS));
+             "taker fee %.3f %%, half spread %.3f %%, depth %.1f %% of bar volume a level, latency "
+             "%d ms each way",
+             100 * fx_to_f64(feed_instruments(s->o.feed)[0].fee_taker.e8),
+             100 * fx_to_f64(s->simex_config.half_spread.e8),
+             100 * fx_to_f64(s->simex_config.depth_share.e8),
+             (int)(s->simex_config.latency_ns / NS_PER_MS));
     char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
     if (s->o.model && s->o.strategy == STRATEGY_ENSEMBLE) {
         const struct learn_report *l = served_model_report(s->o.model);
-        snprintf(r->model_window, sizeof r->model_window, "%.16s to %.16s, %s", tstamp_format(a, l->train_from_ns),
-                 tstamp_format(b, served_model_data_end_ns(s->o.model)), l->has_skill ? "skilled" : "no skill: does not vote");
-    } else snprintf(r->model_window, sizeof r->model_window, "none");
+        snprintf(r->model_window, sizeof r->model_window, "%.16s to %.16s, %s",
+                 tstamp_format(a, l->train_from_ns),
+                 tstamp_format(b, served_model_data_end_ns(s->o.model)),
+                 l->has_skill ? "skilled" : "no skill: does not vote");
+    } else
+        snprintf(r->model_window, sizeof r->model_window, "none");
     for (uint32_t j = 0; j < t->reject_codes; j++) {
         char key[REPORT_KEY_SIZE];
         snprintf(key, sizeof key, "%d", t->rejects[j].code);
@@ -401,14 +457,23 @@ static void fill_report(const struct session *s, struct report *r) {
     }
     for (uint32_t j = 1; j < RISK_REASON_COUNT; j++)
         if (t->refusals[j])
-            report_count_add(r->refusals, &r->refusal_count, risk_reason_text((enum risk_reason)j), t->refusals[j]);
+            report_count_add(r->refusals, &r->refusal_count, risk_reason_text((enum risk_reason)j),
+                             t->refusals[j]);
 }
 
 static uint64_t fingerprint_of(const struct session *s) {
     /* Outcome only: trades, money, counts. No path, no wall time, no recovery history. */
     const struct kernel_totals *t = kernel_totals(s->kernel);
-    const uint64_t words[] = {s->state->trade_hash, t->bars_trading, t->intents, t->orders, t->fills, t->trades, (uint64_t)t->wallet.e8,
-                              (uint64_t)t->realized_pnl.e8, (uint64_t)t->fees.e8, (uint64_t)t->funding.e8};
+    const uint64_t words[] = {s->state->trade_hash,
+                              t->bars_trading,
+                              t->intents,
+                              t->orders,
+                              t->fills,
+                              t->trades,
+                              (uint64_t)t->wallet.e8,
+                              (uint64_t)t->realized_pnl.e8,
+                              (uint64_t)t->fees.e8,
+                              (uint64_t)t->funding.e8};
     return hash64(words, sizeof words);
 }
 
@@ -432,8 +497,12 @@ static void look_around(struct session *s, uint64_t step) {
     if (now - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
     if (s->o.progress && now - s->progress_ns >= PROGRESS_EVERY_NS) {
         const struct kernel_totals *t = kernel_totals(s->kernel);
-        const struct session_progress p = {.step = step, .step_count = feed_step_count(s->o.feed), .bars = t->bars, .trades = t->trades,
-                                           .market_ts_ns = s->state->last_ts_ns, .recovering = s->reader != NULL};
+        const struct session_progress p = {.step = step,
+                                           .step_count = feed_step_count(s->o.feed),
+                                           .bars = t->bars,
+                                           .trades = t->trades,
+                                           .market_ts_ns = s->state->last_ts_ns,
+                                           .recovering = s->reader != NULL};
         s->o.progress(s->o.progress_context, &p);
         s->progress_ns = now;
     }
@@ -511,12 +580,12 @@ static enum status open_bus(struct session *s, struct err *err) {
     return bus_group(s->bus, "trade.intent", "executor", err);
 }
 
-/* The equity point of a clean stop lies between the hours. A run that went on without stopping has no
+/* The equity point of a clean stop lies between the regular ones. A run that went on without stopping has no
  * such point, and its report must be the same: so it goes, with all that is about to be written again. */
 static enum status forget_last_equity(struct session *s, struct err *err) {
     if (s->state->flattened == 2) return ST_OK;
-    bool on_the_hour = s->state->last_ts_ns % NS_PER_HOUR == 0;
-    return tradedb_truncate(s->db, UINT64_MAX, s->state->last_ts_ns - !on_the_hour, err);
+    int64_t last = s->state->last_ts_ns;
+    return tradedb_truncate(s->db, UINT64_MAX, equity_is_due(s, last) ? last : last - 1, err);
 }
 
 /* Journal, snapshot, what lies behind it, bus, trades: in this order. */
@@ -534,13 +603,16 @@ static enum status open_run_dir(struct session *s, struct session_result *out, s
         st = journal_open(&s->journal, &repair, path, &jo, err);
         if (st != ST_OK) return st;
         if (repair.bytes_dropped)
-            log_warn("journal", "torn tail repaired", "last_seq=%" PRIu64 " bytes_dropped=%" PRIu64, repair.last_seq, repair.bytes_dropped);
+            log_warn("journal", "torn tail repaired", "last_seq=%" PRIu64 " bytes_dropped=%" PRIu64,
+                     repair.last_seq, repair.bytes_dropped);
     }
     uint64_t covered = 0;
     if (!s->o.verify && repair.last_seq > 0) {
         st = session_snapshot_load(s, &covered, err);
-        if (st == ST_NOT_FOUND) start_fresh(s);
-        else if (st != ST_OK) return st;
+        if (st == ST_NOT_FOUND)
+            start_fresh(s);
+        else if (st != ST_OK)
+            return st;
         out->resumed = true;
         out->snapshot_step = covered ? s->state->next_step : 0;
     }
@@ -564,7 +636,8 @@ static void close_all(struct session *s, struct err *err) {
     if (s->bus) {
         /* Ending must not hang on a broker that is away: what it has not confirmed is in the journal. */
         struct err why = {0};
-        if (bus_flush(s->bus, &why) != ST_OK) log_warn("bus", "not everything was confirmed", "error=\"%s\"", why.text);
+        if (bus_flush(s->bus, &why) != ST_OK)
+            log_warn("bus", "not everything was confirmed", "error=\"%s\"", why.text);
         bus_close(s->bus);
     }
     if (s->reader) journal_reader_close(s->reader);
@@ -588,7 +661,8 @@ static void finish(struct session *s) {
     pump(s, end + 10 * NS_PER_SECOND);
     if (s->db) {
         const struct kernel_totals *t = kernel_totals(s->kernel);
-        db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->wallet, money_e8(0), s->err));
+        db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->wallet,
+                                      money_e8(0), s->err));
     }
     record_state_hash(s);
 }
@@ -631,7 +705,8 @@ static bool loop(struct session *s) {
 /* So that the report of a stopped run goes up to where it stopped; see forget_last_equity. */
 static void put_last_equity(struct session *s) {
     const struct kernel_totals *t = kernel_totals(s->kernel);
-    db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->equity, t->exposure, s->err));
+    db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->equity, t->exposure,
+                                  s->err));
 }
 
 static void fill_result(struct session *s, struct session_result *out) {
@@ -652,7 +727,8 @@ static void fill_result(struct session *s, struct session_result *out) {
     if (s->bus) bus_stats_get(s->bus, &out->bus);
 }
 
-enum status session_run(struct session_result *out, const struct session_options *options, struct err *err) {
+enum status session_run(struct session_result *out, const struct session_options *options,
+                        struct err *err) {
     struct session *s = calloc(1, sizeof *s);
     if (!s) return err_set(err, ST_NO_MEMORY, "session: out of memory");
     memset(out, 0, sizeof *out);
@@ -672,14 +748,19 @@ enum status session_run(struct session_result *out, const struct session_options
         if (done && s->failed == ST_OK && s->state->flattened != 2) finish(s);
         const struct journal_record *rest = s->failed == ST_OK ? session_peek(s) : NULL;
         if (done && rest)
-            s->failed = err_set(err, ST_CORRUPT, "journal record %" PRIu64 " lies behind the end of the run", rest->seq);
+            s->failed =
+                err_set(err, ST_CORRUPT,
+                        "journal record %" PRIu64 " lies behind the end of the run", rest->seq);
         /* A snapshot lies between steps, never inside one, and not in the middle of known ground. */
         bool whole = s->failed == ST_OK && s->journal && !s->reader && s->pending_count == 0;
-        if (!done && whole && s->state->last_ts_ns >= s->kernel_config.trade_from_ns) put_last_equity(s);
+        if (!done && whole && s->state->last_ts_ns >= s->kernel_config.trade_from_ns)
+            put_last_equity(s);
         if (done && s->failed == ST_OK) s->state->flattened = 2;
         out->complete = done && s->failed == ST_OK;
-        if (whole) save_point(s, false);
-        else db_commit(s, false);
+        if (whole)
+            save_point(s, false);
+        else
+            db_commit(s, false);
         publish_view(s, false);
         fill_result(s, out);
     }

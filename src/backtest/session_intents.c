@@ -13,9 +13,11 @@
 static void set_trace(struct bus_entry *entry, const struct session *s, const struct event *event) {
     /* An intent travels under its own identity; anything else under the journal record it is. */
     if (event->type == EVENT_TRADE_INTENT)
-        snprintf(entry->trace_id, sizeof entry->trace_id, "%016" PRIx64, event->u.trade_intent.intent_id);
+        snprintf(entry->trace_id, sizeof entry->trace_id, "%016" PRIx64,
+                 event->u.trade_intent.intent_id);
     else
-        snprintf(entry->trace_id, sizeof entry->trace_id, "journal-%" PRIu64, s->journal ? journal_last_seq(s->journal) : 0);
+        snprintf(entry->trace_id, sizeof entry->trace_id, "journal-%" PRIu64,
+                 s->journal ? journal_last_seq(s->journal) : 0);
 }
 
 static void send(struct session *s, const struct event *event) {
@@ -31,7 +33,8 @@ static void send(struct session *s, const struct event *event) {
     entry.ts_ns = event->ts_ns;
     entry.schema = info->version;
     snprintf(entry.event_type, sizeof entry.event_type, "%s", info->name);
-    snprintf(entry.source, sizeof entry.source, "%s", event->type == EVENT_TRADE_INTENT ? "bot" : "kernel");
+    snprintf(entry.source, sizeof entry.source, "%s",
+             event->type == EVENT_TRADE_INTENT ? "bot" : "kernel");
     set_trace(&entry, s, event);
     enum status st = bus_publish(s->bus, &entry, s->err);
     if (st != ST_OK) s->failed = st;
@@ -93,7 +96,8 @@ static struct session_pending drop_pending(struct session *s, struct session_pen
  * in the order they had. */
 static void deliver_first(struct session *s, const struct journal_record *next) {
     struct session_pending *p = NULL;
-    if (next && next->type == EVENT_INTENT_DELIVERED && next->size == sizeof(struct intent_delivered)) {
+    if (next && next->type == EVENT_INTENT_DELIVERED &&
+        next->size == sizeof(struct intent_delivered)) {
         struct intent_delivered d;
         memcpy(&d, next->payload, sizeof d);
         p = find_pending(s, d.intent_id);
@@ -126,7 +130,8 @@ static void take_arrived(struct session *s) {
         take_intent(s, &taken.intent);
         /* Acknowledged only now: had we died before, it would come again and be recognised. */
         memset(&entry, 0, offsetof(struct bus_entry, payload));
-        snprintf(entry.event_type, sizeof entry.event_type, "%s", event_info(EVENT_TRADE_INTENT)->name);
+        snprintf(entry.event_type, sizeof entry.event_type, "%s",
+                 event_info(EVENT_TRADE_INTENT)->name);
         memcpy(entry.id, taken.entry_id, sizeof entry.id);
         acknowledge(s, &entry);
     }
@@ -137,7 +142,8 @@ static void take_arrived(struct session *s) {
 static void on_entry(struct session *s, const struct bus_entry *entry) {
     static struct event e;
     struct err why = {0};
-    enum status st = event_decode(&e, entry->event_type, entry->schema, entry->ts_ns, entry->payload, entry->payload_size, &why);
+    enum status st = event_decode(&e, entry->event_type, entry->schema, entry->ts_ns,
+                                  entry->payload, entry->payload_size, &why);
     if (st != ST_OK) {
         log_warn("executor", "intent refused", "reason=\"%s\" entry=%s", why.text, entry->id);
         s->bus_refused++;
@@ -152,11 +158,13 @@ static void on_entry(struct session *s, const struct bus_entry *entry) {
         take_arrived(s);
         return;
     }
-    if (p && strcmp(p->entry_id, entry->id) == 0) return; /* the same entry again, while it waits for its turn */
+    if (p && strcmp(p->entry_id, entry->id) == 0)
+        return; /* the same entry again, while it waits for its turn */
     if (p || was_delivered(s, e.u.trade_intent.intent_id)) {
         s->state->bus_duplicates++;
     } else {
-        log_warn("executor", "intent refused", "reason=\"not of this run\" entry=%s trace_id=%s", entry->id, entry->trace_id);
+        log_warn("executor", "intent refused", "reason=\"not of this run\" entry=%s trace_id=%s",
+                 entry->id, entry->trace_id);
         s->bus_refused++;
     }
     acknowledge(s, entry);
@@ -166,16 +174,20 @@ static void deliver_from_bus(struct session *s) {
     static struct bus_entry entry;
     int64_t waiting_since = tstamp_monotonic_ns();
     bool told = false;
-    if (s->republish) republish_pending(s); /* published before the restart, perhaps: same identity, so twice is once */
+    if (s->republish)
+        republish_pending(
+            s); /* published before the restart, perhaps: same identity, so twice is once */
     s->republish = false;
     while (s->pending_count > 0 && s->failed == ST_OK && !session_stopped(s)) {
         struct err why = {0};
-        enum status st = bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, 50 * NS_PER_MS, &why);
+        enum status st =
+            bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, 50 * NS_PER_MS, &why);
         if (st == ST_OK) {
             on_entry(s, &entry);
             waiting_since = tstamp_monotonic_ns();
         } else if (st == ST_INVALID) {
-            log_warn("executor", "entry refused", "reason=\"%s\"", why.text); /* a dead letter by now */
+            log_warn("executor", "entry refused", "reason=\"%s\"",
+                     why.text); /* a dead letter by now */
             s->bus_refused++;
         } else if (st == ST_END || st == ST_DISCONNECTED || st == ST_TIMEOUT) {
             int64_t waited = tstamp_monotonic_ns() - waiting_since;
@@ -184,7 +196,8 @@ static void deliver_from_bus(struct session *s) {
                 republish_pending(s);
                 waiting_since = tstamp_monotonic_ns();
             } else if (!told && waited > NS_PER_SECOND) {
-                log_warn("executor", "waiting for the bus", "pending=%u status=%s", s->pending_count, status_name(st));
+                log_warn("executor", "waiting for the bus", "pending=%u status=%s",
+                         s->pending_count, status_name(st));
                 told = true;
             }
         } else {
