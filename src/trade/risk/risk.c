@@ -137,7 +137,10 @@ static double size_notional(enum risk_reason *bound_by, const struct risk_state 
 /* Floored to the step; never more than the venue takes at once, nor than an int64 of e8 holds. */
 static qty_t market_qty(const struct instrument *instrument, double qty) {
     const double max = 9e10;
-    int64_t e8 = fx_from_f64(qty < max ? qty : max);
+    if (qty > max) qty = max;
+    int64_t e8 = fx_from_f64(qty);
+    /* To the nearest may be up; what is up by rounding of doubles alone (0.3 - 1e-17) may stay. */
+    if ((double)e8 > qty * 1e8 * (1 + 1e-12)) e8--;
     if (e8 > instrument->market_qty_max.e8) e8 = instrument->market_qty_max.e8;
     return qty_e8(fx_snap_down(e8, instrument->market_step_size.e8));
 }
