@@ -187,6 +187,7 @@ void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
     state->phase = EXITS_PROTECTED;
     state->deadline_ns = INT64_MAX;
     tell(out, EXITS_TELL_PROTECTED);
+    if (state->position_qty.e8 == 0) return; /* the stop's fill overtook its confirmation */
     if (state->close_wanted != EXIT_NONE)
         submit_close(out, state, context, (enum exit_reason)state->close_wanted);
     else if (state->take_px.e8 > 0)
