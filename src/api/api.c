@@ -485,12 +485,13 @@ static enum method method_of(struct lws *wsi, const char *uri, enum route *route
     }
 }
 
-/* JSON, or not said. */
+/* JSON, or not said. curl -d calls everything a form unless told otherwise: the body decides. */
 static bool content_type_is_fine(struct lws *wsi) {
     char type[128];
     if (!header(wsi, type, sizeof type, WSI_TOKEN_HTTP_CONTENT_TYPE)) return true;
     type[strcspn(type, "; ")] = '\0';
-    return strcasecmp(type, "application/json") == 0;
+    return strcasecmp(type, "application/json") == 0 ||
+           strcasecmp(type, "application/x-www-form-urlencoded") == 0;
 }
 
 /* Waits for the body, or says at once why it will not be read. */

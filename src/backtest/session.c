@@ -222,6 +222,7 @@ static void open_step(struct session *s, const struct feed_step *step) {
         simex_instrument_status(s->simex, step->ended[j], INSTRUMENT_CLOSED);
         kernel_instrument_status(s->kernel, step->ended[j], INSTRUMENT_CLOSED);
     }
+    s->exchange_work += step->count;
     for (uint32_t j = 0; j < step->count; j++)
         simex_bar_begin(s->simex, step->symbols[j], step->bars[j], step->marks[j]);
     for (uint32_t j = 0; j < step->funding_count; j++)
@@ -358,24 +359,44 @@ static void run_step(struct session *s, const struct feed_step *step) {
 
 /* ---- what is seen from outside ---- */
 
+/* A role's last work is the last moment its own count moved, so a part that stops is seen to stop. */
 static void view_roles(struct session *s, struct view *v, int64_t wall) {
-    static const char *const names[] = {"feed", "exchange", "engine", "bot", "executor", "monitor"};
+    const struct kernel_totals *t = kernel_totals(s->kernel);
+    const struct {
+        const char *name;
+        uint64_t work;
+        bool on_demand; /* works when there is something to do; its age says nothing */
+    } roles[SESSION_ROLES] = {
+        {"feed", s->state->next_step, false},
+        {"exchange", s->exchange_work, false},
+        {"engine", s->o.strategy == STRATEGY_ENSEMBLE ? s->predict_rows : t->bars, false},
+        {"bot", t->bars_trading, false},
+        {"executor", t->delivered, true},
+        {"monitor", t->positions + t->trades, true},
+    };
     int64_t bar_wall =
         s->o.speed > 0 ? (int64_t)((double)feed_interval_ns(s->o.feed) / s->o.speed) : 0;
-    const struct kernel_totals *t = kernel_totals(s->kernel);
-    const uint64_t work[] = {t->bars,      t->fills + t->orders, t->bars, t->intents + t->holds,
-                             t->delivered, t->positions};
-    v->role_count = sizeof names / sizeof *names;
-    for (uint32_t i = 0; i < v->role_count; i++) {
+    v->role_count = SESSION_ROLES;
+    for (uint32_t i = 0; i < SESSION_ROLES; i++) {
         struct view_role *r = &v->roles[i];
         memset(r, 0, sizeof *r);
-        snprintf(r->name, sizeof r->name, "%s", names[i]);
-        r->last_work_wall_ns = wall;
-        r->max_age_ns =
-            i == 4
-                ? 0
-                : 3 * bar_wall + 5 * NS_PER_SECOND; /* the executor works when there are intents */
-        r->work_count = work[i];
+        if (roles[i].work != s->role_work[i]) {
+            s->role_work[i] = roles[i].work;
+            s->role_wall_ns[i] = wall;
+        }
+        snprintf(r->name, sizeof r->name, "%s", roles[i].name);
+        r->last_work_wall_ns = s->role_wall_ns[i];
+        r->max_age_ns = roles[i].on_demand ? 0 : 3 * bar_wall + 5 * NS_PER_SECOND;
+        r->work_count = roles[i].work;
+    }
+}
+
+/* How far each symbol is from an answer; only the session knows both the rows and the bars. */
+static void view_warmth(const struct session *s, struct view *v) {
+    uint32_t need = s->kernel_config.features ? feature_warmup_bars() : 0;
+    for (uint32_t i = 0; i < v->symbol_count; i++) {
+        uint64_t had = s->state->next_step;
+        v->symbols[i].bars_missing = v->symbols[i].warm || had >= need ? 0 : (uint32_t)(need - had);
     }
 }
 
@@ -386,6 +407,8 @@ static void publish_view(struct session *s, bool running) {
     kernel_view(s->kernel, v);
     v->running = running;
     v->speed = s->o.speed;
+    v->bar_interval_ns = feed_interval_ns(s->o.feed);
+    view_warmth(s, v);
     v->started_wall_ns = s->started_wall_ns;
     v->published_wall_ns = wall;
     v->market_from_ns = feed_from_ns(s->o.feed);

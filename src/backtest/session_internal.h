@@ -6,12 +6,12 @@
 #include "kernel/journal.h"
 #include "store/tradedb.h"
 
-enum { SESSION_DELIVERED_MAX = 256, SESSION_PENDING_MAX = 64 };
+enum { SESSION_DELIVERED_MAX = 256, SESSION_PENDING_MAX = 64, SESSION_ROLES = 6 };
 
 /* What a snapshot holds besides kernel and exchange. No pointers. */
 struct session_state {
-    uint64_t next_step;          /* first step not executed yet */
-    uint64_t marked_step;        /* last step told to the journal */
+    uint64_t next_step;   /* first step not executed yet */
+    uint64_t marked_step; /* last step told to the journal */
     uint64_t trade_hash;
     int64_t last_ts_ns;
     uint64_t bars_since_snapshot, snapshots;
@@ -22,7 +22,7 @@ struct session_state {
 
 struct session_pending {
     struct trade_intent intent;
-    bool arrived;                /* the bus has handed it out, under this id */
+    bool arrived; /* the bus has handed it out, under this id */
     char entry_id[BUS_ID_SIZE];
 };
 
@@ -37,25 +37,28 @@ struct session {
     struct journal *journal;
     struct journal_reader *reader; /* not NULL: recovering or verifying */
     struct journal_record peeked;
-    bool has_peeked, at_end;       /* at_end: verify has read the last record */
-    bool republish;                /* some pending intent may not have reached the bus before the restart */
+    bool has_peeked, at_end; /* at_end: verify has read the last record */
+    bool republish; /* some pending intent may not have reached the bus before the restart */
     uint64_t records_checked;
-    uint64_t bus_refused;          /* bus entries that are no intent of this run */
+    uint64_t bus_refused; /* bus entries that are no intent of this run */
     struct bus *bus;
     struct tradedb *db;
     uint64_t db_puts;
     int64_t db_commit_ns;
-    enum status failed;            /* first failure inside a callback-free path; sticks */
+    enum status failed; /* first failure inside a callback-free path; sticks */
     struct err *err;
     struct kernel_out out, out2;
-    struct session_pending pending[SESSION_PENDING_MAX]; /* published, not taken; in the order of publishing */
+    struct session_pending
+        pending[SESSION_PENDING_MAX]; /* published, not taken; in the order of publishing */
     uint32_t pending_count;
-    float *rows;                   /* (symbols, feature_count) */
+    float *rows; /* (symbols, feature_count) */
     float *atr;
-    struct model_vote *votes;      /* (symbols, MODEL_COUNT) */
-    struct model_vote *answers;    /* (symbols) */
+    struct model_vote *votes;   /* (symbols, MODEL_COUNT) */
+    struct model_vote *answers; /* (symbols) */
     struct hist predict_ns;
-    uint64_t predict_rows;
+    uint64_t predict_rows, exchange_work;
+    uint64_t role_work[SESSION_ROLES];
+    int64_t role_wall_ns[SESSION_ROLES];
     int64_t started_wall_ns, published_ns, progress_ns;
     int64_t pace_wall_ns, pace_market_ns;
     char snapshot_dir[4096];
