@@ -254,6 +254,7 @@ static uint32_t votes_from_journal(struct session *s, const uint32_t *stepped, u
         if (a.ts != close || a.instrument_index != stepped[got]) break;
         s->answers[got] = (struct model_vote){
             .state = a.state, .p = {a.p_sell, a.p_hold, a.p_buy}, .move = a.move};
+        s->state->answer_hash = hash_chain(s->state->answer_hash, &a, sizeof a);
         session_take(s);
         got++;
     }
@@ -274,6 +275,7 @@ static void record_answer(struct session *s, uint32_t instrument, int64_t close,
                                  .p_buy = v->p[2],
                                  .move = v->move,
                                  .atr = (double)atr};
+    s->state->answer_hash = hash_chain(s->state->answer_hash, a, sizeof *a);
     session_record(s, &e);
 }
 
@@ -533,11 +535,17 @@ static void look_around(struct session *s, uint64_t step) {
 
 /* ---- start and end ---- */
 
+/* Answers are taken from the journal as they are, so whatever decisions they led to, they count. */
+static uint64_t state_hash(const struct session *s) {
+    uint64_t hash = kernel_hash(s->kernel), answers = s->state->answer_hash;
+    return answers ? hash_chain(hash, &answers, sizeof answers) : hash;
+}
+
 static void record_state_hash(struct session *s) {
     struct event e;
     event_init(&e, EVENT_STATE_HASH, s->state->last_ts_ns);
     e.u.state_hash.step = s->state->next_step;
-    e.u.state_hash.hash = kernel_hash(s->kernel);
+    e.u.state_hash.hash = state_hash(s);
     session_record(s, &e);
 }
 
@@ -736,7 +744,7 @@ static void fill_result(struct session *s, struct session_result *out) {
     out->steps = s->state->next_step;
     out->records_checked = s->records_checked;
     out->journal_last_seq = s->journal ? journal_last_seq(s->journal) : 0;
-    out->state_hash = kernel_hash(s->kernel);
+    out->state_hash = state_hash(s);
     out->trade_hash = s->state->trade_hash;
     out->fingerprint = fingerprint_of(s);
     out->last_ts_ns = s->state->last_ts_ns;

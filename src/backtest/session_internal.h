@@ -13,6 +13,7 @@ struct session_state {
     uint64_t next_step;   /* first step not executed yet */
     uint64_t marked_step; /* last step told to the journal */
     uint64_t trade_hash;
+    uint64_t answer_hash; /* of every answer of the model; 0 none */
     int64_t last_ts_ns;
     uint64_t bars_since_snapshot, snapshots;
     uint64_t delivered[SESSION_DELIVERED_MAX]; /* intents taken, ring */
