@@ -47,7 +47,7 @@ struct cold {
 struct kernel {
     struct kernel_config config; /* .instruments is not used after init */
     size_t hot_at, cold_at, instruments_at, rings_at, series_at, size;
-    uint32_t n, ring_capacity, stepped_count, open_count;
+    uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
     uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next, recent_count;
     int64_t now_ns;
     uint64_t trace_hash, next_trade_id;
@@ -76,17 +76,17 @@ static size_t carve(size_t *at, size_t bytes) {
     return start;
 }
 
-static uint32_t ring_capacity(const struct kernel_config *c) {
+static uint32_t bars_of_day(const struct kernel_config *c) {
     int64_t day = INT64_C(86400000000000) / c->interval_ns;
-    uint32_t bars = day < 1 ? 1 : day > 100000 ? 100000 : (uint32_t)day;
-    return bars > SMA_SLOW ? bars : SMA_SLOW;
+    return day < 1 ? 1 : day > 100000 ? 100000 : (uint32_t)day;
 }
 
 /* Places of the arrays behind the header: the one size table. */
 static void lay_out(struct kernel *k, const struct kernel_config *c) {
     size_t at = sizeof *k;
     k->n = c->instrument_count;
-    k->ring_capacity = ring_capacity(c);
+    k->day_bars = bars_of_day(c);
+    k->ring_capacity = k->day_bars > SMA_SLOW ? k->day_bars : SMA_SLOW;
     k->hot_at = carve(&at, sizeof(struct hot) * k->n);
     k->cold_at = carve(&at, sizeof(struct cold) * k->n);
     k->instruments_at = carve(&at, sizeof(struct instrument) * k->n);
@@ -360,7 +360,8 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
     }
     int64_t *ring = ring_of(k, i);
     uint32_t cap = k->ring_capacity, at = h->ring_next;
-    h->day_ago_px.e8 = h->ring_count == cap ? ring[at] : 0;
+    uint32_t day_ago = at >= k->day_bars ? at - k->day_bars : at + cap - k->day_bars;
+    h->day_ago_px.e8 = h->ring_count >= k->day_bars ? ring[day_ago] : 0;
     if (k->config.bot.strategy == STRATEGY_SMA_CROSS) {
         h->fast_sum += bar->close.e8;
         h->slow_sum += bar->close.e8;
@@ -989,7 +990,7 @@ static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint
         /* A rule's answer is made on demand, from the same function the bot asks. */
         enum side side = h->next_open_ts_ns ? bot_rule_side(&k->config.bot, &input) : SIDE_NONE;
         v->warm = h->next_open_ts_ns != 0 &&
-                  (k->config.bot.strategy == STRATEGY_RANDOM || h->ring_count >= SMA_SLOW) &&
+                  (k->config.bot.strategy != STRATEGY_SMA_CROSS || h->ring_count >= SMA_SLOW) &&
                   (k->config.bot.strategy != STRATEGY_MOMENTUM || h->day_ago_px.e8 > 0);
         v->signal.action = side == SIDE_BUY ? LABEL_BUY : side == SIDE_SELL ? LABEL_SELL : LABEL_HOLD;
         v->signal_ts_ns = h->next_open_ts_ns;
