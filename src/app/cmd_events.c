@@ -9,9 +9,10 @@ static void write_out(void *context, const char *text) {
     fputs(text, context);
 }
 
-static const char usage[] = "usage: quantum events\n"
-                            "Prints the event catalogue as Markdown (docs/EVENTS.md is its output).\n"
-                            "example: quantum events | less\n";
+static const char usage[] =
+    "usage: quantum events\n"
+    "Prints the event catalogue as Markdown (docs/EVENTS.md is its output).\n"
+    "example: quantum events | less\n";
 
 int cmd_events(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {

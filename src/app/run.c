@@ -18,8 +18,8 @@
 #include "feature/feature.h"
 
 /* The made-up market's calendar: fixed, so that a restart meets the same one. */
-#define SYNTH_EPOCH_NS   (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
-#define SYNTH_INTERVAL   NS_PER_MINUTE
+#define SYNTH_EPOCH_NS (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
+#define SYNTH_INTERVAL NS_PER_MINUTE
 enum { SYNTH_HISTORY_BARS = 5000, TRAIN_ROWS_MAX = 150000, WARMUP_MARGIN_BARS = 32 };
 
 static int fail(const struct err *err) {
@@ -35,22 +35,27 @@ struct train_watch {
     bool tty;
 };
 
-static bool train_progress(void *context, const char *stage, uint32_t done, uint32_t total, double train_loss, double valid_loss) {
+static bool train_progress(void *context, const char *stage, uint32_t done, uint32_t total,
+                           double train_loss, double valid_loss) {
     struct train_watch *w = context;
     int64_t now = tstamp_monotonic_ns();
     if (w->tty && (now - w->shown_ns > 100 * NS_PER_MS || done == total)) {
         char bar[31] = "..............................";
         uint32_t full = total ? (uint32_t)((uint64_t)done * 30 / total) : 0;
         memset(bar, '#', full > 30 ? 30 : full);
-        if (isnan(train_loss)) fprintf(stderr, "\r\033[Ktraining  %-9s [%s] %u/%u", stage, bar, done, total);
-        else fprintf(stderr, "\r\033[Ktraining  %-9s [%s] %u/%u  log-loss train %.4f valid %.4f", stage, bar, done, total, train_loss, valid_loss);
+        if (isnan(train_loss))
+            fprintf(stderr, "\r\033[Ktraining  %-9s [%s] %u/%u", stage, bar, done, total);
+        else
+            fprintf(stderr, "\r\033[Ktraining  %-9s [%s] %u/%u  log-loss train %.4f valid %.4f",
+                    stage, bar, done, total, train_loss, valid_loss);
         w->shown_ns = now;
     }
     return !(w->stop && *w->stop);
 }
 
-static enum status train(struct run *run, const struct learn_series *series, size_t count, int64_t from, int64_t to,
-                         const volatile sig_atomic_t *stop, struct err *err) {
+static enum status train(struct run *run, const struct learn_series *series, size_t count,
+                         int64_t from, int64_t to, const volatile sig_atomic_t *stop,
+                         struct err *err) {
     struct learn_config lc = learn_config_defaults();
     struct learn_report report;
     lc.interval_ns = run->options.interval_ns;
@@ -58,13 +63,18 @@ static enum status train(struct run *run, const struct learn_series *series, siz
     lc.to_ns = to;
     lc.rows_max = TRAIN_ROWS_MAX;
     lc.seed = run->options.seed;
-    struct train_watch watch = {.stop = stop, .began_ns = tstamp_monotonic_ns(), .tty = isatty(2) != 0};
+    struct train_watch watch = {
+        .stop = stop, .began_ns = tstamp_monotonic_ns(), .tty = isatty(2) != 0};
     char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
-    fprintf(stderr, "no fitting model: training XGBoost on %zu symbols, %.16s to %.16s\n", count, tstamp_format(a, from), tstamp_format(b, to));
-    enum status st = learn_train(&report, run->model_path, series, count, &lc, train_progress, &watch, err);
+    fprintf(stderr, "no fitting model: training XGBoost on %zu symbols, %.16s to %.16s\n", count,
+            tstamp_format(a, from), tstamp_format(b, to));
+    enum status st =
+        learn_train(&report, run->model_path, series, count, &lc, train_progress, &watch, err);
     if (watch.tty) fprintf(stderr, "\n");
     if (st != ST_OK) return st;
-    fprintf(stderr, "trained in %.1f s on %zu rows: %s\n", (double)(tstamp_monotonic_ns() - watch.began_ns) / 1e9, report.rows_train, report.verdict);
+    fprintf(stderr, "trained in %.1f s on %zu rows: %s\n",
+            (double)(tstamp_monotonic_ns() - watch.began_ns) / 1e9, report.rows_train,
+            report.verdict);
     return ST_OK;
 }
 
@@ -75,18 +85,31 @@ static enum status load_model(struct run *run, int64_t from_ns, struct err *err)
     if (st != ST_OK) return st;
     if (served_model_data_end_ns(run->session.model) > from_ns) {
         char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
-        return err_set(err, ST_REFUSED, "model %s has seen bars up to %.16s, after the start %.16s: it would be judged on what it learned from",
-                       run->model_path, tstamp_format(a, served_model_data_end_ns(run->session.model)), tstamp_format(b, from_ns));
+        return err_set(err, ST_REFUSED,
+                       "model %s has seen bars up to %.16s, after the start %.16s: it would be "
+                       "judged on what it learned from",
+                       run->model_path,
+                       tstamp_format(a, served_model_data_end_ns(run->session.model)),
+                       tstamp_format(b, from_ns));
     }
     if (served_model_interval_ns(run->session.model) != run->options.interval_ns)
-        return err_set(err, ST_MISMATCH, "model %s was trained on another bar interval", run->model_path);
+        return err_set(err, ST_MISMATCH, "model %s was trained on another bar interval",
+                       run->model_path);
     const struct learn_report *l = served_model_report(run->session.model);
     struct view_model *v = &run->view_model;
-    *v = (struct view_model){.kind = MODEL_XGBOOST, .loaded = 1, .has_skill = l->has_skill,
+    *v = (struct view_model){.kind = MODEL_XGBOOST,
+                             .loaded = 1,
+                             .has_skill = l->has_skill,
                              .state = l->has_skill ? VOTE_PRESENT : VOTE_NO_SKILL,
-                             .hash = served_model_hash(run->session.model), .train_from_ns = l->train_from_ns, .train_to_ns = l->train_to_ns,
-                             .data_end_ns = served_model_data_end_ns(run->session.model), .logloss_test = l->logloss_test,
-                             .logloss_prior = l->logloss_prior, .skill_t = l->skill_t, .balanced_accuracy = l->balanced_accuracy, .ece = l->ece};
+                             .hash = served_model_hash(run->session.model),
+                             .train_from_ns = l->train_from_ns,
+                             .train_to_ns = l->train_to_ns,
+                             .data_end_ns = served_model_data_end_ns(run->session.model),
+                             .logloss_test = l->logloss_test,
+                             .logloss_prior = l->logloss_prior,
+                             .skill_t = l->skill_t,
+                             .balanced_accuracy = l->balanced_accuracy,
+                             .ece = l->ece};
     struct stat sb;
     if (stat(run->model_path, &sb) == 0) v->trained_wall_ns = (int64_t)sb.st_mtime * NS_PER_SECOND;
     const char *base = strrchr(run->model_path, '/');
@@ -98,29 +121,37 @@ static enum status load_model(struct run *run, int64_t from_ns, struct err *err)
 }
 
 /* Name of the model that fits: everything its training depends on. */
-static enum status auto_model_path(struct run *run, uint64_t data_hash, int64_t from, int64_t to, struct err *err) {
+static enum status auto_model_path(struct run *run, uint64_t data_hash, int64_t from, int64_t to,
+                                   struct err *err) {
     char folder[RUN_PATH_SIZE];
     if (snprintf(folder, sizeof folder, "%.4000s/models", run->options.state) >= (int)sizeof folder)
         return err_set(err, ST_RANGE, "state path is too long");
     if (mkdir(folder, 0755) != 0 && errno != EEXIST) return err_errno(err, ST_IO, "%s", folder);
-    const uint64_t words[] = {data_hash, (uint64_t)from, (uint64_t)to, feature_list_hash(), run->options.seed, (uint64_t)run->options.interval_ns};
+    const uint64_t words[] = {data_hash,         (uint64_t)from,
+                              (uint64_t)to,      feature_list_hash(),
+                              run->options.seed, (uint64_t)run->options.interval_ns};
     char interval[16];
-    snprintf(run->model_path, sizeof run->model_path, "%.4000s/xgboost-%s-%016" PRIx64 ".json", folder,
-             tstamp_interval_format(interval, run->options.interval_ns), hash64(words, sizeof words));
+    snprintf(run->model_path, sizeof run->model_path, "%.4000s/xgboost-%s-%016" PRIx64 ".json",
+             folder, tstamp_interval_format(interval, run->options.interval_ns),
+             hash64(words, sizeof words));
     return ST_OK;
 }
 
 /* A model of an older program (other features, other format) is trained again; any other trouble is told. */
-static bool is_outdated(enum status st) { return st == ST_NOT_FOUND || st == ST_MISMATCH || st == ST_VERSION; }
+static bool is_outdated(enum status st) {
+    return st == ST_NOT_FOUND || st == ST_MISMATCH || st == ST_VERSION;
+}
 
-static enum status fitting_model(struct run *run, const struct learn_series *series, size_t count, uint64_t data_hash, int64_t from,
-                                 int64_t to, const volatile sig_atomic_t *stop, struct err *err) {
+static enum status fitting_model(struct run *run, const struct learn_series *series, size_t count,
+                                 uint64_t data_hash, int64_t from, int64_t to,
+                                 const volatile sig_atomic_t *stop, struct err *err) {
     enum status st = auto_model_path(run, data_hash, from, to, err);
     if (st != ST_OK) return st;
     if (access(run->model_path, R_OK) == 0) {
         st = load_model(run, to, err);
         if (st == ST_OK) {
-            fprintf(stderr, "model %s: %s\n", run->view_model.path, served_model_report(run->session.model)->verdict);
+            fprintf(stderr, "model %s: %s\n", run->view_model.path,
+                    served_model_report(run->session.model)->verdict);
             return ST_OK;
         }
         if (!is_outdated(st)) return st;
@@ -142,7 +173,10 @@ static int resolve_data(struct run_options *o) {
     if (!o->data[0]) {
         snprintf(o->data, sizeof o->data, "%.4000s/store", o->state);
         if (has_entry(o->data, "candles")) return EXIT_DONE;
-        fprintf(stderr, "quantum: the candle store %s is empty: `quantum data import FOLDER`, or name one with --data\n", o->data);
+        fprintf(stderr,
+                "quantum: the candle store %s is empty: `quantum data import FOLDER`, or name one "
+                "with --data\n",
+                o->data);
         return EXIT_FAILED;
     }
     struct stat sb;
@@ -154,11 +188,14 @@ static int resolve_data(struct run_options *o) {
     snprintf(o->data, sizeof o->data, "%s", real);
     if (has_entry(real, "candles")) return EXIT_DONE;
     char store[RUN_PATH_SIZE];
-    snprintf(store, sizeof store, "%.4000s/imported/%016" PRIx64, o->state, hash64(real, strlen(real)));
+    snprintf(store, sizeof store, "%.4000s/imported/%016" PRIx64, o->state,
+             hash64(real, strlen(real)));
     char parent[RUN_PATH_SIZE];
     snprintf(parent, sizeof parent, "%.4000s/imported", o->state);
     mkdir(parent, 0755);
-    fprintf(stderr, "%s is not a candle store: importing its files (once; again: `quantum data import`)\n", real);
+    fprintf(stderr,
+            "%s is not a candle store: importing its files (once; again: `quantum data import`)\n",
+            real);
     if (!has_entry(store, "candles")) {
         char *argv[] = {"data", "import", "--store", store, real, NULL};
         int code = cmd_data(5, argv);
@@ -197,10 +234,15 @@ static enum status check_one_interval(const struct run_options *o, bool asked, s
     enum status st = candles_series_list(series, &count, o->data, err);
     if (st != ST_OK || asked) return st;
     for (size_t i = 0; i < count; i++) um += strcmp(series[i].market, "um") == 0;
-    return um > 1 ? err_set(err, ST_INVALID, "the store has several intervals: choose one with --interval") : ST_OK;
+    return um > 1 ? err_set(err, ST_INVALID,
+                            "the store has several intervals: choose one with --interval")
+                  : ST_OK;
 }
 
-struct span { int64_t first, last; size_t symbols; };
+struct span {
+    int64_t first, last;
+    size_t symbols;
+};
 
 static enum status data_span(struct span *out, const struct run_options *o, struct err *err) {
     struct candles_list list;
@@ -212,13 +254,15 @@ static enum status data_span(struct span *out, const struct run_options *o, stru
         if (st != ST_OK) break;
         if (c.count) {
             if (c.bars[0].open_ts_ns < out->first) out->first = c.bars[0].open_ts_ns;
-            if (c.bars[c.count - 1].open_ts_ns > out->last) out->last = c.bars[c.count - 1].open_ts_ns;
+            if (c.bars[c.count - 1].open_ts_ns > out->last)
+                out->last = c.bars[c.count - 1].open_ts_ns;
             out->symbols++;
         }
         candles_close(&c);
     }
     if (st == ST_OK || list.symbols) candles_list_free(&list);
-    if (st == ST_OK && out->symbols == 0) st = err_set(err, ST_NOT_FOUND, "%s has no bars of that interval", o->data);
+    if (st == ST_OK && out->symbols == 0)
+        st = err_set(err, ST_NOT_FOUND, "%s has no bars of that interval", o->data);
     return st;
 }
 
@@ -229,7 +273,8 @@ static int64_t default_from(const struct span *span) {
     return from / NS_PER_DAY * NS_PER_DAY + NS_PER_DAY;
 }
 
-static enum status train_on_store(struct run *run, const struct span *span, const volatile sig_atomic_t *stop, struct err *err) {
+static enum status train_on_store(struct run *run, const struct span *span,
+                                  const volatile sig_atomic_t *stop, struct err *err) {
     const struct run_options *o = &run->options;
     struct candles_list list;
     enum status st = candles_list(&list, o->data, "um", o->interval_ns, err);
@@ -238,7 +283,8 @@ static enum status train_on_store(struct run *run, const struct span *span, cons
     struct learn_series *series = calloc(list.count ? list.count : 1, sizeof *series);
     size_t count = 0;
     uint64_t h = 0;
-    int64_t train_from = o->from_ns - 730 * NS_PER_DAY; /* two years are enough, and markets change */
+    int64_t train_from =
+        o->from_ns - 730 * NS_PER_DAY; /* two years are enough, and markets change */
     if (train_from < span->first) train_from = span->first;
     if (!open || !series) st = err_set(err, ST_NO_MEMORY, "out of memory");
     for (size_t i = 0; st == ST_OK && i < list.count; i++) {
@@ -252,14 +298,18 @@ static enum status train_on_store(struct run *run, const struct span *span, cons
             candles_close(c);
             continue;
         }
-        series[count] = (struct learn_series){.symbol = list.symbols[i], .bars = c->bars + a, .count = b - a};
+        series[count] =
+            (struct learn_series){.symbol = list.symbols[i], .bars = c->bars + a, .count = b - a};
         h = hash_chain(h, c->symbol, SYMBOL_SIZE);
         h = hash_chain(h, c->bars + a, (b - a) * sizeof *c->bars);
         count++;
     }
     if (st == ST_OK && count == 0) {
         char a[TSTAMP_TEXT_SIZE];
-        st = err_set(err, ST_NOT_FOUND, "no bars before %.16s to train on: start later (--from), give --model FILE, or use --strategy momentum", tstamp_format(a, o->from_ns));
+        st = err_set(err, ST_NOT_FOUND,
+                     "no bars before %.16s to train on: start later (--from), give --model FILE, "
+                     "or use --strategy momentum",
+                     tstamp_format(a, o->from_ns));
     }
     if (st == ST_OK) st = fitting_model(run, series, count, h, train_from, o->from_ns, stop, err);
     for (size_t i = 0; i < count; i++) candles_close(&open[i]);
@@ -271,10 +321,15 @@ static enum status train_on_store(struct run *run, const struct span *span, cons
 
 enum status run_open_replay_feed(struct feed **out, const struct run_options *o, struct err *err) {
     int64_t day_bars = NS_PER_DAY / o->interval_ns;
-    struct feed_tape_options fo = {.store = o->data, .market = "um", .interval_ns = o->interval_ns,
-                                   .symbols = o->symbols[0] ? o->symbols : NULL, .from_ns = o->from_ns, .to_ns = o->to_ns,
+    struct feed_tape_options fo = {.store = o->data,
+                                   .market = "um",
+                                   .interval_ns = o->interval_ns,
+                                   .symbols = o->symbols[0] ? o->symbols : NULL,
+                                   .from_ns = o->from_ns,
+                                   .to_ns = o->to_ns,
                                    .warmup_bars = day_bars > 128 ? (uint32_t)day_bars : 128};
-    if (o->strategy == STRATEGY_ENSEMBLE) fo.warmup_bars = feature_warmup_bars() + WARMUP_MARGIN_BARS;
+    if (o->strategy == STRATEGY_ENSEMBLE)
+        fo.warmup_bars = feature_warmup_bars() + WARMUP_MARGIN_BARS;
     return feed_open_tape(out, &fo, err);
 }
 
@@ -300,7 +355,8 @@ static int prepare_replay(struct run *run, const volatile sig_atomic_t *stop) {
         if (o->model[0]) {
             snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
             st = load_model(run, feed_from_ns(run->session.feed), &err);
-        } else st = train_on_store(run, &span, stop, &err);
+        } else
+            st = train_on_store(run, &span, stop, &err);
     }
     return st == ST_OK ? EXIT_DONE : fail(&err);
 }
@@ -317,16 +373,20 @@ static struct synth_config synth_of(const struct run_options *o) {
     return c;
 }
 
-static int64_t synth_trade_from(const struct synth_config *c) { return c->start_ts_ns + SYNTH_HISTORY_BARS * c->interval_ns; }
+static int64_t synth_trade_from(const struct synth_config *c) {
+    return c->start_ts_ns + SYNTH_HISTORY_BARS * c->interval_ns;
+}
 
 enum status run_open_paper_feed(struct feed **out, const struct run_options *o, struct err *err) {
     struct synth_config c = synth_of(o);
     return feed_open_synth(out, &c, synth_trade_from(&c), err);
 }
 
-static enum status train_on_synth(struct run *run, const struct synth_config *c, const volatile sig_atomic_t *stop, struct err *err) {
+static enum status train_on_synth(struct run *run, const struct synth_config *c,
+                                  const volatile sig_atomic_t *stop, struct err *err) {
     size_t n = c->symbol_count;
-    struct bar *bars = calloc(n * SYNTH_HISTORY_BARS, sizeof *bars), *step = calloc(n, sizeof *step);
+    struct bar *bars = calloc(n * SYNTH_HISTORY_BARS, sizeof *bars),
+               *step = calloc(n, sizeof *step);
     struct instrument *instruments = calloc(n, sizeof *instruments);
     struct learn_series *series = calloc(n, sizeof *series);
     struct synth *synth = aligned_alloc(64, (synth_size(c) + 63) & ~(size_t)63);
@@ -339,10 +399,13 @@ static enum status train_on_synth(struct run *run, const struct synth_config *c,
             for (size_t i = 0; i < n; i++) bars[i * SYNTH_HISTORY_BARS + t] = step[i];
         }
         for (size_t i = 0; i < n; i++)
-            series[i] = (struct learn_series){.symbol = instruments[i].symbol, .bars = bars + i * SYNTH_HISTORY_BARS, .count = SYNTH_HISTORY_BARS};
-        st = fitting_model(run, series, n, hash64(bars, n * SYNTH_HISTORY_BARS * sizeof *bars), c->start_ts_ns,
-                           synth_trade_from(c), stop, err);
-    } else st = err_set(err, ST_NO_MEMORY, "out of memory");
+            series[i] = (struct learn_series){.symbol = instruments[i].symbol,
+                                              .bars = bars + i * SYNTH_HISTORY_BARS,
+                                              .count = SYNTH_HISTORY_BARS};
+        st = fitting_model(run, series, n, hash64(bars, n * SYNTH_HISTORY_BARS * sizeof *bars),
+                           c->start_ts_ns, synth_trade_from(c), stop, err);
+    } else
+        st = err_set(err, ST_NO_MEMORY, "out of memory");
     free(bars);
     free(step);
     free(instruments);
@@ -362,7 +425,8 @@ static int prepare_paper(struct run *run, const volatile sig_atomic_t *stop) {
         if (o->model[0]) {
             snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
             st = load_model(run, from, &err);
-        } else st = train_on_synth(run, &c, stop, &err);
+        } else
+            st = train_on_synth(run, &c, stop, &err);
     }
     return st == ST_OK ? EXIT_DONE : fail(&err);
 }
@@ -378,7 +442,8 @@ static int make_run_dir(struct run *run) {
         fprintf(stderr, "quantum: %s: %s\n", runs, strerror(errno));
         return EXIT_FAILED;
     }
-    snprintf(name, sizeof name, "%s-%s-%016" PRIx64, run_mode_text(o->mode), strategy_text(o->strategy), session_identity(&run->session));
+    snprintf(name, sizeof name, "%s-%s-%016" PRIx64, run_mode_text(o->mode),
+             strategy_text(o->strategy), session_identity(&run->session));
     snprintf(run->run_dir, sizeof run->run_dir, "%.4000s/%s", runs, name);
     if (o->fresh && access(run->run_dir, F_OK) == 0) {
         snprintf(path, sizeof path, "%s.old-%" PRId64, run->run_dir, tstamp_wall_ns());
@@ -406,7 +471,8 @@ static int make_run_dir(struct run *run) {
     return EXIT_DONE;
 }
 
-int run_prepare(struct run *run, const struct run_options *options, const volatile sig_atomic_t *stop) {
+int run_prepare(struct run *run, const struct run_options *options,
+                const volatile sig_atomic_t *stop) {
     memset(run, 0, sizeof *run);
     run->options = *options;
     run->session = session_options_defaults();
@@ -431,7 +497,10 @@ void run_release(struct run *run) {
 
 /* ---- baselines ---- */
 
-struct hold { const struct bar *first, *last; struct bar first_copy, last_copy; };
+struct hold {
+    const struct bar *first, *last;
+    struct bar first_copy, last_copy;
+};
 
 static void add_returns(struct report_baseline *b, const double *equity, size_t n, double periods) {
     double *returns = calloc(n > 1 ? n - 1 : 1, sizeof *returns);
@@ -447,10 +516,12 @@ static void add_returns(struct report_baseline *b, const double *equity, size_t 
 
 /* Equal parts of the wallet in every symbol at its first traded close, held to its last; taker fee and
  * half spread both ways, no leverage, no funding (a holder of the coins pays none). */
-static enum status buy_and_hold(struct report_baseline *b, const struct run *run, uint64_t steps, struct err *err) {
+static enum status buy_and_hold(struct report_baseline *b, const struct run *run, uint64_t steps,
+                                struct err *err) {
     struct feed *f = run->session.feed;
     uint32_t n = feed_symbol_count(f);
-    double *entry = calloc(n, sizeof *entry), *last = calloc(n, sizeof *last), *daily = calloc(steps + 2, sizeof *daily);
+    double *entry = calloc(n, sizeof *entry), *last = calloc(n, sizeof *last),
+           *daily = calloc(steps + 2, sizeof *daily);
     if (!entry || !last || !daily) {
         free(entry);
         free(last);
@@ -458,7 +529,8 @@ static enum status buy_and_hold(struct report_baseline *b, const struct run *run
         return err_set(err, ST_NO_MEMORY, "baseline: out of memory");
     }
     double wallet = money_to_f64(run->session.wallet_start), part = wallet / (double)n;
-    double cost = fx_to_f64(feed_instruments(f)[0].fee_taker.e8 + simex_config_defaults().half_spread.e8);
+    double cost =
+        fx_to_f64(feed_instruments(f)[0].fee_taker.e8 + simex_config_defaults().half_spread.e8);
     size_t days = 0;
     struct feed_step step;
     daily[days++] = wallet;
@@ -473,7 +545,8 @@ static enum status buy_and_hold(struct report_baseline *b, const struct run *run
         }
         if (close <= feed_from_ns(f) || close % NS_PER_DAY) continue;
         double equity = 0;
-        for (uint32_t i = 0; i < n; i++) equity += entry[i] > 0 ? part * (1 - cost) * last[i] / entry[i] : part;
+        for (uint32_t i = 0; i < n; i++)
+            equity += entry[i] > 0 ? part * (1 - cost) * last[i] / entry[i] : part;
         daily[days++] = equity;
     }
     double end = 0;
@@ -497,7 +570,8 @@ static enum status buy_and_hold(struct report_baseline *b, const struct run *run
 }
 
 /* The same engine, exits, costs and limits, with entries and sides from the dice. */
-static enum status random_entry(struct report_baseline *b, const struct run *run, uint64_t steps, struct err *err) {
+static enum status random_entry(struct report_baseline *b, const struct run *run, uint64_t steps,
+                                struct err *err) {
     struct session_options o = run->session;
     struct session_result *result = calloc(1, sizeof *result);
     if (!result) return err_set(err, ST_NO_MEMORY, "baseline: out of memory");
@@ -512,7 +586,8 @@ static enum status random_entry(struct report_baseline *b, const struct run *run
     o.step_limit = 0;
     o.step_end = steps; /* where an earlier stop's baseline ended, this one goes on */
     o.progress = NULL;
-    o.stop = NULL; /* the user has asked to end already; this is short, and a second Ctrl-C still ends it */
+    o.stop =
+        NULL; /* the user has asked to end already; this is short, and a second Ctrl-C still ends it */
     o.run_dir = dir;
     o.durable = false;
     enum status st = session_run(result, &o, err);
@@ -539,7 +614,8 @@ static enum status random_entry(struct report_baseline *b, const struct run *run
     return st;
 }
 
-enum status run_baselines(struct report *report, const struct run *run, uint64_t steps, struct err *err) {
+enum status run_baselines(struct report *report, const struct run *run, uint64_t steps,
+                          struct err *err) {
     memset(report->baselines, 0, sizeof report->baselines);
     report->baseline_count = 0;
     enum status st = buy_and_hold(&report->baselines[0], run, steps, err);
@@ -559,7 +635,9 @@ int run_report(const char *run_dir, bool json) {
     if (st == ST_OK) st = report_from_db(&r, db, &err);
     if (db) tradedb_close(db);
     if (st != ST_OK) return fail(&err);
-    if (json) report_print_json(stdout, &r);
-    else report_print(stdout, &r);
+    if (json)
+        report_print_json(stdout, &r);
+    else
+        report_print(stdout, &r);
     return EXIT_DONE;
 }

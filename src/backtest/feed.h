@@ -19,31 +19,39 @@
 struct feed;
 
 struct feed_tape_options {
-    const char *store;               /* root of the candle store */
-    const char *market;              /* "um" */
+    const char *store;  /* root of the candle store */
+    const char *market; /* "um" */
     int64_t interval_ns;
-    const char *symbols;             /* "BTCUSDT,ETHUSDT", NULL: every symbol with bars in [from, to) */
-    int64_t from_ns, to_ns;          /* trading window; to_ns exclusive, 0: to the end of the data */
-    uint32_t warmup_bars;            /* bars before from_ns that are fed too, where the store has them */
+    const char *symbols;    /* "BTCUSDT,ETHUSDT", NULL: every symbol with bars in [from, to) */
+    int64_t from_ns, to_ns; /* trading window; to_ns exclusive, 0: to the end of the data */
+    uint32_t warmup_bars;   /* bars before from_ns that are fed too, where the store has them */
 };
 
 struct feed_step {
-    uint64_t index;                  /* 0, 1, 2 … */
+    uint64_t index; /* 0, 1, 2 … */
     int64_t open_ts_ns;
-    uint32_t count;                  /* symbols with a bar; may be 0 */
-    const uint32_t *symbols;         /* (count) ascending instrument indices; borrowed until the next call */
-    const struct bar *const *bars;   /* (count) */
-    const struct bar *const *marks;  /* (count) mark-price bars, NULL where none is known */
+    uint32_t count; /* symbols with a bar; may be 0 */
+    const uint32_t
+        *symbols; /* (count) ascending instrument indices; borrowed until the next call */
+    const struct bar *const *bars;  /* (count) */
+    const struct bar *const *marks; /* (count) mark-price bars, NULL where none is known */
     uint32_t funding_count;
-    const struct feed_funding { uint32_t symbol; int64_t ts_ns; rate_t rate; } *fundings; /* in (open, close] */
+    const struct feed_funding {
+        uint32_t symbol;
+        int64_t ts_ns;
+        rate_t rate;
+    } * fundings; /* in (open, close] */
     uint32_t ended_count;
-    const uint32_t *ended;           /* symbols whose last bar was in the step before, while the feed goes on */
+    const uint32_t
+        *ended; /* symbols whose last bar was in the step before, while the feed goes on */
 };
 
 /* ST_NOT_FOUND if no symbol has bars in the window (err says what the store has). */
-enum status feed_open_tape(struct feed **out, const struct feed_tape_options *options, struct err *err);
+enum status feed_open_tape(struct feed **out, const struct feed_tape_options *options,
+                           struct err *err);
 /* The generator's bars from step 0; without an end. */
-enum status feed_open_synth(struct feed **out, const struct synth_config *config, int64_t trade_from_ns, struct err *err);
+enum status feed_open_synth(struct feed **out, const struct synth_config *config,
+                            int64_t trade_from_ns, struct err *err);
 void feed_close(struct feed *f);
 
 uint32_t feed_symbol_count(const struct feed *f);

@@ -28,32 +28,33 @@ struct session_progress {
 };
 
 struct session_options {
-    struct feed *feed;            /* positioned by the session */
-    struct served_model *model;   /* NULL: the ensemble has no voter */
-    enum run_mode mode;           /* MODE_REPLAY or MODE_PAPER */
+    struct feed *feed;          /* positioned by the session */
+    struct served_model *model; /* NULL: the ensemble has no voter */
+    enum run_mode mode;         /* MODE_REPLAY or MODE_PAPER */
     enum strategy_kind strategy;
     uint64_t seed;
     money_t wallet_start;
     const struct label_spec *labels; /* barriers of the exits; NULL: label_spec_defaults() */
-    bool barrier_exits;           /* exits at the barrier whatever the strategy (baselines of an ensemble run) */
-    double speed;                 /* market seconds per wall second; 0: as fast as possible */
-    const char *run_dir;          /* NULL: nothing is kept and there is no bus */
-    const char *bus_url;          /* NULL: embedded, in run_dir */
-    struct view_box *view_box;    /* NULL: nobody looks */
+    bool
+        barrier_exits; /* exits at the barrier whatever the strategy (baselines of an ensemble run) */
+    double speed;      /* market seconds per wall second; 0: as fast as possible */
+    const char *run_dir;                 /* NULL: nothing is kept and there is no bus */
+    const char *bus_url;                 /* NULL: embedded, in run_dir */
+    struct view_box *view_box;           /* NULL: nobody looks */
     const struct view_model *view_model; /* shown as the XGBoost voter; NULL none */
-    const volatile sig_atomic_t *stop; /* set to non-zero to end cleanly; NULL never */
-    bool verify;                  /* run_dir's journal is only read: replay it and compare */
-    bool durable;                 /* fdatasync before a command leaves: paper and live. A replay's venue dies
+    const volatile sig_atomic_t *stop;   /* set to non-zero to end cleanly; NULL never */
+    bool verify;                         /* run_dir's journal is only read: replay it and compare */
+    bool durable;        /* fdatasync before a command leaves: paper and live. A replay's venue dies
                                      with it, so there the journal only has to survive the process */
-    uint64_t step_limit;          /* 0: none; else end (as by `stop`) after so many steps */
-    uint64_t step_end;            /* 0: none; else end before this step of the feed, however often restarted */
+    uint64_t step_limit; /* 0: none; else end (as by `stop`) after so many steps */
+    uint64_t step_end; /* 0: none; else end before this step of the feed, however often restarted */
     void (*progress)(void *context, const struct session_progress *progress);
     void *progress_context;
 };
 struct session_options session_options_defaults(void);
 
 struct session_result {
-    bool complete;                /* the feed ended and everything is flat */
+    bool complete; /* the feed ended and everything is flat */
     bool resumed;
     uint64_t steps, records_checked, snapshot_step, journal_last_seq;
     uint64_t state_hash, trade_hash, fingerprint;
@@ -61,15 +62,16 @@ struct session_result {
     struct kernel_totals totals;
     struct simex_account account;
     struct bus_stats bus;
-    uint64_t bus_duplicates;      /* intents handed out again after they had been taken: dropped */
-    uint64_t bus_refused;         /* entries in the stream that are no intent of this run */
+    uint64_t bus_duplicates; /* intents handed out again after they had been taken: dropped */
+    uint64_t bus_refused;    /* entries in the stream that are no intent of this run */
     int64_t predict_ns_p50, predict_ns_p99;
     uint64_t predict_rows;
 };
 
 /* ST_OK also when stopped (complete = false). ST_CORRUPT: the journal and the execution differ (err
  * says at which record); ST_MISMATCH: run_dir belongs to another configuration. */
-enum status session_run(struct session_result *out, const struct session_options *options, struct err *err);
+enum status session_run(struct session_result *out, const struct session_options *options,
+                        struct err *err);
 
 /* Identity of a run: everything that decides its outcome. Names its directory. */
 uint64_t session_identity(const struct session_options *options);

@@ -17,7 +17,8 @@ enum { SNAPSHOT_VERSION = 2, SNAPSHOTS_KEPT = 2 };
 #define SNAPSHOT_MAGIC UINT64_C(0x31504E5351545851) /* "QXTQSNP1" */
 
 struct snapshot_header {
-    uint64_t magic, version, identity, seq, state_size, kernel_size, simex_size, kernel_hash, body_hash, header_hash;
+    uint64_t magic, version, identity, seq, state_size, kernel_size, simex_size, kernel_hash,
+        body_hash, header_hash;
 };
 
 static enum status write_all(int fd, const void *data, size_t size) {
@@ -78,7 +79,8 @@ static void forget_old(struct session *s) {
 enum status session_snapshot_save(struct session *s, struct err *err) {
     char path[4200], temp[4300];
     uint64_t seq = journal_last_seq(s->journal);
-    enum status st = s->o.durable ? journal_commit(s->journal, err) : journal_flush(s->journal, err);
+    enum status st =
+        s->o.durable ? journal_commit(s->journal, err) : journal_flush(s->journal, err);
     if (st != ST_OK) return st;
     struct snapshot_header h = {.magic = SNAPSHOT_MAGIC,
                                 .version = SNAPSHOT_VERSION,
@@ -123,11 +125,16 @@ static enum status load_one(struct session *s, const char *path, uint64_t seq, s
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return err_errno(err, ST_IO, "%s", path);
     enum status st = read_all(fd, &h, sizeof h);
-    if (st == ST_OK && (h.magic != SNAPSHOT_MAGIC || h.header_hash != hash64(&h, offsetof(struct snapshot_header, header_hash)) || h.seq != seq))
+    if (st == ST_OK &&
+        (h.magic != SNAPSHOT_MAGIC ||
+         h.header_hash != hash64(&h, offsetof(struct snapshot_header, header_hash)) ||
+         h.seq != seq))
         st = err_set(err, ST_CORRUPT, "%s: header does not check out", path);
-    if (st == ST_OK && (h.version != SNAPSHOT_VERSION || h.state_size != sizeof *s->state || h.kernel_size != s->kernel_size || h.simex_size != s->simex_size))
+    if (st == ST_OK && (h.version != SNAPSHOT_VERSION || h.state_size != sizeof *s->state ||
+                        h.kernel_size != s->kernel_size || h.simex_size != s->simex_size))
         st = err_set(err, ST_VERSION, "%s: written by another version of this program", path);
-    if (st == ST_OK && h.identity != session_identity(&s->o)) st = err_set(err, ST_MISMATCH, "%s: belongs to another run", path);
+    if (st == ST_OK && h.identity != session_identity(&s->o))
+        st = err_set(err, ST_MISMATCH, "%s: belongs to another run", path);
     if (st == ST_OK) st = read_all(fd, s->state, sizeof *s->state);
     if (st == ST_OK) st = read_all(fd, s->kernel, s->kernel_size);
     if (st == ST_OK) st = read_all(fd, s->simex, s->simex_size);
@@ -142,7 +149,8 @@ enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *
     char path[4200];
     size_t n = list_snapshots(seqs, 64, s->snapshot_dir);
     for (size_t i = 0; i < n; i++) {
-        if (s->journal && seqs[i] > journal_last_seq(s->journal)) continue; /* ahead of a repaired journal */
+        if (s->journal && seqs[i] > journal_last_seq(s->journal))
+            continue; /* ahead of a repaired journal */
         snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
         struct err why = {0};
         enum status st = load_one(s, path, seqs[i], &why);
