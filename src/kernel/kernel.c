@@ -115,6 +115,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
         hot_of(k, i)->trading = config->instruments[i].status;
         cold_of(k, i)->exits.deadline_ns = INT64_MAX;
         cold_of(k, i)->atr = (double)NAN;
+        cold_of(k, i)->signal.action = LABEL_HOLD;
         if (config->features) feature_series_init(series_of(k, i), config->interval_ns);
     }
     k->curve_stride = 1;
@@ -131,7 +132,8 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                               c->bot.seed, (uint64_t)c->bot.intent_ttl_ns, (uint64_t)c->bot.position_size_usd.e8, c->bot.horizon_bars,
                               c->bot.exits_by_barrier, c->limits.positions_max, c->limits.leverage_max,
                               (uint64_t)c->limits.notional_symbol_max.e8, (uint64_t)c->limits.cooldown_ns, c->limits.cost_gate,
-                              (uint64_t)c->exits.stop_answer_ns_max, (uint64_t)c->exits.unprotected_ns_max, c->exits.stop_attempts_max};
+                              (uint64_t)c->exits.stop_answer_ns_max, (uint64_t)c->exits.unprotected_ns_max, c->exits.stop_attempts_max,
+                              (uint64_t)c->exits.close_answer_ns_max, (uint64_t)c->limits.market_age_ns_max};
     const double reals[] = {c->bot.confidence_min, c->bot.barrier_atr, c->bot.barrier_min, c->bot.random_rate, c->limits.confidence_min,
                             c->limits.risk_per_trade, c->limits.exposure_total_max, c->limits.price_deviation_max,
                             c->limits.edge_cost_multiple, c->limits.stop_cost_multiple, c->limits.slippage,
@@ -409,8 +411,9 @@ static struct bot_input bot_input_of(const struct kernel *k, uint32_t i) {
         .px_24h_ago = h->day_ago_px,
         .sma_fast_sum = slow ? h->fast_sum : 0,
         .sma_slow_sum = slow ? h->slow_sum : 0,
+        .action = LABEL_HOLD, /* whoever was not asked */
     };
-    if (!k->config.features) return in; /* the rules read the hot line only: a replay's idle bar touches no other */
+    if (!k->config.features && k->config.bot.strategy != STRATEGY_ENSEMBLE) return in; /* the rules read the hot line only: a replay's idle bar touches no other */
     const struct cold *c = cold_of(k, i);
     in.atr_fraction = c->atr;
     in.signal_id = c->signal_id;
