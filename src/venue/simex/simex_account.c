@@ -45,6 +45,11 @@ static int64_t liquidation_guess(const struct simex *sx, uint32_t s, int64_t hig
     return high / 2;
 }
 
+/* Beyond every price there is at the latest, and never past int64. */
+static int64_t wider(int64_t step) {
+    return step < INT64_MAX / 8 ? step * 8 : step;
+}
+
 /* The mark at which the position is liquidated: the highest for a long, the lowest for a short; 0
  * when there is none. Searched on the very condition, so it is exact in 1e-8 whatever the brackets
  * are, and the path can be searched for it like for any trigger. */
@@ -57,9 +62,10 @@ static int64_t liquidation_px(const struct simex *sx, uint32_t s) {
     bool is_long = qty > 0; /* then the margin is short at low prices, else at high ones */
     if (!is_short_of_margin(sx, s, is_long ? 1 : high_max)) return 0;
     int64_t low = liquidation_guess(sx, s, high_max), high = low;
-    for (int64_t step = 4; low > 1 && is_short_of_margin(sx, s, low) != is_long; step *= 8)
+    for (int64_t step = 4; low > 1 && is_short_of_margin(sx, s, low) != is_long; step = wider(step))
         low = step < low ? low - step : 1;
-    for (int64_t step = 4; high < high_max && is_short_of_margin(sx, s, high) == is_long; step *= 8)
+    for (int64_t step = 4; high < high_max && is_short_of_margin(sx, s, high) == is_long;
+         step = wider(step))
         high = step < high_max - high ? high + step : high_max;
     while (high - low > 1) {
         int64_t mid = low + (high - low) / 2;
