@@ -316,6 +316,7 @@ static void decide(struct session *s, int64_t close) {
     s->out.count = 0;
     kernel_close(s->kernel, &s->out, close, ensemble ? s->votes : NULL,
                  s->kernel_config.features ? s->atr : NULL);
+    if (s->out.count == 0) return; /* most bars lead to nothing */
     session_handle(s, &s->out);
     session_deliver(s);
 }

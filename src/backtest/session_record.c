@@ -29,11 +29,16 @@ void session_take(struct session *s) {
 static void compare(struct session *s, const struct journal_record *r, const struct event *event) {
     const struct event_info *have = event_info(event->type), *want = event_info(r->type);
     if (r->type != event->type) {
-        s->failed = err_set(s->err, ST_CORRUPT, "journal record %" PRIu64 " is %s, the replay produced %s", r->seq,
-                            want ? want->name : "of an unknown type", have->name);
+        s->failed =
+            err_set(s->err, ST_CORRUPT, "journal record %" PRIu64 " is %s, the replay produced %s",
+                    r->seq, want ? want->name : "of an unknown type", have->name);
     } else if (r->version != event->version || r->size != event->size || r->ts_ns != event->ts_ns ||
                memcmp(r->payload, &event->u, event->size) != 0) {
-        s->failed = err_set(s->err, ST_CORRUPT, "journal record %" PRIu64 " (%s) differs from what the replay produced", r->seq, have->name);
+        s->failed = err_set(s->err, ST_CORRUPT,
+                            "journal record %" PRIu64
+                            " (%s) differs from what the replay produced (was it written by "
+                            "another version? --fresh starts over and keeps it)",
+                            r->seq, have->name);
     }
     session_take(s);
 }
@@ -44,8 +49,11 @@ static void put(struct session *s, const struct event *event) {
     }
     const struct journal_record *r = session_peek(s);
     if (s->failed != ST_OK) return;
-    if (r) compare(s, r, event);
-    else if (s->journal) journal_append(s->journal, event->type, event->version, event->ts_ns, &event->u, event->size);
+    if (r)
+        compare(s, r, event);
+    else if (s->journal)
+        journal_append(s->journal, event->type, event->version, event->ts_ns, &event->u,
+                       event->size);
 }
 
 void session_record(struct session *s, const struct event *event) {

@@ -63,14 +63,35 @@ int64_t fx_muldiv_half_even(int64_t a, int64_t b, int64_t c) {
     return with_sign(q, negative && q != 0);
 }
 
+/* |a| * |b| / 1e8 with its remainder. 1e8 = 2^8 * 5^8, so below 2^72 (a notional of 470,000) a shift
+ * leaves a 64-bit number to divide by a constant, which is a multiplication. */
+static uint64_t mul_magnitude(uint64_t *remainder, uint64_t a, uint64_t b) {
+    __extension__ typedef unsigned __int128 u128;
+    enum { FIVES = 390625 };
+    u128 n = (u128)a * b;
+    if (n >> 72) return div_magnitude(remainder, a, b, FX_ONE);
+    uint64_t upper = (uint64_t)(n >> 8), q = upper / FIVES;
+    *remainder = (upper - q * FIVES) << 8 | ((uint64_t)n & 255);
+    return q;
+}
+
 int64_t fx_mul_floor(int64_t a, int64_t b) {
-    return fx_muldiv_floor(a, b, FX_ONE);
+    bool negative = (a < 0) != (b < 0);
+    uint64_t r, q = mul_magnitude(&r, magnitude(a), magnitude(b));
+    return with_sign(q + (negative && r != 0), negative && (q | r) != 0);
 }
+
 int64_t fx_mul_ceil(int64_t a, int64_t b) {
-    return fx_muldiv_ceil(a, b, FX_ONE);
+    bool negative = (a < 0) != (b < 0);
+    uint64_t r, q = mul_magnitude(&r, magnitude(a), magnitude(b));
+    return with_sign(q + (!negative && r != 0), negative && q != 0);
 }
+
 int64_t fx_mul_half_even(int64_t a, int64_t b) {
-    return fx_muldiv_half_even(a, b, FX_ONE);
+    bool negative = (a < 0) != (b < 0);
+    uint64_t r, q = mul_magnitude(&r, magnitude(a), magnitude(b));
+    q += r > FX_ONE / 2 || (r == FX_ONE / 2 && (q & 1));
+    return with_sign(q, negative && q != 0);
 }
 
 int64_t fx_snap_down(int64_t x, int64_t grid) {

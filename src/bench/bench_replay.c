@@ -21,6 +21,7 @@ enum {
     RULE_SYMBOLS = 50,
     RULE_BARS = 40000,
     SMA_BARS = 1000000,
+    SMA_DEPTH = 1024, /* the peers of that figure fill any order whole, at one price */
     MODEL_SYMBOLS = 20,
     MODEL_TRAIN_BARS = 5000,
     MODEL_BARS = 5000,
@@ -40,9 +41,10 @@ static void remove_tree(const char *dir) {
     nftw(dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A store with `bars` one-minute bars of each symbol. */
+/* A store with `bars` one-minute bars of each symbol, traded `depth` times as much as the generator
+ * says. */
 static enum status make_store(const char *dir, uint32_t symbols, size_t bars, double pattern,
-                              struct err *err) {
+                              double depth, struct err *err) {
     struct synth_config c = synth_config_defaults();
     c.seed = 7;
     c.symbol_count = symbols;
@@ -61,7 +63,11 @@ static enum status make_store(const char *dir, uint32_t symbols, size_t bars, do
         synth_instruments(&c, instruments);
         for (size_t t = 0; t < bars; t++) {
             synth_next(synth, step);
-            for (uint32_t i = 0; i < symbols; i++) all[(size_t)i * bars + t] = step[i];
+            for (uint32_t i = 0; i < symbols; i++) {
+                step[i].volume *= depth;
+                step[i].quote_volume *= depth;
+                all[(size_t)i * bars + t] = step[i];
+            }
         }
         struct candles_merge merge;
         for (uint32_t i = 0; i < symbols && st == ST_OK; i++)
@@ -83,7 +89,7 @@ struct job {
 };
 
 static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double pattern,
-                            struct err *err) {
+                            double depth, struct err *err) {
     const char *tmp = getenv("TMPDIR");
     memset(j, 0, sizeof *j);
     snprintf(j->root, sizeof j->root, "%.300s/quantum-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -91,7 +97,7 @@ static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double
     snprintf(j->store, sizeof j->store, "%.400s/store", j->root);
     snprintf(j->run, sizeof j->run, "%.400s/run", j->root);
     j->options = session_options_defaults();
-    return make_store(j->store, symbols, bars, pattern, err);
+    return make_store(j->store, symbols, bars, pattern, depth, err);
 }
 
 static void job_free(struct job *j) {
@@ -167,7 +173,7 @@ static enum status measure_rule(const char *figure, enum strategy_kind strategy,
                                 size_t bars, bool bare, struct err *err) {
     static struct job j;
     double rate = 0;
-    enum status st = job_make(&j, symbols, bars, 0, err);
+    enum status st = job_make(&j, symbols, bars, 0, bare ? SMA_DEPTH : 1, err);
     const struct feed_tape_options fo = {.store = j.store,
                                          .market = "um",
                                          .interval_ns = NS_PER_MINUTE,
@@ -231,7 +237,7 @@ static enum status train_model(struct job *j, struct err *err) {
 enum status bench_replay_model(struct err *err) {
     static struct job j;
     double rate = 0;
-    enum status st = job_make(&j, MODEL_SYMBOLS, MODEL_TRAIN_BARS + MODEL_BARS, 1.0, err);
+    enum status st = job_make(&j, MODEL_SYMBOLS, MODEL_TRAIN_BARS + MODEL_BARS, 1.0, 1, err);
     if (st == ST_OK) st = train_model(&j, err);
     const struct feed_tape_options fo = {.store = j.store,
                                          .market = "um",

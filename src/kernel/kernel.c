@@ -573,13 +573,13 @@ static void measure(struct kernel *k) {
     }
     if (exposure.e8 > 0 && equity.e8 > 0) t->exposure_time += (double)exposure.e8 / (double)equity.e8;
     t->exposure_steps++;
-    if (k->curve_skip++ % k->curve_stride) return;
+    if (++k->curve_skip < k->curve_stride) return;
+    k->curve_skip = 0;
     if (k->curve_count == CURVE_MAX) {
         /* Full: keep every other point and take half as many from now on. */
         for (uint32_t j = 0; j < CURVE_MAX / 2; j++) k->curve[j] = k->curve[2 * j];
         k->curve_count = CURVE_MAX / 2;
         k->curve_stride *= 2;
-        k->curve_skip = 1;
     }
     k->curve[k->curve_count++] = (struct view_equity){k->now_ns, t->wallet, equity};
 }
