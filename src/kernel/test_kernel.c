@@ -768,6 +768,12 @@ static void an_intent_denied_by_the_emergency_stop_stays_denied(void **state) {
     deliver(w, &t);
     assert_int_equal(totals(w)->refusals[RISK_DUPLICATE_INTENT], 1);
     assert_int_equal(w->command_count, 0);
+    /* Of two reasons the earlier is told, the ledger's own included. */
+    policy(w, "trading:emergency_stop", 1);
+    w->now = t.expires;
+    deliver(w, &t);
+    assert_int_equal(totals(w)->refusals[RISK_EMERGENCY_STOP], 2);
+    assert_int_equal(totals(w)->refusals[RISK_STALE_INTENT], 0);
     world_free(w);
 }
 
@@ -965,18 +971,29 @@ static void the_best_intents_win_and_never_more_than_the_limit(void **state) {
 
 static void intents_on_their_way_hold_their_slots(void **state) {
     (void)state;
-    struct world *w = world_new(STRATEGY_MOMENTUM, 30);
+    struct world *w = world_new(STRATEGY_MOMENTUM, 2);
+    w->config.bot.intent_ttl_ns = 3 * HOUR;
+    w->config.limits.positions_max = 1;
+    free(w->kernel);
+    w->kernel = kernel_new(&w->config);
     hours(w, 25);
-    for (uint32_t i = 0; i < 30; i++) w->px[i] = 103 * FX_ONE;
+    w->px[0] = 102 * FX_ONE;
     hour(w);
-    assert_int_equal(w->intent_count, 10);
     struct trade_intent first = w->intents[0];
-    deliver(w, &first);
-    deliver(w, &first); /* again: frees no other one's place */
+    deliver_all(w);
+    trigger(w, 0, ORDER_TAKE_PROFIT_MARKET, 107 * FX_ONE);
+    hour(w);
+    assert_int_equal(w->intent_count, 1); /* another wish, on its way */
+    struct trade_intent second = w->intents[0];
+    deliver(w, &first); /* the old one again is not the one that is waited for */
+    assert_int_equal(totals(w)->refusals[RISK_DUPLICATE_INTENT], 1);
+    w->px[1] = 103 * FX_ONE;
+    hour(w);
+    assert_int_equal(w->intent_count, 1);
+    assert_int_equal(totals(w)->refusals[RISK_SLOTS_FULL], 1);
+    deliver(w, &second);
+    assert_int_equal(w->count[EVENT_TRADE_OPENED], 2);
     assert_int_equal(kernel_open_count(w->kernel), 1);
-    w->out->count = 0;
-    kernel_close(w->kernel, w->out, w->now, NULL, NULL); /* nothing stepped, nothing new */
-    assert_int_equal(w->out->count, 0);
     world_free(w);
 }
 

@@ -157,6 +157,18 @@ static void stop_and_target_lie_on_their_sides_at_any_price(void **state) {
         else
             assert_true(0 < take && take < px && px < stop);
     }
+    /* Down to where 2 % is less than the smallest step of a price. */
+    struct bot_config any = bot_config_defaults(STRATEGY_RANDOM, HOUR);
+    any.random_rate = 1.0;
+    for (int64_t px = 2; px < 200; px++) {
+        struct bot_input in = at_price(px, 0);
+        struct trade_intent t;
+        in.now_ns += px;
+        assert_int_equal(decide(&t, &any, &in), BOT_INTENT);
+        int64_t sign = side_sign((enum side)t.side);
+        assert_true(t.stop_loss.e8 > 0 && t.take_profit.e8 > 0);
+        assert_true((px - t.stop_loss.e8) * sign > 0 && (t.take_profit.e8 - px) * sign > 0);
+    }
 }
 
 static void a_position_is_neither_doubled_nor_reversed(void **state) {
