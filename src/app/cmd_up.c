@@ -18,16 +18,21 @@
 
 static const char up_usage[] =
     "usage: quantum up [options]\n"
-    "Starts everything in one process and stays in the foreground; Ctrl-C ends it cleanly, the next start goes on.\n"
-    "  --mode paper       (default) a made-up market with a planted pattern, on the embedded exchange\n"
+    "Starts everything in one process and stays in the foreground; Ctrl-C ends it cleanly, the "
+    "next start goes on.\n"
+    "  --mode paper       (default) a made-up market with a planted pattern, on the embedded "
+    "exchange\n"
     "  --mode replay      candles of a store, on the embedded exchange; then the report\n"
-    "  --strategy NAME    ensemble (default); momentum, random, sma_cross: labelled baselines, cost gate not applied\n"
-    "  --data DIR         replay: candle store, or a folder of archive files (default STATE/store)\n"
+    "  --strategy NAME    ensemble (default); momentum, random, sma_cross: labelled baselines, "
+    "cost gate not applied\n"
+    "  --data DIR         replay: candle store, or a folder of archive files (default "
+    "STATE/store)\n"
     "  --interval I       replay: 1m 5m 15m 1h 4h (default: the one the store has)\n"
     "  --symbols A,B      replay: default every symbol with bars in the window\n"
     "  --from D, --to D   replay: UTC, --to exclusive: 2024-10-01\n"
     "  --speed max|N      market seconds per second (paper: 600, replay: max)\n"
-    "  --model FILE       a model that has not seen the window (default: trained on earlier bars, kept in STATE/models)\n"
+    "  --model FILE       a model that has not seen the window (default: trained on earlier bars, "
+    "kept in STATE/models)\n"
     "  --seed N           of the made-up market, the training and the random rule (1)\n"
     "  --bus URL          redis://HOST:PORT or redis+unix:PATH (default: embedded)\n"
     "  --synth-symbols N  paper: contracts of the made-up market (12)\n"
@@ -36,9 +41,11 @@ static const char up_usage[] =
     "  --port N           HTTP on 127.0.0.1 (8001); --no-api: none\n"
     "  --no-baselines     no buy-and-hold and random-entry baselines at the end\n"
     "  --fresh            start over; the earlier run of the same options is kept beside\n"
-    "  --state DIR        everything a run keeps (default $QUANTUM_STATE, else the XDG data folder)\n"
+    "  --state DIR        everything a run keeps (default $QUANTUM_STATE, else the XDG data "
+    "folder)\n"
     "  --json, --quiet\n"
-    "example: quantum up --mode replay --data candles/ --strategy momentum --from 2024-07-01 --to 2025-01-01\n";
+    "example: quantum up --mode replay --data candles/ --strategy momentum --from 2024-07-01 --to "
+    "2025-01-01\n";
 
 static const char backtest_usage[] =
     "usage: quantum backtest [options]\n"
@@ -63,21 +70,55 @@ static void catch_signals(void) {
 
 /* ---- options ---- */
 
-enum { OPT_MODE = 1, OPT_STRATEGY, OPT_DATA, OPT_INTERVAL, OPT_SYMBOLS, OPT_FROM, OPT_TO, OPT_SPEED, OPT_MODEL, OPT_SEED, OPT_BUS,
-       OPT_SYNTH_SYMBOLS, OPT_SYNTH_PATTERN, OPT_STEPS, OPT_PORT, OPT_NO_API, OPT_NO_BASELINES, OPT_FRESH, OPT_STATE, OPT_JSON, OPT_QUIET, OPT_HELP };
+enum {
+    OPT_MODE = 1,
+    OPT_STRATEGY,
+    OPT_DATA,
+    OPT_INTERVAL,
+    OPT_SYMBOLS,
+    OPT_FROM,
+    OPT_TO,
+    OPT_SPEED,
+    OPT_MODEL,
+    OPT_SEED,
+    OPT_BUS,
+    OPT_SYNTH_SYMBOLS,
+    OPT_SYNTH_PATTERN,
+    OPT_STEPS,
+    OPT_PORT,
+    OPT_NO_API,
+    OPT_NO_BASELINES,
+    OPT_FRESH,
+    OPT_STATE,
+    OPT_JSON,
+    OPT_QUIET,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
-    {"mode", required_argument, NULL, OPT_MODE}, {"strategy", required_argument, NULL, OPT_STRATEGY},
-    {"data", required_argument, NULL, OPT_DATA}, {"interval", required_argument, NULL, OPT_INTERVAL},
-    {"symbols", required_argument, NULL, OPT_SYMBOLS}, {"from", required_argument, NULL, OPT_FROM},
-    {"to", required_argument, NULL, OPT_TO}, {"speed", required_argument, NULL, OPT_SPEED},
-    {"model", required_argument, NULL, OPT_MODEL}, {"seed", required_argument, NULL, OPT_SEED},
-    {"bus", required_argument, NULL, OPT_BUS}, {"synth-symbols", required_argument, NULL, OPT_SYNTH_SYMBOLS},
-    {"synth-pattern", required_argument, NULL, OPT_SYNTH_PATTERN}, {"steps", required_argument, NULL, OPT_STEPS},
-    {"port", required_argument, NULL, OPT_PORT}, {"no-api", no_argument, NULL, OPT_NO_API},
-    {"no-baselines", no_argument, NULL, OPT_NO_BASELINES}, {"fresh", no_argument, NULL, OPT_FRESH},
-    {"state", required_argument, NULL, OPT_STATE}, {"json", no_argument, NULL, OPT_JSON},
-    {"quiet", no_argument, NULL, OPT_QUIET}, {"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0}};
+    {"mode", required_argument, NULL, OPT_MODE},
+    {"strategy", required_argument, NULL, OPT_STRATEGY},
+    {"data", required_argument, NULL, OPT_DATA},
+    {"interval", required_argument, NULL, OPT_INTERVAL},
+    {"symbols", required_argument, NULL, OPT_SYMBOLS},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"to", required_argument, NULL, OPT_TO},
+    {"speed", required_argument, NULL, OPT_SPEED},
+    {"model", required_argument, NULL, OPT_MODEL},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"bus", required_argument, NULL, OPT_BUS},
+    {"synth-symbols", required_argument, NULL, OPT_SYNTH_SYMBOLS},
+    {"synth-pattern", required_argument, NULL, OPT_SYNTH_PATTERN},
+    {"steps", required_argument, NULL, OPT_STEPS},
+    {"port", required_argument, NULL, OPT_PORT},
+    {"no-api", no_argument, NULL, OPT_NO_API},
+    {"no-baselines", no_argument, NULL, OPT_NO_BASELINES},
+    {"fresh", no_argument, NULL, OPT_FRESH},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0}};
 
 struct up {
     struct run_options options;
@@ -101,10 +142,14 @@ static bool real_number(double *out, const char *text, double min, double max) {
 }
 
 static bool set_mode(struct up *u, const char *text) {
-    if (strcmp(text, "paper") == 0) u->options.mode = MODE_PAPER;
-    else if (strcmp(text, "replay") == 0) u->options.mode = MODE_REPLAY;
-    else if (strcmp(text, "live") == 0 || strcmp(text, "testnet") == 0) u->live_asked = true;
-    else return false;
+    if (strcmp(text, "paper") == 0)
+        u->options.mode = MODE_PAPER;
+    else if (strcmp(text, "replay") == 0)
+        u->options.mode = MODE_REPLAY;
+    else if (strcmp(text, "live") == 0 || strcmp(text, "testnet") == 0)
+        u->live_asked = true;
+    else
+        return false;
     return true;
 }
 
@@ -126,28 +171,42 @@ static bool set_speed(struct run_options *o, const char *text) {
     return real_number(&o->speed, text, 1e-3, 1e9);
 }
 
-static bool copy(char *out, size_t size, const char *text) { return *text && (size_t)snprintf(out, size, "%s", text) < size; }
+static bool copy(char *out, size_t size, const char *text) {
+    return *text && (size_t)snprintf(out, size, "%s", text) < size;
+}
 
 static bool set_market_option(struct up *u, int option) {
     struct run_options *o = &u->options;
     uint64_t n;
     switch (option) {
-    case OPT_MODE: return set_mode(u, optarg);
-    case OPT_STRATEGY: return set_strategy(o, optarg);
-    case OPT_DATA: return copy(o->data, sizeof o->data, optarg);
-    case OPT_INTERVAL: return tstamp_interval_parse(&o->interval_ns, optarg) == ST_OK;
-    case OPT_SYMBOLS: return copy(o->symbols, sizeof o->symbols, optarg);
-    case OPT_FROM: return tstamp_parse(&o->from_ns, optarg) == ST_OK;
-    case OPT_TO: return tstamp_parse(&o->to_ns, optarg) == ST_OK;
-    case OPT_SPEED: return set_speed(o, optarg);
-    case OPT_MODEL: return copy(o->model, sizeof o->model, optarg);
-    case OPT_SEED: return whole_number(&o->seed, optarg, INT64_MAX);
+    case OPT_MODE:
+        return set_mode(u, optarg);
+    case OPT_STRATEGY:
+        return set_strategy(o, optarg);
+    case OPT_DATA:
+        return copy(o->data, sizeof o->data, optarg);
+    case OPT_INTERVAL:
+        return tstamp_interval_parse(&o->interval_ns, optarg) == ST_OK;
+    case OPT_SYMBOLS:
+        return copy(o->symbols, sizeof o->symbols, optarg);
+    case OPT_FROM:
+        return tstamp_parse(&o->from_ns, optarg) == ST_OK;
+    case OPT_TO:
+        return tstamp_parse(&o->to_ns, optarg) == ST_OK;
+    case OPT_SPEED:
+        return set_speed(o, optarg);
+    case OPT_MODEL:
+        return copy(o->model, sizeof o->model, optarg);
+    case OPT_SEED:
+        return whole_number(&o->seed, optarg, INT64_MAX);
     case OPT_SYNTH_SYMBOLS:
         if (!whole_number(&n, optarg, INSTRUMENTS_MAX) || n == 0) return false;
         o->synth_symbols = (uint32_t)n;
         return true;
-    case OPT_SYNTH_PATTERN: return real_number(&o->synth_pattern, optarg, 0, 10);
-    default: return false;
+    case OPT_SYNTH_PATTERN:
+        return real_number(&o->synth_pattern, optarg, 0, 10);
+    default:
+        return false;
     }
 }
 
@@ -155,20 +214,31 @@ static bool set_option(struct up *u, int option) {
     struct run_options *o = &u->options;
     uint64_t n;
     switch (option) {
-    case OPT_BUS: return copy(o->bus, sizeof o->bus, optarg);
-    case OPT_STEPS: return whole_number(&o->step_limit, optarg, INT64_MAX) && o->step_limit > 0;
+    case OPT_BUS:
+        return copy(o->bus, sizeof o->bus, optarg);
+    case OPT_STEPS:
+        return whole_number(&o->step_limit, optarg, INT64_MAX) && o->step_limit > 0;
     case OPT_PORT:
         if (!whole_number(&n, optarg, 65535)) return false;
         o->port = (uint16_t)n;
         return true;
-    case OPT_NO_API: return o->no_api = true;
-    case OPT_NO_BASELINES: return o->no_baselines = true;
-    case OPT_FRESH: return o->fresh = true;
-    case OPT_QUIET: return o->quiet = true;
-    case OPT_JSON: return u->json = true;
-    case OPT_HELP: return u->help = true;
-    case OPT_STATE: u->state = optarg; return *optarg != 0;
-    default: return set_market_option(u, option);
+    case OPT_NO_API:
+        return o->no_api = true;
+    case OPT_NO_BASELINES:
+        return o->no_baselines = true;
+    case OPT_FRESH:
+        return o->fresh = true;
+    case OPT_QUIET:
+        return o->quiet = true;
+    case OPT_JSON:
+        return u->json = true;
+    case OPT_HELP:
+        return u->help = true;
+    case OPT_STATE:
+        u->state = optarg;
+        return *optarg != 0;
+    default:
+        return set_market_option(u, option);
     }
 }
 
@@ -182,7 +252,9 @@ static int read_options(struct up *u, int argc, char **argv, const char *usage) 
             return EXIT_USAGE;
         }
         if (!set_option(u, option)) {
-            fprintf(stderr, "quantum %s: '%s' is not a value for %s\n", argv[0], optarg ? optarg : "", argv[optind - 1] == optarg ? argv[optind - 2] : argv[optind - 1]);
+            fprintf(stderr, "quantum %s: '%s' is not a value for %s\n", argv[0],
+                    optarg ? optarg : "",
+                    argv[optind - 1] == optarg ? argv[optind - 2] : argv[optind - 1]);
             return EXIT_USAGE;
         }
     }
@@ -191,11 +263,13 @@ static int read_options(struct up *u, int argc, char **argv, const char *usage) 
         return EXIT_DONE;
     }
     if (optind < argc) {
-        fprintf(stderr, "quantum %s: '%s' is not an option; `quantum %s --help` lists them\n", argv[0], argv[optind], argv[0]);
+        fprintf(stderr, "quantum %s: '%s' is not an option; `quantum %s --help` lists them\n",
+                argv[0], argv[optind], argv[0]);
         return EXIT_USAGE;
     }
     if (u->live_asked) {
-        fprintf(stderr, "quantum: testnet and live trading do not exist in this version; nothing was started\n");
+        fprintf(stderr, "quantum: testnet and live trading do not exist in this version; nothing "
+                        "was started\n");
         return EXIT_REFUSED;
     }
     return state_dir(u->options.state, sizeof u->options.state, u->state) == 0 ? -1 : EXIT_FAILED;
@@ -216,8 +290,10 @@ static void show_replay(const struct shown *w, const struct session_progress *p)
     char bar[31] = "..............................", at[TSTAMP_TEXT_SIZE];
     uint64_t full = p->step_count ? p->step * 30 / p->step_count : 0;
     memset(bar, '#', full > 30 ? 30 : (size_t)full);
-    fprintf(stderr, "\r\033[K%s [%s] %3.0f %%  %.16s  %" PRIu64 " bars  %" PRIu64 " trades", p->recovering ? "recovering" : "replay", bar,
-            p->step_count ? 100.0 * (double)p->step / (double)p->step_count : 0.0, tstamp_format(at, p->market_ts_ns), p->bars, p->trades);
+    fprintf(stderr, "\r\033[K%s [%s] %3.0f %%  %.16s  %" PRIu64 " bars  %" PRIu64 " trades",
+            p->recovering ? "recovering" : "replay", bar,
+            p->step_count ? 100.0 * (double)p->step / (double)p->step_count : 0.0,
+            tstamp_format(at, p->market_ts_ns), p->bars, p->trades);
     (void)w;
 }
 
@@ -232,9 +308,13 @@ static void show_new_trades(struct shown *w) {
         fx_format(entry, t->entry_px.e8);
         fx_format(exit_px, t->exit_px.e8);
         snprintf(net, sizeof net, "%+.2f", money_to_f64(t->net_pnl));
-        fprintf(stderr, "%s%.19s  closed %s %-4s %s -> %s  %s USDT net  (%s, stop confirmed after %.0f ms)\n", w->tty ? "\r\033[K" : "",
-                tstamp_format(at, t->exit_ts_ns), t->symbol, side_text((enum side)t->side), entry, exit_px, net,
-                exit_reason_text((enum exit_reason)t->exit_reason), (double)t->time_to_protected_ns / 1e6);
+        fprintf(
+            stderr,
+            "%s%.19s  closed %s %-4s %s -> %s  %s USDT net  (%s, stop confirmed after %.0f ms)\n",
+            w->tty ? "\r\033[K" : "", tstamp_format(at, t->exit_ts_ns), t->symbol,
+            side_text((enum side)t->side), entry, exit_px, net,
+            exit_reason_text((enum exit_reason)t->exit_reason),
+            (double)t->time_to_protected_ns / 1e6);
     }
 }
 
@@ -245,17 +325,22 @@ static void show_paper(struct shown *w, const struct session_progress *p) {
     if (!w->tty && now - w->last_line_ns < 10 * NS_PER_SECOND) return;
     w->last_line_ns = now;
     char at[TSTAMP_TEXT_SIZE];
-    fprintf(stderr, "%spaper, SYNTHETIC market at %gx: %.16s  equity %.2f (%+.2f) USDT  %u open, %" PRIu64 " trades, %" PRIu64 " intents denied%s",
-            w->tty ? "\r\033[K" : "", w->run->options.speed, tstamp_format(at, p->market_ts_ns), money_to_f64(w->view->equity),
-            money_to_f64(w->view->equity) - money_to_f64(w->view->wallet_start), w->view->position_count, w->view->trades, w->view->intents_denied,
-            w->tty ? "" : "\n");
+    fprintf(stderr,
+            "%spaper, SYNTHETIC market at %gx: %.16s  equity %.2f (%+.2f) USDT  %u open, %" PRIu64
+            " trades, %" PRIu64 " intents denied%s",
+            w->tty ? "\r\033[K" : "", w->run->options.speed, tstamp_format(at, p->market_ts_ns),
+            money_to_f64(w->view->equity),
+            money_to_f64(w->view->equity) - money_to_f64(w->view->wallet_start),
+            w->view->position_count, w->view->trades, w->view->intents_denied, w->tty ? "" : "\n");
 }
 
 static void on_progress(void *context, const struct session_progress *p) {
     struct shown *w = context;
     if (w->run->options.quiet) return;
-    if (w->run->options.mode == MODE_PAPER) show_paper(w, p);
-    else if (w->tty) show_replay(w, p);
+    if (w->run->options.mode == MODE_PAPER)
+        show_paper(w, p);
+    else if (w->tty)
+        show_replay(w, p);
 }
 
 /* ---- a run ---- */
@@ -296,20 +381,25 @@ static enum status save_baselines(const struct run *run, uint64_t steps, struct 
 
 static void show_end(const struct run *run, const struct session_result *r, double seconds) {
     if (run->options.quiet) return;
-    fprintf(stderr, "%s%s at %" PRIu64 " bars, %" PRIu64 " trades, %.2f s (%.0f bars/s); fingerprint %016" PRIx64 "\n",
-            isatty(2) ? "\r\033[K" : "", r->complete ? "complete" : "stopped cleanly; the next start goes on", r->totals.bars, r->totals.trades,
-            seconds, seconds > 0 ? (double)r->totals.bars / seconds : 0, r->fingerprint);
+    fprintf(stderr,
+            "%s%s at %" PRIu64 " bars, %" PRIu64
+            " trades, %.2f s (%.0f bars/s); fingerprint %016" PRIx64 "\n",
+            isatty(2) ? "\r\033[K" : "",
+            r->complete ? "complete" : "stopped cleanly; the next start goes on", r->totals.bars,
+            r->totals.trades, seconds, seconds > 0 ? (double)r->totals.bars / seconds : 0,
+            r->fingerprint);
 }
 
 static int run_it(struct run *run, bool report, bool json) {
     struct err err = {0};
+    struct shown shown; /* for as long as the session runs */
     struct api *api = NULL;
     struct view_box *box = view_box_create();
     struct view *view = calloc(1, sizeof *view);
     struct session_result *result = calloc(1, sizeof *result);
     int code = EXIT_FAILED;
     if (box && view && result) {
-        struct shown shown = {.run = run, .box = box, .view = view, .tty = isatty(2) != 0};
+        shown = (struct shown){.run = run, .box = box, .view = view, .tty = isatty(2) != 0};
         run->session.view_box = box;
         run->session.progress = on_progress;
         run->session.progress_context = &shown;
@@ -320,12 +410,15 @@ static int run_it(struct run *run, bool report, bool json) {
         enum status st = session_run(result, &run->session, &err);
         double seconds = (double)(tstamp_monotonic_ns() - begin) / 1e9;
         if (st == ST_OK) show_end(run, result, seconds);
-        bool baselines = st == ST_OK && !run->options.no_baselines && (result->complete || run->options.mode == MODE_PAPER);
-        if (baselines && result->totals.bars_trading > 0) st = save_baselines(run, result->steps, &err);
+        bool baselines = st == ST_OK && !run->options.no_baselines &&
+                         (result->complete || run->options.mode == MODE_PAPER);
+        if (baselines && result->totals.bars_trading > 0)
+            st = save_baselines(run, result->steps, &err);
         if (st != ST_OK) {
             fprintf(stderr, "%squantum: %s\n", isatty(2) ? "\n" : "", err.text);
             code = st == ST_REFUSED ? EXIT_REFUSED : EXIT_FAILED;
-        } else if (report && result->complete) code = run_report(run->run_dir, json);
+        } else if (report && result->complete)
+            code = run_report(run->run_dir, json);
     }
     api_stop(api);
     view_box_destroy(box);
