@@ -14,14 +14,15 @@ struct run_options {
     enum run_mode mode;
     enum strategy_kind strategy;
     char state[RUN_PATH_SIZE];
-    char data[RUN_PATH_SIZE];      /* candle store, or a folder of files to import first; "" = STATE/store */
-    char symbols[RUN_LIST_SIZE];   /* "" = all */
-    char model[RUN_PATH_SIZE];     /* "" = fitting one, trained if there is none */
-    char bus[RUN_PATH_SIZE];       /* "" = embedded */
-    int64_t interval_ns;           /* 0 = the one the store has */
-    int64_t from_ns, to_ns;        /* 0 = chosen */
+    char data
+        [RUN_PATH_SIZE]; /* candle store, or a folder of files to import first; "" = STATE/store */
+    char symbols[RUN_LIST_SIZE]; /* "" = all */
+    char model[RUN_PATH_SIZE];   /* "" = fitting one, trained if there is none */
+    char bus[RUN_PATH_SIZE];     /* "" = embedded */
+    int64_t interval_ns;         /* 0 = the one the store has */
+    int64_t from_ns, to_ns;      /* 0 = chosen */
     uint64_t seed, step_limit;
-    double speed;                  /* 0 = max */
+    double speed; /* 0 = max */
     bool speed_given, fresh, quiet, no_api, no_baselines;
     uint32_t synth_symbols;
     double synth_pattern;
@@ -41,7 +42,8 @@ struct run_options run_options_defaults(void);
 
 /* Feed, model (trained first if need be, before the user's eyes), run folder. Returns an exit code;
  * what went wrong is on standard error. EXIT_REFUSED: a model that has seen the window. */
-int run_prepare(struct run *run, const struct run_options *options, const volatile sig_atomic_t *stop);
+int run_prepare(struct run *run, const struct run_options *options,
+                const volatile sig_atomic_t *stop);
 void run_release(struct run *run);
 
 /* The market a run's options name; the model is not looked at. from_ns and interval_ns are known. */
@@ -56,7 +58,8 @@ enum status run_options_load(struct run_options *o, const char *run_dir, struct 
 enum status run_current(char *out, size_t size, const char *state, struct err *err);
 
 /* Buy-and-hold and random entries over the bars of the first `steps` steps; into the report's baselines. */
-enum status run_baselines(struct report *report, const struct run *run, uint64_t steps, struct err *err);
+enum status run_baselines(struct report *report, const struct run *run, uint64_t steps,
+                          struct err *err);
 
 /* Prints the report of a run folder. Returns an exit code. */
 int run_report(const char *run_dir, bool json);

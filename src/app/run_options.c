@@ -23,10 +23,14 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
     snprintf(temp, sizeof temp, "%s.tmp", path);
     FILE *f = fopen(temp, "w");
     if (!f) return err_errno(err, ST_IO, "%s", temp);
-    fprintf(f, "mode=%s\nstrategy=%s\ndata=%s\nsymbols=%s\nmodel=%s\nbus=%s\n", run_mode_text(o->mode), strategy_text(o->strategy), o->data,
-            o->symbols, o->model, o->bus);
-    fprintf(f, "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nseed=%" PRIu64 "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
-            o->interval_ns, o->from_ns, o->to_ns, o->seed, o->speed, o->synth_symbols, o->synth_pattern);
+    fprintf(f, "mode=%s\nstrategy=%s\ndata=%s\nsymbols=%s\nmodel=%s\nbus=%s\n",
+            run_mode_text(o->mode), strategy_text(o->strategy), o->data, o->symbols, o->model,
+            o->bus);
+    fprintf(f,
+            "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nseed=%" PRIu64
+            "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
+            o->interval_ns, o->from_ns, o->to_ns, o->seed, o->speed, o->synth_symbols,
+            o->synth_pattern);
     if (fclose(f) != 0 || rename(temp, path) != 0) return err_errno(err, ST_IO, "%s", path);
     return ST_OK;
 }
@@ -48,18 +52,30 @@ static enum status apply(struct run_options *o, const char *key, const char *val
             }
         return ST_INVALID;
     }
-    if (strcmp(key, "data") == 0) snprintf(o->data, sizeof o->data, "%s", value);
-    else if (strcmp(key, "symbols") == 0) snprintf(o->symbols, sizeof o->symbols, "%s", value);
-    else if (strcmp(key, "model") == 0) snprintf(o->model, sizeof o->model, "%s", value);
-    else if (strcmp(key, "bus") == 0) snprintf(o->bus, sizeof o->bus, "%s", value);
-    else if (strcmp(key, "interval_ns") == 0) o->interval_ns = strtoll(value, NULL, 10);
-    else if (strcmp(key, "from_ns") == 0) o->from_ns = strtoll(value, NULL, 10);
-    else if (strcmp(key, "to_ns") == 0) o->to_ns = strtoll(value, NULL, 10);
-    else if (strcmp(key, "seed") == 0) o->seed = strtoull(value, NULL, 10);
-    else if (strcmp(key, "speed") == 0) o->speed = strtod(value, NULL);
-    else if (strcmp(key, "synth_symbols") == 0) o->synth_symbols = (uint32_t)strtoul(value, NULL, 10);
-    else if (strcmp(key, "synth_pattern") == 0) o->synth_pattern = strtod(value, NULL);
-    else return ST_INVALID;
+    if (strcmp(key, "data") == 0)
+        snprintf(o->data, sizeof o->data, "%s", value);
+    else if (strcmp(key, "symbols") == 0)
+        snprintf(o->symbols, sizeof o->symbols, "%s", value);
+    else if (strcmp(key, "model") == 0)
+        snprintf(o->model, sizeof o->model, "%s", value);
+    else if (strcmp(key, "bus") == 0)
+        snprintf(o->bus, sizeof o->bus, "%s", value);
+    else if (strcmp(key, "interval_ns") == 0)
+        o->interval_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "from_ns") == 0)
+        o->from_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "to_ns") == 0)
+        o->to_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "seed") == 0)
+        o->seed = strtoull(value, NULL, 10);
+    else if (strcmp(key, "speed") == 0)
+        o->speed = strtod(value, NULL);
+    else if (strcmp(key, "synth_symbols") == 0)
+        o->synth_symbols = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(key, "synth_pattern") == 0)
+        o->synth_pattern = strtod(value, NULL);
+    else
+        return ST_INVALID;
     return ST_OK;
 }
 
@@ -75,7 +91,8 @@ enum status run_options_load(struct run_options *o, const char *run_dir, struct 
         line[strcspn(line, "\n")] = '\0';
         char *value = strchr(line, '=');
         if (value) *value++ = '\0';
-        if (!value || apply(o, line, value) != ST_OK) st = err_set(err, ST_INVALID, "%s: line %d: not a known key=value", path, n);
+        if (!value || apply(o, line, value) != ST_OK)
+            st = err_set(err, ST_INVALID, "%s: line %d: not a known key=value", path, n);
     }
     fclose(f);
     return st;
@@ -88,7 +105,8 @@ enum status run_current(char *out, size_t size, const char *state, struct err *e
     if (!f) return err_set(err, ST_NOT_FOUND, "nothing has run under %s yet", state);
     char *got = fgets(name, sizeof name, f);
     fclose(f);
-    if (!got || strchr(name, '/')) return err_set(err, ST_CORRUPT, "%s: not the name of a run", path);
+    if (!got || strchr(name, '/'))
+        return err_set(err, ST_CORRUPT, "%s: not the name of a run", path);
     name[strcspn(name, "\n")] = '\0';
     snprintf(out, size, "%s/runs/%s", state, name);
     return access(out, R_OK) == 0 ? ST_OK : err_errno(err, ST_NOT_FOUND, "%s", out);

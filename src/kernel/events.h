@@ -194,38 +194,80 @@
     F(F64, confidence, "of the intent")                                                            \
     F(F64, expected_edge, "of the intent; NaN where the rule has none")
 
-struct run_started { RUN_STARTED_FIELDS(FIELD_MEMBER) };
-struct tape_advanced { TAPE_ADVANCED_FIELDS(FIELD_MEMBER) };
-struct model_answered { MODEL_ANSWERED_FIELDS(FIELD_MEMBER) };
-struct signal { SIGNAL_FIELDS(FIELD_MEMBER) };
-struct intent_delivered { INTENT_DELIVERED_FIELDS(FIELD_MEMBER) };
-struct intent_denied { INTENT_DENIED_FIELDS(FIELD_MEMBER) };
-struct trade_opened { TRADE_OPENED_FIELDS(FIELD_MEMBER) };
-struct position_protected { POSITION_PROTECTED_FIELDS(FIELD_MEMBER) };
-struct position_alarm { POSITION_ALARM_FIELDS(FIELD_MEMBER) };
-struct policy_updated { POLICY_UPDATED_FIELDS(FIELD_MEMBER) };
-struct state_hash { STATE_HASH_FIELDS(FIELD_MEMBER) };
-struct kline { KLINE_FIELDS(FIELD_MEMBER) };
-struct tick { TICK_FIELDS(FIELD_MEMBER) };
+struct run_started {
+    RUN_STARTED_FIELDS(FIELD_MEMBER)
+};
+struct tape_advanced {
+    TAPE_ADVANCED_FIELDS(FIELD_MEMBER)
+};
+struct model_answered {
+    MODEL_ANSWERED_FIELDS(FIELD_MEMBER)
+};
+struct signal {
+    SIGNAL_FIELDS(FIELD_MEMBER)
+};
+struct intent_delivered {
+    INTENT_DELIVERED_FIELDS(FIELD_MEMBER)
+};
+struct intent_denied {
+    INTENT_DENIED_FIELDS(FIELD_MEMBER)
+};
+struct trade_opened {
+    TRADE_OPENED_FIELDS(FIELD_MEMBER)
+};
+struct position_protected {
+    POSITION_PROTECTED_FIELDS(FIELD_MEMBER)
+};
+struct position_alarm {
+    POSITION_ALARM_FIELDS(FIELD_MEMBER)
+};
+struct policy_updated {
+    POLICY_UPDATED_FIELDS(FIELD_MEMBER)
+};
+struct state_hash {
+    STATE_HASH_FIELDS(FIELD_MEMBER)
+};
+struct kline {
+    KLINE_FIELDS(FIELD_MEMBER)
+};
+struct tick {
+    TICK_FIELDS(FIELD_MEMBER)
+};
 
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
-    E(1, EVENT_RUN_STARTED, run_started, "run.started", 1, false, RUN_STARTED_FIELDS, "what is about to run; first record of a journal") \
-    E(2, EVENT_TAPE_ADVANCED, tape_advanced, "tape.advanced", 1, false, TAPE_ADVANCED_FIELDS, "bars, by reference to the feed") \
-    E(3, EVENT_MODEL_ANSWERED, model_answered, "model.answered", 1, false, MODEL_ANSWERED_FIELDS, "one voter's answer on one symbol") \
-    E(4, EVENT_SIGNAL, signal, "ai.signal_generated", 1, true, SIGNAL_FIELDS, "the ensemble's answer where it is not HOLD") \
-    E(5, EVENT_TRADE_INTENT, trade_intent, "trade.intent", 1, true, TRADE_INTENT_FIELDS, "what the bot wants, once") \
-    E(6, EVENT_INTENT_DELIVERED, intent_delivered, "intent.delivered", 1, false, INTENT_DELIVERED_FIELDS, "an intent came back from the bus") \
-    E(7, EVENT_INTENT_DENIED, intent_denied, "intent.denied", 1, true, INTENT_DENIED_FIELDS, "a gate said no") \
-    E(8, EVENT_ORDER_PLACED, venue_command, "order.placed", 1, true, VENUE_COMMAND_FIELDS, "a command to the venue, journaled before it leaves") \
-    E(9, EVENT_EXECUTION_RESULT, venue_event, "execution.result", 1, true, VENUE_EVENT_FIELDS, "what the venue says") \
-    E(10, EVENT_TRADE_OPENED, trade_opened, "trade.opened", 1, true, TRADE_OPENED_FIELDS, "first fill of a position") \
-    E(11, EVENT_POSITION_PROTECTED, position_protected, "position.protected", 1, true, POSITION_PROTECTED_FIELDS, "the venue confirmed the stop") \
-    E(12, EVENT_POSITION_ALARM, position_alarm, "risk.alert", 1, true, POSITION_ALARM_FIELDS, "a position could not be protected and is being closed") \
-    E(13, EVENT_TRADE_CLOSED, trade_closed, "trade.closed", 1, true, TRADE_CLOSED_FIELDS, "a position ended") \
-    E(14, EVENT_POLICY_UPDATED, policy_updated, "policy.updated", 1, true, POLICY_UPDATED_FIELDS, "a limit changed") \
-    E(15, EVENT_STATE_HASH, state_hash, "state.hash", 1, false, STATE_HASH_FIELDS, "what a replay must reach") \
-    E(16, EVENT_KLINE, kline, "market.klines", 1, true, KLINE_FIELDS, "a closed candle, from a feed that is not a tape") \
+    E(1, EVENT_RUN_STARTED, run_started, "run.started", 1, false, RUN_STARTED_FIELDS,              \
+      "what is about to run; first record of a journal")                                           \
+    E(2, EVENT_TAPE_ADVANCED, tape_advanced, "tape.advanced", 1, false, TAPE_ADVANCED_FIELDS,      \
+      "bars, by reference to the feed")                                                            \
+    E(3, EVENT_MODEL_ANSWERED, model_answered, "model.answered", 1, false, MODEL_ANSWERED_FIELDS,  \
+      "one voter's answer on one symbol")                                                          \
+    E(4, EVENT_SIGNAL, signal, "ai.signal_generated", 1, true, SIGNAL_FIELDS,                      \
+      "the ensemble's answer where it is not HOLD")                                                \
+    E(5, EVENT_TRADE_INTENT, trade_intent, "trade.intent", 1, true, TRADE_INTENT_FIELDS,           \
+      "what the bot wants, once")                                                                  \
+    E(6, EVENT_INTENT_DELIVERED, intent_delivered, "intent.delivered", 1, false,                   \
+      INTENT_DELIVERED_FIELDS, "an intent came back from the bus")                                 \
+    E(7, EVENT_INTENT_DENIED, intent_denied, "intent.denied", 1, true, INTENT_DENIED_FIELDS,       \
+      "a gate said no")                                                                            \
+    E(8, EVENT_ORDER_PLACED, venue_command, "order.placed", 1, true, VENUE_COMMAND_FIELDS,         \
+      "a command to the venue, journaled before it leaves")                                        \
+    E(9, EVENT_EXECUTION_RESULT, venue_event, "execution.result", 1, true, VENUE_EVENT_FIELDS,     \
+      "what the venue says")                                                                       \
+    E(10, EVENT_TRADE_OPENED, trade_opened, "trade.opened", 1, true, TRADE_OPENED_FIELDS,          \
+      "first fill of a position")                                                                  \
+    E(11, EVENT_POSITION_PROTECTED, position_protected, "position.protected", 1, true,             \
+      POSITION_PROTECTED_FIELDS, "the venue confirmed the stop")                                   \
+    E(12, EVENT_POSITION_ALARM, position_alarm, "risk.alert", 1, true, POSITION_ALARM_FIELDS,      \
+      "a position could not be protected and is being closed")                                     \
+    E(13, EVENT_TRADE_CLOSED, trade_closed, "trade.closed", 1, true, TRADE_CLOSED_FIELDS,          \
+      "a position ended")                                                                          \
+    E(14, EVENT_POLICY_UPDATED, policy_updated, "policy.updated", 1, true, POLICY_UPDATED_FIELDS,  \
+      "a limit changed")                                                                           \
+    E(15, EVENT_STATE_HASH, state_hash, "state.hash", 1, false, STATE_HASH_FIELDS,                 \
+      "what a replay must reach")                                                                  \
+    E(16, EVENT_KLINE, kline, "market.klines", 1, true, KLINE_FIELDS,                              \
+      "a closed candle, from a feed that is not a tape")                                           \
     E(17, EVENT_TICK, tick, "market.tick", 1, true, TICK_FIELDS, "a trade of the market")
 
 enum event_type {
@@ -265,7 +307,8 @@ enum status event_encode(char *out, size_t capacity, size_t *out_size, const str
 
 /* The reverse. Loud: an unknown, missing, doubled or invalid field is ST_INVALID with its name in err;
  * another schema version ST_VERSION. */
-enum status event_decode(struct event *out, const char *name, uint32_t version, int64_t ts_ns, const char *json, size_t size, struct err *err);
+enum status event_decode(struct event *out, const char *name, uint32_t version, int64_t ts_ns,
+                         const char *json, size_t size, struct err *err);
 
 /* Fields within their rules (finite where they must be, enums known, probabilities in 0..1, text ended). */
 enum status event_validate(const struct event *event, struct err *err);

@@ -8,7 +8,13 @@
 #include "feature/feature.h"
 #include "trade/oms/oms.h"
 
-enum { SMA_FAST = 20, SMA_SLOW = 100, OPEN_MAX = 64, RECENT_MAX = VIEW_TRADES_MAX, CURVE_MAX = VIEW_EQUITY_MAX };
+enum {
+    SMA_FAST = 20,
+    SMA_SLOW = 100,
+    OPEN_MAX = 64,
+    RECENT_MAX = VIEW_TRADES_MAX,
+    CURVE_MAX = VIEW_EQUITY_MAX
+};
 
 /* What the fold of an idle symbol touches: one cache line. */
 struct hot {
@@ -17,10 +23,10 @@ struct hot {
     int64_t next_open_ts_ns; /* 0 before the first bar */
     int64_t fast_sum, slow_sum;
     uint32_t ring_next, ring_count;
-    uint16_t busy;           /* phase is not FLAT, or an intent is on its way */
-    uint16_t cooling;        /* the cooldown after the last close may not be over */
-    uint32_t trading;        /* enum instrument_status */
-    px_t day_ago_px;         /* close 24 h before the last bar, 0 unknown */
+    uint16_t busy;    /* phase is not FLAT, or an intent is on its way */
+    uint16_t cooling; /* the cooldown after the last close may not be over */
+    uint32_t trading; /* enum instrument_status */
+    px_t day_ago_px;  /* close 24 h before the last bar, 0 unknown */
 };
 static_assert(sizeof(struct hot) == 64, "one cache line");
 
@@ -28,13 +34,13 @@ struct cold {
     struct oms_book book;
     struct exits_state exits;
     int64_t last_close_ts_ns;
-    qty_t entry_qty;         /* decided by risk, waiting for the leverage */
-    uint32_t leverage;       /* as the venue confirmed it, 0 unknown */
+    qty_t entry_qty;   /* decided by risk, waiting for the leverage */
+    uint32_t leverage; /* as the venue confirmed it, 0 unknown */
     uint32_t waiting_leverage, intent_pending, reserved;
-    uint64_t pending_id;     /* of the intent on its way */
+    uint64_t pending_id; /* of the intent on its way */
     int64_t pending_expires_ns;
     int64_t last_funding_ts_ns;
-    rate_t funding_rate;     /* last settlement's */
+    rate_t funding_rate; /* last settlement's */
     uint64_t last_tick_id;
     struct ensemble_signal signal;
     struct model_vote votes[MODEL_COUNT];
@@ -48,7 +54,8 @@ struct kernel {
     struct kernel_config config; /* .instruments is not used after init */
     size_t hot_at, cold_at, instruments_at, rings_at, series_at, size;
     uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
-    uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next, recent_count;
+    uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next,
+        recent_count;
     int64_t now_ns;
     uint64_t trace_hash, next_trade_id;
     struct kernel_totals totals;
@@ -58,8 +65,12 @@ struct kernel {
     struct view_equity curve[CURVE_MAX];
 };
 
-static struct hot *hot_of(const struct kernel *k, uint32_t i) { return (struct hot *)((char *)k + k->hot_at) + i; }
-static struct cold *cold_of(const struct kernel *k, uint32_t i) { return (struct cold *)((char *)k + k->cold_at) + i; }
+static struct hot *hot_of(const struct kernel *k, uint32_t i) {
+    return (struct hot *)((char *)k + k->hot_at) + i;
+}
+static struct cold *cold_of(const struct kernel *k, uint32_t i) {
+    return (struct cold *)((char *)k + k->cold_at) + i;
+}
 static struct instrument *instrument_of(const struct kernel *k, uint32_t i) {
     return (struct instrument *)((char *)k + k->instruments_at) + i;
 }
@@ -102,7 +113,8 @@ size_t kernel_size(const struct kernel_config *config) {
 }
 
 struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
-    ASSERT(config->instrument_count > 0 && config->instrument_count <= INSTRUMENTS_MAX && config->interval_ns > 0);
+    ASSERT(config->instrument_count > 0 && config->instrument_count <= INSTRUMENTS_MAX &&
+           config->interval_ns > 0);
     struct kernel *k = memory;
     memset(k, 0, kernel_size(config));
     lay_out(k, config);
@@ -119,7 +131,8 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
         if (config->features) feature_series_init(series_of(k, i), config->interval_ns);
     }
     k->curve_stride = 1;
-    k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak = config->wallet_start;
+    k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak =
+        config->wallet_start;
     hist_init(&k->totals.time_to_protected);
     return k;
 }
@@ -127,24 +140,48 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
 uint64_t kernel_config_hash(const struct kernel_config *c) {
     /* Members one by one: structs have padding, and padding has no meaning. */
     uint64_t h = 1;
-    const uint64_t words[] = {(uint64_t)c->mode, c->seed, (uint64_t)c->interval_ns, (uint64_t)c->trade_from_ns, c->instrument_count,
-                              (uint64_t)c->wallet_start.e8, (uint64_t)c->half_spread.e8, c->features, c->bot.strategy, c->bot.leverage,
-                              c->bot.seed, (uint64_t)c->bot.intent_ttl_ns, (uint64_t)c->bot.position_size_usd.e8, c->bot.horizon_bars,
-                              c->bot.exits_by_barrier, c->limits.positions_max, c->limits.leverage_max,
-                              (uint64_t)c->limits.notional_symbol_max.e8, (uint64_t)c->limits.cooldown_ns, c->limits.cost_gate,
-                              (uint64_t)c->exits.stop_answer_ns_max, (uint64_t)c->exits.unprotected_ns_max, c->exits.stop_attempts_max,
-                              (uint64_t)c->exits.close_answer_ns_max, (uint64_t)c->limits.market_age_ns_max};
-    const double reals[] = {c->bot.confidence_min, c->bot.barrier_atr, c->bot.barrier_min, c->bot.random_rate, c->limits.confidence_min,
-                            c->limits.risk_per_trade, c->limits.exposure_total_max, c->limits.price_deviation_max,
-                            c->limits.edge_cost_multiple, c->limits.stop_cost_multiple, c->limits.slippage,
-                            c->ensemble.confidence_min, c->ensemble.weights[0], c->ensemble.weights[1], c->ensemble.weights[2], c->ensemble.weights[3]};
+    const uint64_t words[] = {(uint64_t)c->mode,
+                              c->seed,
+                              (uint64_t)c->interval_ns,
+                              (uint64_t)c->trade_from_ns,
+                              c->instrument_count,
+                              (uint64_t)c->wallet_start.e8,
+                              (uint64_t)c->half_spread.e8,
+                              c->features,
+                              c->bot.strategy,
+                              c->bot.leverage,
+                              c->bot.seed,
+                              (uint64_t)c->bot.intent_ttl_ns,
+                              (uint64_t)c->bot.position_size_usd.e8,
+                              c->bot.horizon_bars,
+                              c->bot.exits_by_barrier,
+                              c->limits.positions_max,
+                              c->limits.leverage_max,
+                              (uint64_t)c->limits.notional_symbol_max.e8,
+                              (uint64_t)c->limits.cooldown_ns,
+                              c->limits.cost_gate,
+                              (uint64_t)c->exits.stop_answer_ns_max,
+                              (uint64_t)c->exits.unprotected_ns_max,
+                              c->exits.stop_attempts_max,
+                              (uint64_t)c->exits.close_answer_ns_max,
+                              (uint64_t)c->limits.market_age_ns_max};
+    const double reals[] = {c->bot.confidence_min,        c->bot.barrier_atr,
+                            c->bot.barrier_min,           c->bot.random_rate,
+                            c->limits.confidence_min,     c->limits.risk_per_trade,
+                            c->limits.exposure_total_max, c->limits.price_deviation_max,
+                            c->limits.edge_cost_multiple, c->limits.stop_cost_multiple,
+                            c->limits.slippage,           c->ensemble.confidence_min,
+                            c->ensemble.weights[0],       c->ensemble.weights[1],
+                            c->ensemble.weights[2],       c->ensemble.weights[3]};
     h = hash_chain(h, words, sizeof words);
     h = hash_chain(h, reals, sizeof reals);
     for (uint32_t i = 0; i < c->instrument_count; i++) {
         const struct instrument *in = &c->instruments[i];
         h = hash_chain(h, in->symbol, SYMBOL_SIZE);
-        const int64_t rules[] = {in->tick_size.e8, in->step_size.e8, in->market_step_size.e8, in->market_qty_min.e8,
-                                 in->market_qty_max.e8, in->notional_min.e8, in->fee_taker.e8, in->fee_maker.e8};
+        const int64_t rules[] = {in->tick_size.e8,        in->step_size.e8,
+                                 in->market_step_size.e8, in->market_qty_min.e8,
+                                 in->market_qty_max.e8,   in->notional_min.e8,
+                                 in->fee_taker.e8,        in->fee_maker.e8};
         h = hash_chain(h, rules, sizeof rules);
     }
     return h;
@@ -160,16 +197,21 @@ static struct event *emit(struct kernel *k, struct kernel_out *out, enum event_t
 }
 
 /* Called when the event is complete: its bytes enter the running hash. */
-static void seal(struct kernel *k, const struct event *e) { k->trace_hash = hash_chain(k->trace_hash, &e->u, e->size); }
+static void seal(struct kernel *k, const struct event *e) {
+    k->trace_hash = hash_chain(k->trace_hash, &e->u, e->size);
+}
 
-static void emit_command(struct kernel *k, struct kernel_out *out, const struct venue_command *command) {
+static void emit_command(struct kernel *k, struct kernel_out *out,
+                         const struct venue_command *command) {
     struct event *e = emit(k, out, EVENT_ORDER_PLACED);
     e->u.venue_command = *command;
     if (command->kind == COMMAND_ORDER_SUBMIT) k->totals.orders++;
     seal(k, e);
 }
 
-static void refuse(struct kernel *k, enum risk_reason reason) { k->totals.refusals[reason]++; }
+static void refuse(struct kernel *k, enum risk_reason reason) {
+    k->totals.refusals[reason]++;
+}
 
 /* ---- money ---- */
 
@@ -177,7 +219,8 @@ static void refuse(struct kernel *k, enum risk_reason reason) { k->totals.refusa
 static money_t value_of(const struct kernel *k, uint32_t i) {
     const struct cold *c = cold_of(k, i);
     int64_t qty = c->exits.position_qty.e8;
-    if (qty == 0 && c->exits.phase == EXITS_ENTERING) qty = c->entry_qty.e8; /* on its way counts as held */
+    if (qty == 0 && c->exits.phase == EXITS_ENTERING)
+        qty = c->entry_qty.e8; /* on its way counts as held */
     return money_mul_half_even(hot_of(k, i)->last_px, qty_e8(qty));
 }
 
@@ -192,7 +235,9 @@ static money_t gain_of(const struct kernel *k, uint32_t i, money_t value) {
     return money_e8(value.e8 - cost);
 }
 
-static money_t unrealized_of(const struct kernel *k, uint32_t i) { return gain_of(k, i, value_of(k, i)); }
+static money_t unrealized_of(const struct kernel *k, uint32_t i) {
+    return gain_of(k, i, value_of(k, i));
+}
 
 static void sum_up(const struct kernel *k, money_t *equity, money_t *exposure, money_t *margin) {
     *equity = k->totals.wallet;
@@ -222,12 +267,15 @@ static void open_remove(struct kernel *k, uint32_t i) {
     k->open_count--;
 }
 
-static void submit(struct kernel *k, struct kernel_out *out, uint32_t i, const struct oms_request *request) {
+static void submit(struct kernel *k, struct kernel_out *out, uint32_t i,
+                   const struct oms_request *request) {
     struct venue_command command;
     /* Full only when the venue has stopped answering: one live order per leg is the rule. More of the
      * same would tell it nothing new, and the exits ask again at their deadline. */
-    if (oms_submit(&command, &cold_of(k, i)->book, request, i, k->now_ns)) emit_command(k, out, &command);
-    else k->totals.orders_not_sent++;
+    if (oms_submit(&command, &cold_of(k, i)->book, request, i, k->now_ns))
+        emit_command(k, out, &command);
+    else
+        k->totals.orders_not_sent++;
 }
 
 static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
@@ -277,7 +325,8 @@ static void tell_protected(struct kernel *k, struct kernel_out *out, uint32_t i)
     hist_add(&k->totals.time_to_protected, x->protected_ts_ns - x->entry_ts_ns);
 }
 
-static void tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason, int32_t code) {
+static void tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason,
+                       int32_t code) {
     const struct exits_state *x = &cold_of(k, i)->exits;
     struct event *e = emit(k, out, EVENT_POSITION_ALARM);
     e->u.position_alarm.intent_id = x->intent.intent_id;
@@ -289,17 +338,20 @@ static void tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, con
     k->totals.alarms++;
 }
 
-static void act(struct kernel *k, struct kernel_out *out, uint32_t i, const struct exits_actions *actions, int32_t code) {
+static void act(struct kernel *k, struct kernel_out *out, uint32_t i,
+                const struct exits_actions *actions, int32_t code) {
     struct cold *c = cold_of(k, i);
     enum side exit_side = side_opposite((enum side)c->exits.side);
     for (uint32_t a = 0; a < actions->count; a++) {
         const struct exits_action *action = &actions->items[a];
-        struct oms_request request = {.side = exit_side, .intent_id = c->exits.intent.intent_id, .attempt = action->attempt};
+        struct oms_request request = {
+            .side = exit_side, .intent_id = c->exits.intent.intent_id, .attempt = action->attempt};
         switch (action->kind) {
         case EXITS_SUBMIT_STOP:
         case EXITS_SUBMIT_TAKE:
             request.leg = action->kind == EXITS_SUBMIT_STOP ? LEG_STOP : LEG_TAKE_PROFIT;
-            request.order_type = action->kind == EXITS_SUBMIT_STOP ? ORDER_STOP_MARKET : ORDER_TAKE_PROFIT_MARKET;
+            request.order_type =
+                action->kind == EXITS_SUBMIT_STOP ? ORDER_STOP_MARKET : ORDER_TAKE_PROFIT_MARKET;
             request.close_position = true;
             request.stop_px = action->px;
             submit(k, out, i, &request);
@@ -311,12 +363,22 @@ static void act(struct kernel *k, struct kernel_out *out, uint32_t i, const stru
             request.order_qty = action->qty;
             submit(k, out, i, &request);
             break;
-        case EXITS_CANCEL_ORDERS: cancel_orders(k, out, i); break;
-        case EXITS_TELL_PROTECTED: tell_protected(k, out, i); break;
-        case EXITS_TELL_CLOSED: tell_closed(k, out, i); break;
-        case EXITS_TELL_FAILED: break; /* the refusal is in the journal as the venue's own event */
-        case EXITS_ALARM: tell_alarm(k, out, i, "stop not confirmed", code); break;
-        case EXITS_ACTION_COUNT: break;
+        case EXITS_CANCEL_ORDERS:
+            cancel_orders(k, out, i);
+            break;
+        case EXITS_TELL_PROTECTED:
+            tell_protected(k, out, i);
+            break;
+        case EXITS_TELL_CLOSED:
+            tell_closed(k, out, i);
+            break;
+        case EXITS_TELL_FAILED:
+            break; /* the refusal is in the journal as the venue's own event */
+        case EXITS_ALARM:
+            tell_alarm(k, out, i, "stop not confirmed", code);
+            break;
+        case EXITS_ACTION_COUNT:
+            break;
         }
     }
 }
@@ -347,9 +409,12 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
     if (bar->open_ts_ns != h->next_open_ts_ns && h->next_open_ts_ns != 0) {
         if (bar->open_ts_ns < h->next_open_ts_ns) {
             k->totals.duplicate_bars++;
-            return bar->open_ts_ns == h->next_open_ts_ns - k->config.interval_ns ? KERNEL_BAR_DUPLICATE : KERNEL_BAR_OUT_OF_ORDER;
+            return bar->open_ts_ns == h->next_open_ts_ns - k->config.interval_ns
+                       ? KERNEL_BAR_DUPLICATE
+                       : KERNEL_BAR_OUT_OF_ORDER;
         }
-        k->totals.gap_bars += (uint64_t)((bar->open_ts_ns - h->next_open_ts_ns) / k->config.interval_ns);
+        k->totals.gap_bars +=
+            (uint64_t)((bar->open_ts_ns - h->next_open_ts_ns) / k->config.interval_ns);
         /* Sums over bars must not reach across the hole. */
         h->ring_count = h->ring_next = 0;
         h->fast_sum = h->slow_sum = 0;
@@ -367,8 +432,10 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
     if (k->config.bot.strategy == STRATEGY_SMA_CROSS) {
         h->fast_sum += bar->close.e8;
         h->slow_sum += bar->close.e8;
-        if (h->ring_count >= SMA_FAST) h->fast_sum -= ring[at >= SMA_FAST ? at - SMA_FAST : at + cap - SMA_FAST];
-        if (h->ring_count >= SMA_SLOW) h->slow_sum -= ring[at >= SMA_SLOW ? at - SMA_SLOW : at + cap - SMA_SLOW];
+        if (h->ring_count >= SMA_FAST)
+            h->fast_sum -= ring[at >= SMA_FAST ? at - SMA_FAST : at + cap - SMA_FAST];
+        if (h->ring_count >= SMA_SLOW)
+            h->slow_sum -= ring[at >= SMA_SLOW ? at - SMA_SLOW : at + cap - SMA_SLOW];
     }
     ring[at] = bar->close.e8;
     h->ring_next = at + 1 == cap ? 0 : at + 1;
@@ -413,7 +480,8 @@ static struct bot_input bot_input_of(const struct kernel *k, uint32_t i) {
         .sma_slow_sum = slow ? h->slow_sum : 0,
         .action = LABEL_HOLD, /* whoever was not asked */
     };
-    if (!k->config.features && k->config.bot.strategy != STRATEGY_ENSEMBLE) return in; /* the rules read the hot line only: a replay's idle bar touches no other */
+    if (!k->config.features && k->config.bot.strategy != STRATEGY_ENSEMBLE)
+        return in; /* the rules read the hot line only: a replay's idle bar touches no other */
     const struct cold *c = cold_of(k, i);
     in.atr_fraction = c->atr;
     in.signal_id = c->signal_id;
@@ -433,7 +501,8 @@ static bool is_cooling(const struct kernel *k, struct hot *h, uint32_t i) {
 }
 
 /* The ensemble's answer for one symbol, and its event if it is not HOLD. */
-static void step_ensemble(struct kernel *k, struct kernel_out *out, uint32_t i, const struct model_vote *votes) {
+static void step_ensemble(struct kernel *k, struct kernel_out *out, uint32_t i,
+                          const struct model_vote *votes) {
     struct cold *c = cold_of(k, i);
     memcpy(c->votes, votes, sizeof c->votes);
     ensemble_step(&c->signal, &k->config.ensemble, votes);
@@ -473,7 +542,8 @@ static void intent_arrived(struct kernel *k, uint32_t i) {
     if (c->exits.phase == EXITS_FLAT) hot_of(k, i)->busy = 0;
 }
 
-static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i, const struct bot_input *input) {
+static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i,
+                       const struct bot_input *input) {
     struct cold *c = cold_of(k, i);
     if (c->intent_pending && k->now_ns >= c->pending_expires_ns) {
         /* Lost between bot and executor. It would be stale by now: the symbol need not wait for it. */
@@ -493,7 +563,10 @@ static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i, con
     }
 }
 
-struct candidate { struct trade_intent intent; double rank; };
+struct candidate {
+    struct trade_intent intent;
+    double rank;
+};
 
 static double rank_of(const struct kernel *k, const struct trade_intent *intent) {
     if (k->config.bot.strategy == STRATEGY_ENSEMBLE) return intent->edge;
@@ -502,7 +575,8 @@ static double rank_of(const struct kernel *k, const struct trade_intent *intent)
 }
 
 /* Keeps the best `limit` candidates, best first; ties stay in symbol order. */
-static void keep_best(struct candidate *best, uint32_t *count, uint32_t limit, const struct trade_intent *intent, double rank) {
+static void keep_best(struct candidate *best, uint32_t *count, uint32_t limit,
+                      const struct trade_intent *intent, double rank) {
     uint32_t at = *count;
     while (at > 0 && rank > best[at - 1].rank) at--;
     if (at >= limit) return;
@@ -512,7 +586,8 @@ static void keep_best(struct candidate *best, uint32_t *count, uint32_t limit, c
     if (*count < limit) (*count)++;
 }
 
-static void emit_intents(struct kernel *k, struct kernel_out *out, const struct candidate *best, uint32_t count) {
+static void emit_intents(struct kernel *k, struct kernel_out *out, const struct candidate *best,
+                         uint32_t count) {
     for (uint32_t j = 0; j < count; j++) {
         uint32_t i = best[j].intent.instrument_index;
         struct event *e = emit(k, out, EVENT_TRADE_INTENT);
@@ -528,7 +603,8 @@ static void emit_intents(struct kernel *k, struct kernel_out *out, const struct 
 }
 
 /* One symbol without a position: what the bot says, and whether there is any use in asking. */
-static void consider(struct kernel *k, struct candidate *best, uint32_t *count, uint32_t slots, const struct bot_input *input) {
+static void consider(struct kernel *k, struct candidate *best, uint32_t *count, uint32_t slots,
+                     const struct bot_input *input) {
     uint32_t i = input->instrument_index;
     struct hot *h = hot_of(k, i);
     if (bot_rule_side(&k->config.bot, input) == SIDE_NONE) {
@@ -537,11 +613,16 @@ static void consider(struct kernel *k, struct candidate *best, uint32_t *count, 
     }
     k->totals.signals++;
     enum risk_reason reason = RISK_ALLOW;
-    if (k->emergency_stop) reason = RISK_EMERGENCY_STOP;
-    else if (k->closing) reason = RISK_CLOSING;
-    else if (h->trading != INSTRUMENT_TRADING) reason = RISK_SYMBOL_NOT_TRADING;
-    else if (is_cooling(k, h, i)) reason = RISK_COOLDOWN;
-    else if (slots == 0) reason = RISK_SLOTS_FULL;
+    if (k->emergency_stop)
+        reason = RISK_EMERGENCY_STOP;
+    else if (k->closing)
+        reason = RISK_CLOSING;
+    else if (h->trading != INSTRUMENT_TRADING)
+        reason = RISK_SYMBOL_NOT_TRADING;
+    else if (is_cooling(k, h, i))
+        reason = RISK_COOLDOWN;
+    else if (slots == 0)
+        reason = RISK_SLOTS_FULL;
     if (reason != RISK_ALLOW) {
         refuse(k, reason);
         return;
@@ -552,9 +633,14 @@ static void consider(struct kernel *k, struct candidate *best, uint32_t *count, 
         if (*count == slots) refuse(k, RISK_SLOTS_FULL); /* one of them, the worst, goes without */
         keep_best(best, count, slots, &intent, rank_of(k, &intent));
         break;
-    case BOT_HOLD: refuse(k, RISK_CONFIDENCE_LOW); break;
-    case BOT_WARMING: k->totals.warming++; break;
-    case BOT_CLOSE: break;
+    case BOT_HOLD:
+        refuse(k, RISK_CONFIDENCE_LOW);
+        break;
+    case BOT_WARMING:
+        k->totals.warming++;
+        break;
+    case BOT_CLOSE:
+        break;
     }
 }
 
@@ -564,14 +650,16 @@ static void measure(struct kernel *k) {
     struct kernel_totals *t = &k->totals;
     t->equity = equity;
     t->exposure = exposure;
-    if (equity.e8 > t->equity_peak.e8) t->equity_peak = equity;
+    if (equity.e8 > t->equity_peak.e8)
+        t->equity_peak = equity;
     else if (equity.e8 < t->equity_peak.e8) {
         double fall = 1.0 - (double)equity.e8 / (double)t->equity_peak.e8;
         if (fall > t->drawdown_max) t->drawdown_max = fall;
         int64_t lost = t->equity_peak.e8 - equity.e8;
         if (lost > t->drawdown_money_max.e8) t->drawdown_money_max.e8 = lost;
     }
-    if (exposure.e8 > 0 && equity.e8 > 0) t->exposure_time += (double)exposure.e8 / (double)equity.e8;
+    if (exposure.e8 > 0 && equity.e8 > 0)
+        t->exposure_time += (double)exposure.e8 / (double)equity.e8;
     t->exposure_steps++;
     if (++k->curve_skip < k->curve_stride) return;
     k->curve_skip = 0;
@@ -584,7 +672,8 @@ static void measure(struct kernel *k) {
     k->curve[k->curve_count++] = (struct view_equity){k->now_ns, t->wallet, equity};
 }
 
-void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns, const struct model_vote *votes, const float *atr) {
+void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns,
+                  const struct model_vote *votes, const float *atr) {
     if (close_ts_ns > k->now_ns) k->now_ns = close_ts_ns;
     bool trading = close_ts_ns >= k->config.trade_from_ns;
     struct candidate best[OPEN_MAX];
@@ -596,8 +685,10 @@ void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns,
         if (votes) step_ensemble(k, out, i, votes + (size_t)s * MODEL_COUNT);
         if (!trading) continue;
         struct bot_input input = bot_input_of(k, i);
-        if (hot_of(k, i)->busy) close_busy(k, out, i, &input);
-        else consider(k, best, &count, slots, &input);
+        if (hot_of(k, i)->busy)
+            close_busy(k, out, i, &input);
+        else
+            consider(k, best, &count, slots, &input);
     }
     if (trading) {
         k->totals.bars_trading += k->stepped_count;
@@ -609,7 +700,8 @@ void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns,
 
 /* ---- intents ---- */
 
-static void deny(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent, enum risk_reason reason, double cost) {
+static void deny(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent,
+                 enum risk_reason reason, double cost) {
     refuse(k, reason);
     k->totals.denied++;
     struct event *e = emit(k, out, EVENT_INTENT_DENIED);
@@ -650,15 +742,20 @@ static struct risk_state risk_state_of(const struct kernel *k, uint32_t i) {
 
 static enum risk_reason intake_reason(enum oms_intake intake) {
     switch (intake) {
-    case OMS_TAKEN: return RISK_ALLOW;
-    case OMS_DUPLICATE: return RISK_DUPLICATE_INTENT;
-    case OMS_STALE: return RISK_STALE_INTENT;
-    case OMS_LEDGER_FULL: return RISK_LEDGER_FULL;
+    case OMS_TAKEN:
+        return RISK_ALLOW;
+    case OMS_DUPLICATE:
+        return RISK_DUPLICATE_INTENT;
+    case OMS_STALE:
+        return RISK_STALE_INTENT;
+    case OMS_LEDGER_FULL:
+        return RISK_LEDGER_FULL;
     }
     return RISK_INTENT_INVALID;
 }
 
-void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent, int64_t now_ns) {
+void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent,
+                   int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     uint32_t i = intent->instrument_index;
     k->totals.delivered++;
@@ -671,8 +768,10 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     if (c->intent_pending && c->pending_id == intent->intent_id) intent_arrived(k, i);
     enum risk_reason reason = intake_reason(oms_intake(&c->book, intent, k->now_ns));
     /* The ledger is asked in any case, so that what is denied now is not executed when it comes again. */
-    if (k->emergency_stop) reason = RISK_EMERGENCY_STOP;
-    else if (k->closing) reason = RISK_CLOSING;
+    if (k->emergency_stop)
+        reason = RISK_EMERGENCY_STOP;
+    else if (k->closing)
+        reason = RISK_CLOSING;
     struct risk_verdict verdict = {.reason = reason};
     if (reason == RISK_ALLOW) {
         struct risk_state state = risk_state_of(k, i);
@@ -693,8 +792,10 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     }
     /* Leverage is read back from the venue before anything is bought with it. */
     c->waiting_leverage = 1;
-    const struct venue_command command = {
-        .kind = COMMAND_LEVERAGE_SET, .instrument_index = i, .leverage = verdict.leverage, .ts_ns = k->now_ns};
+    const struct venue_command command = {.kind = COMMAND_LEVERAGE_SET,
+                                          .instrument_index = i,
+                                          .leverage = verdict.leverage,
+                                          .ts_ns = k->now_ns};
     emit_command(k, out, &command);
 }
 
@@ -718,7 +819,8 @@ static void book_money(struct kernel *k, const struct venue_event *event) {
     k->totals.funding.e8 += event->funding.e8;
 }
 
-static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event) {
+static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct venue_event *event) {
     const struct exits_state *x = &cold_of(k, i)->exits;
     struct event *e = emit(k, out, EVENT_TRADE_OPENED);
     struct trade_opened *t = &e->u.trade_opened;
@@ -737,51 +839,68 @@ static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, co
 
 static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg leg) {
     switch (leg) {
-    case LEG_STOP: return EXIT_STOP;
-    case LEG_TAKE_PROFIT: return EXIT_TAKE_PROFIT;
+    case LEG_STOP:
+        return EXIT_STOP;
+    case LEG_TAKE_PROFIT:
+        return EXIT_TAKE_PROFIT;
     case LEG_ENTRY:
     case LEG_CLOSE:
-    case LEG_COUNT: break;
+    case LEG_COUNT:
+        break;
     }
     return (enum exit_reason)x->exit_reason;
 }
 
-static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event, enum exit_reason reason) {
+static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                    const struct venue_event *event, enum exit_reason reason) {
     struct cold *c = cold_of(k, i);
     struct exits_actions actions;
     struct exits_context context = context_of(k, i);
     bool opening = c->exits.phase == EXITS_ENTERING;
     book_money(k, event);
     k->totals.fills++;
-    exits_fill(&actions, &c->exits, &context, (enum side)event->side, event->last_px, event->last_qty, event->commission,
-               event->realized_pnl, reason);
+    exits_fill(&actions, &c->exits, &context, (enum side)event->side, event->last_px,
+               event->last_qty, event->commission, event->realized_pnl, reason);
     if (opening && c->exits.phase == EXITS_UNPROTECTED) tell_opened(k, out, i, event);
     act(k, out, i, &actions, 0);
 }
 
 /* Liquidations and settlements: no order of ours, so the book knows only the fill's number. */
-static void on_foreign_fill(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event,
-                            enum exit_reason reason) {
-    if (oms_foreign_fill(&cold_of(k, i)->book, event->trade_id)) on_fill(k, out, i, event, reason);
-    else k->totals.duplicate_fills++;
+static void on_foreign_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                            const struct venue_event *event, enum exit_reason reason) {
+    if (oms_foreign_fill(&cold_of(k, i)->book, event->trade_id))
+        on_fill(k, out, i, event, reason);
+    else
+        k->totals.duplicate_fills++;
 }
 
 /* An order of ours reached an end without filling the rest. */
-static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum oms_leg leg, int32_t code) {
+static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum oms_leg leg,
+                     int32_t code) {
     struct cold *c = cold_of(k, i);
     struct exits_actions actions = {0};
     struct exits_context context = context_of(k, i);
     switch (leg) {
-    case LEG_ENTRY: exits_entry_ended(&actions, &c->exits, &context); break;
-    case LEG_STOP: exits_stop_failed(&actions, &c->exits, &context, code); break;
-    case LEG_TAKE_PROFIT: exits_take_failed(&actions, &c->exits, &context, code); break;
-    case LEG_CLOSE: exits_close_ended(&actions, &c->exits, &context); break;
-    case LEG_COUNT: break;
+    case LEG_ENTRY:
+        exits_entry_ended(&actions, &c->exits, &context);
+        break;
+    case LEG_STOP:
+        exits_stop_failed(&actions, &c->exits, &context, code);
+        break;
+    case LEG_TAKE_PROFIT:
+        exits_take_failed(&actions, &c->exits, &context, code);
+        break;
+    case LEG_CLOSE:
+        exits_close_ended(&actions, &c->exits, &context);
+        break;
+    case LEG_COUNT:
+        break;
     }
     act(k, out, i, &actions, code);
 }
 
-static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event) {
+static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
+                     const struct venue_event *event) {
     struct cold *c = cold_of(k, i);
     struct oms_update update;
     if (event->client_order_id[0] == '\0') {
@@ -789,7 +908,8 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i, const
         if (event->kind == VENUE_ORDER_TRADE) on_foreign_fill(k, out, i, event, EXIT_END_OF_DATA);
         return;
     }
-    const struct oms_book before = {.illegal_events = c->book.illegal_events, .unknown_orders = c->book.unknown_orders,
+    const struct oms_book before = {.illegal_events = c->book.illegal_events,
+                                    .unknown_orders = c->book.unknown_orders,
                                     .duplicate_fills = c->book.duplicate_fills};
     oms_apply(&update, &c->book, event);
     k->totals.illegal_events += c->book.illegal_events - before.illegal_events;
@@ -814,7 +934,8 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i, const
     }
 }
 
-static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i, const struct venue_event *event) {
+static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct venue_event *event) {
     struct cold *c = cold_of(k, i);
     c->leverage = event->leverage;
     if (!c->waiting_leverage) return;
@@ -824,19 +945,23 @@ static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i, co
         return;
     }
     const struct trade_intent intent = c->exits.intent;
-    enum risk_reason reason = event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE;
+    enum risk_reason reason =
+        event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE;
     on_ended(k, out, i, LEG_ENTRY, 0);
     deny(k, out, &intent, reason, 0);
 }
 
-void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event, int64_t recv_ts_ns) {
+void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event,
+                  int64_t recv_ts_ns) {
     uint32_t i = event->instrument_index;
     ASSERT(i < k->n);
     if (recv_ts_ns > k->now_ns) k->now_ns = recv_ts_ns;
     k->trace_hash = hash_chain(k->trace_hash, event, sizeof *event);
     struct cold *c = cold_of(k, i);
     switch ((enum venue_event_kind)event->kind) {
-    case VENUE_LEVERAGE_SET: on_leverage(k, out, i, event); break;
+    case VENUE_LEVERAGE_SET:
+        on_leverage(k, out, i, event);
+        break;
     case VENUE_FUNDING:
         if (event->ts_event_ns <= c->last_funding_ts_ns) break; /* booked already */
         c->last_funding_ts_ns = event->ts_event_ns;
@@ -844,7 +969,9 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
         c->funding_rate = event->funding_rate;
         exits_funding(&c->exits, event->funding);
         break;
-    case VENUE_LIQUIDATION: on_foreign_fill(k, out, i, event, EXIT_LIQUIDATION); break;
+    case VENUE_LIQUIDATION:
+        on_foreign_fill(k, out, i, event, EXIT_LIQUIDATION);
+        break;
     case VENUE_ORDER_REJECTED:
         count_reject(k, event->code);
         if (c->waiting_leverage && event->client_order_id[0] == '\0') {
@@ -859,7 +986,9 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     case VENUE_ORDER_TRADE:
     case VENUE_ORDER_CANCELED:
     case VENUE_ORDER_EXPIRED:
-    case VENUE_CANCEL_REJECTED: on_order(k, out, i, event); break;
+    case VENUE_CANCEL_REJECTED:
+        on_order(k, out, i, event);
+        break;
     }
     finish_cleanup(k, i);
 }
@@ -881,7 +1010,8 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
         uint32_t i = k->open[j];
         struct cold *c = cold_of(k, i);
         if (c->exits.deadline_ns > k->now_ns) continue;
-        struct oms_order *waiting = oms_live(&c->book, c->exits.phase == EXITS_CLOSING ? LEG_CLOSE : LEG_STOP);
+        struct oms_order *waiting =
+            oms_live(&c->book, c->exits.phase == EXITS_CLOSING ? LEG_CLOSE : LEG_STOP);
         if (waiting) oms_timeout(waiting);
         struct exits_actions actions;
         struct exits_context context = context_of(k, i);
@@ -890,7 +1020,8 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
     }
 }
 
-void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason, int64_t now_ns) {
+void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason,
+                    int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     k->closing = 1;
     for (uint32_t j = 0; j < k->open_count; j++) {
@@ -910,26 +1041,39 @@ void kernel_instrument_status(struct kernel *k, uint32_t i, enum instrument_stat
 
 static bool policy_value(double *out, const struct kernel *k, const char *key) {
     const struct risk_limits *l = &k->config.limits;
-    if (strcmp(key, "trading:emergency_stop") == 0) *out = (double)k->emergency_stop;
-    else if (strcmp(key, "positions_max") == 0) *out = (double)l->positions_max;
-    else if (strcmp(key, "confidence_min") == 0) *out = l->confidence_min;
-    else if (strcmp(key, "risk_per_trade") == 0) *out = l->risk_per_trade;
-    else if (strcmp(key, "exposure_total_max") == 0) *out = l->exposure_total_max;
-    else return false;
+    if (strcmp(key, "trading:emergency_stop") == 0)
+        *out = (double)k->emergency_stop;
+    else if (strcmp(key, "positions_max") == 0)
+        *out = (double)l->positions_max;
+    else if (strcmp(key, "confidence_min") == 0)
+        *out = l->confidence_min;
+    else if (strcmp(key, "risk_per_trade") == 0)
+        *out = l->risk_per_trade;
+    else if (strcmp(key, "exposure_total_max") == 0)
+        *out = l->exposure_total_max;
+    else
+        return false;
     return true;
 }
 
-enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value, const char *by, int64_t now_ns) {
+enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value,
+                          const char *by, int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     struct risk_limits *l = &k->config.limits;
     double old, now;
     if (!isfinite(value) || value < 0) return ST_RANGE;
     if (!policy_value(&old, k, key)) return ST_NOT_FOUND;
-    if (strcmp(key, "trading:emergency_stop") == 0) k->emergency_stop = value != 0;
-    else if (strcmp(key, "positions_max") == 0) l->positions_max = value > RISK_POSITIONS_CEILING ? RISK_POSITIONS_CEILING : (uint32_t)value;
-    else if (strcmp(key, "confidence_min") == 0) l->confidence_min = value;
-    else if (strcmp(key, "risk_per_trade") == 0) l->risk_per_trade = value;
-    else l->exposure_total_max = value;
+    if (strcmp(key, "trading:emergency_stop") == 0)
+        k->emergency_stop = value != 0;
+    else if (strcmp(key, "positions_max") == 0)
+        l->positions_max =
+            value > RISK_POSITIONS_CEILING ? RISK_POSITIONS_CEILING : (uint32_t)value;
+    else if (strcmp(key, "confidence_min") == 0)
+        l->confidence_min = value;
+    else if (strcmp(key, "risk_per_trade") == 0)
+        l->risk_per_trade = value;
+    else
+        l->exposure_total_max = value;
     risk_limits_clamp(l);
     (void)policy_value(&now, k, key);
     struct event *e = emit(k, out, EVENT_POLICY_UPDATED);
@@ -946,12 +1090,26 @@ enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *
 
 uint64_t kernel_hash(const struct kernel *k) {
     const struct kernel_totals *t = &k->totals;
-    const uint64_t words[] = {k->trace_hash, t->bars, t->intents, t->denied, t->orders, t->fills, t->trades, (uint64_t)t->wallet.e8,
-                              (uint64_t)t->realized_pnl.e8, (uint64_t)t->fees.e8, (uint64_t)t->funding.e8, k->open_count};
+    const uint64_t words[] = {k->trace_hash,
+                              t->bars,
+                              t->intents,
+                              t->denied,
+                              t->orders,
+                              t->fills,
+                              t->trades,
+                              (uint64_t)t->wallet.e8,
+                              (uint64_t)t->realized_pnl.e8,
+                              (uint64_t)t->fees.e8,
+                              (uint64_t)t->funding.e8,
+                              k->open_count};
     uint64_t h = hash64(words, sizeof words);
     for (uint32_t j = 0; j < k->open_count; j++) {
         const struct cold *c = cold_of(k, k->open[j]);
-        const int64_t position[] = {k->open[j], c->exits.phase, c->exits.position_qty.e8, c->exits.entered_cost.e8, c->exits.stop_px.e8,
+        const int64_t position[] = {k->open[j],
+                                    c->exits.phase,
+                                    c->exits.position_qty.e8,
+                                    c->exits.entered_cost.e8,
+                                    c->exits.stop_px.e8,
                                     c->exits.entry_ts_ns};
         h = hash_chain(h, position, sizeof position);
         for (uint32_t o = 0; o < OMS_ORDERS_MAX; o++) {
@@ -962,9 +1120,13 @@ uint64_t kernel_hash(const struct kernel *k) {
     return h;
 }
 
-const struct kernel_totals *kernel_totals(const struct kernel *k) { return &k->totals; }
+const struct kernel_totals *kernel_totals(const struct kernel *k) {
+    return &k->totals;
+}
 
-uint32_t kernel_open_count(const struct kernel *k) { return k->open_count; }
+uint32_t kernel_open_count(const struct kernel *k) {
+    return k->open_count;
+}
 
 enum side kernel_position_side(const struct kernel *k, uint32_t i) {
     int64_t qty = cold_of(k, i)->exits.position_qty.e8;
@@ -995,7 +1157,9 @@ static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint
         v->warm = h->next_open_ts_ns != 0 &&
                   (k->config.bot.strategy != STRATEGY_SMA_CROSS || h->ring_count >= SMA_SLOW) &&
                   (k->config.bot.strategy != STRATEGY_MOMENTUM || h->day_ago_px.e8 > 0);
-        v->signal.action = side == SIDE_BUY ? LABEL_BUY : side == SIDE_SELL ? LABEL_SELL : LABEL_HOLD;
+        v->signal.action = side == SIDE_BUY    ? LABEL_BUY
+                           : side == SIDE_SELL ? LABEL_SELL
+                                               : LABEL_HOLD;
         v->signal_ts_ns = h->next_open_ts_ns;
         v->signal_expires_ns = h->next_open_ts_ns + k->config.bot.intent_ttl_ns;
     }
@@ -1015,20 +1179,34 @@ static void view_position_fill(const struct kernel *k, struct view *out, uint32_
         const struct oms_order *order = &c->book.orders[o];
         if (!order->used || order_state_is_terminal((enum order_state)order->state)) continue;
         struct view_order *v = &out->open_orders[out->order_count++];
-        *v = (struct view_order){.side = order->side, .order_type = order->order_type, .state = order->state,
-                                 .reduce_only = (uint32_t)(order->reduce_only || order->close_position),
-                                 .limit_px = order->limit_px, .stop_px = order->stop_px, .order_qty = order->order_qty,
-                                 .cum_qty = order->cum_qty, .ts_ns = order->submitted_ts_ns};
+        *v = (struct view_order){.side = order->side,
+                                 .order_type = order->order_type,
+                                 .state = order->state,
+                                 .reduce_only =
+                                     (uint32_t)(order->reduce_only || order->close_position),
+                                 .limit_px = order->limit_px,
+                                 .stop_px = order->stop_px,
+                                 .order_qty = order->order_qty,
+                                 .cum_qty = order->cum_qty,
+                                 .ts_ns = order->submitted_ts_ns};
         memcpy(v->client_order_id, order->client_order_id, CLIENT_ORDER_ID_SIZE);
         memcpy(v->symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
     }
     if (c->exits.position_qty.e8 == 0 || out->position_count == VIEW_POSITIONS_MAX) return;
     struct view_position *v = &out->positions[out->position_count++];
-    *v = (struct view_position){.instrument_index = i, .side = c->exits.side, .leverage = c->exits.leverage,
-                                .protected_ = c->exits.phase == EXITS_PROTECTED, .qty = c->exits.position_qty,
-                                .entry_px = {fx_muldiv_half_even(c->exits.entered_cost.e8, FX_ONE, c->exits.entered_qty.e8)},
-                                .mark_px = hot_of(k, i)->last_px, .stop_px = c->exits.stop_px, .take_profit_px = c->exits.take_px,
-                                .unrealized_pnl = unrealized_of(k, i), .fees = c->exits.fees, .funding = c->exits.funding,
+    *v = (struct view_position){.instrument_index = i,
+                                .side = c->exits.side,
+                                .leverage = c->exits.leverage,
+                                .protected_ = c->exits.phase == EXITS_PROTECTED,
+                                .qty = c->exits.position_qty,
+                                .entry_px = {fx_muldiv_half_even(c->exits.entered_cost.e8, FX_ONE,
+                                                                 c->exits.entered_qty.e8)},
+                                .mark_px = hot_of(k, i)->last_px,
+                                .stop_px = c->exits.stop_px,
+                                .take_profit_px = c->exits.take_px,
+                                .unrealized_pnl = unrealized_of(k, i),
+                                .fees = c->exits.fees,
+                                .funding = c->exits.funding,
                                 .entry_ts_ns = c->exits.entry_ts_ns};
     memcpy(v->symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
     out->positions_unprotected_now += c->exits.phase == EXITS_UNPROTECTED;
@@ -1080,7 +1258,8 @@ void kernel_view(const struct kernel *k, struct view *out) {
     }
     for (uint32_t j = 0; j < k->open_count; j++) view_position_fill(k, out, k->open[j]);
     for (uint32_t j = 0; j < k->recent_count; j++)
-        out->recent[out->trade_count++] = k->recent[(k->recent_next + RECENT_MAX - k->recent_count + j) % RECENT_MAX];
+        out->recent[out->trade_count++] =
+            k->recent[(k->recent_next + RECENT_MAX - k->recent_count + j) % RECENT_MAX];
     out->equity_count = k->curve_count;
     memcpy(out->equity_curve, k->curve, sizeof(struct view_equity) * k->curve_count);
     view_totals_fill(&k->totals, out);

@@ -31,12 +31,12 @@ struct kernel_config {
     enum run_mode mode;
     uint64_t seed;
     int64_t interval_ns;
-    int64_t trade_from_ns;        /* bars closing before it only warm up */
+    int64_t trade_from_ns; /* bars closing before it only warm up */
     uint32_t instrument_count;
     const struct instrument *instruments; /* (instrument_count), copied */
     money_t wallet_start;
-    rate_t half_spread;           /* of the venue, for the cost gate */
-    bool features;                /* step the feature columns (ensemble, barrier exits) */
+    rate_t half_spread; /* of the venue, for the cost gate */
+    bool features;      /* step the feature columns (ensemble, barrier exits) */
     bool synthetic;
     struct bot_config bot;
     struct risk_limits limits;
@@ -46,19 +46,28 @@ struct kernel_config {
 
 /* What one input led to. The caller empties it (count = 0) before each call. */
 enum { KERNEL_OUT_MAX = 192 };
-struct kernel_out { uint32_t count; struct event events[KERNEL_OUT_MAX]; };
+struct kernel_out {
+    uint32_t count;
+    struct event events[KERNEL_OUT_MAX];
+};
 
 size_t kernel_size(const struct kernel_config *config);
 struct kernel *kernel_init(void *memory, const struct kernel_config *config);
 /* Hash of every figure in config that steers decisions. */
 uint64_t kernel_config_hash(const struct kernel_config *config);
 
-enum kernel_ingest { KERNEL_BAR_NEW = 0, KERNEL_BAR_AFTER_GAP, KERNEL_BAR_DUPLICATE, KERNEL_BAR_OUT_OF_ORDER };
+enum kernel_ingest {
+    KERNEL_BAR_NEW = 0,
+    KERNEL_BAR_AFTER_GAP,
+    KERNEL_BAR_DUPLICATE,
+    KERNEL_BAR_OUT_OF_ORDER
+};
 
 /* Folds one closed bar. A bar at or before the last one is not folded again (duplicate, out of order);
  * one after a hole is folded and the hole counted. row (feature_count()) is written if features are
  * on (may be NULL otherwise). */
-enum kernel_ingest kernel_bar(struct kernel *k, uint32_t instrument_index, const struct bar *bar, float *row);
+enum kernel_ingest kernel_bar(struct kernel *k, uint32_t instrument_index, const struct bar *bar,
+                              float *row);
 /* Symbols folded since the last kernel_close, in order; borrowed until then. */
 const uint32_t *kernel_stepped(const struct kernel *k, uint32_t *count);
 
@@ -68,34 +77,45 @@ bool kernel_tick(struct kernel *k, uint32_t instrument_index, const struct tick 
 
 /* Decisions at the close of a step. votes (stepped, MODEL_COUNT) and atr (stepped) in the order of
  * kernel_stepped, or NULL where the strategy needs none. */
-void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns, const struct model_vote *votes, const float *atr);
-void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent, int64_t now_ns);
-void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event, int64_t recv_ts_ns);
+void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns,
+                  const struct model_vote *votes, const float *atr);
+void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent,
+                   int64_t now_ns);
+void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event,
+                  int64_t recv_ts_ns);
 /* Timers; call whenever time has reached kernel_deadline(). INT64_MAX: none. */
 void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns);
 int64_t kernel_deadline(const struct kernel *k);
 /* A limit changes: key is "trading:emergency_stop", "positions_max", "confidence_min", "risk_per_trade",
  * "exposure_total_max". ST_NOT_FOUND for any other; ceilings still hold. */
-enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value, const char *by, int64_t now_ns);
+enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value,
+                          const char *by, int64_t now_ns);
 /* Stop opening; close what is open (end of data, operator). */
-void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason, int64_t now_ns);
+void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason,
+                    int64_t now_ns);
 /* A contract's life ends or changes: no new entries. */
-void kernel_instrument_status(struct kernel *k, uint32_t instrument_index, enum instrument_status status);
+void kernel_instrument_status(struct kernel *k, uint32_t instrument_index,
+                              enum instrument_status status);
 
 /* The running hash of every event put out and taken in, plus orders and positions. */
 uint64_t kernel_hash(const struct kernel *k);
 
 struct kernel_totals {
-    uint64_t bars, bars_trading, gap_bars, duplicate_bars, holds, warming, signals, intents, delivered, denied, orders, fills, trades, positions,
-        unprotected_ever, alarms, illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny,
+    uint64_t bars, bars_trading, gap_bars, duplicate_bars, holds, warming, signals, intents,
+        delivered, denied, orders, fills, trades, positions, unprotected_ever, alarms,
+        illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny,
         orders_not_sent, /* eight orders of one symbol are unanswered: asked again at the next deadline */
-        intents_lost;    /* put out, and not delivered before they expired: their slots are free again */
+        intents_lost; /* put out, and not delivered before they expired: their slots are free again */
     uint64_t refusals[RISK_REASON_COUNT];
-    struct { int32_t code; uint32_t reserved; uint64_t count; } rejects[32];
+    struct {
+        int32_t code;
+        uint32_t reserved;
+        uint64_t count;
+    } rejects[32];
     uint32_t reject_codes, reserved;
     money_t wallet_start, wallet, realized_pnl, fees, funding; /* sums of venue events */
     money_t equity, equity_peak, exposure;
-    money_t drawdown_money_max;          /* deepest fall from the peak, quote units */
+    money_t drawdown_money_max;         /* deepest fall from the peak, quote units */
     double drawdown_max, exposure_time; /* exposure_time: sum over steps of notional / equity */
     uint64_t exposure_steps;
     struct hist time_to_protected;
