@@ -27,4 +27,16 @@ enum status err_errno(struct err *err, enum status st, const char *format, ...)
 enum status err_wrap(struct err *err, enum status st, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The analyzer reads one file at a time and does not see that these return the status they are
+ * given: without this it follows the paths on which a failure comes back as ST_OK. */
+#if defined(__clang_analyzer__) && !defined(ERR_IMPLEMENTATION)
+static inline enum status err_given(enum status returned, enum status given) {
+    (void)returned;
+    return given;
+}
+#define err_set(err, st, ...)   err_given(err_set(err, st, __VA_ARGS__), st)
+#define err_errno(err, st, ...) err_given(err_errno(err, st, __VA_ARGS__), st)
+#define err_wrap(err, st, ...)  err_given(err_wrap(err, st, __VA_ARGS__), st)
+#endif
+
 #endif
