@@ -34,8 +34,8 @@ ask /api/trades | jq -e '.synthetic and (.data[0] | .strategy == "ensemble" and 
     { ask /api/trades >&2; die "the first trade is none of the ordinary path"; }
 jq -e '.models.xgboost.state == "loaded" and .models.xgboost.vote_state == "present"' "$work/health" >/dev/null ||
     { cat "$work/health" >&2; die "the model does not vote"; }
-ask / >"$work/out" && grep -qi '<html' "$work/out" || die "no page"
-ask /metrics >"$work/out" && grep -q '^# TYPE' "$work/out" || die "no metrics"
+if ! ask / >"$work/out" || ! grep -qi '<html' "$work/out"; then die "no page"; fi
+if ! ask /metrics >"$work/out" || ! grep -q '^# TYPE' "$work/out"; then die "no metrics"; fi
 answer=$(curl -sf --max-time 5 -H 'Content-Type: application/json' -d '{"symbol":"SYN01USDT"}' "$url/api/ai/signal") ||
     die "no signal for SYN01USDT"
 jq -e '(.action | IN("BUY", "SELL", "HOLD")) and .confidence >= 0 and .confidence <= 1' <<<"$answer" >/dev/null ||
