@@ -114,73 +114,74 @@ static void test_snaps(void **state) {
 
 /* ---- text ---- */
 
+static const struct {
+    const char *text;
+    enum status st, st_truncate;
+    int64_t e8;
+} parse_rows[] = {{"0", ST_OK, ST_OK, 0},
+                  {"-0", ST_OK, ST_OK, 0},
+                  {"1", ST_OK, ST_OK, FX_ONE},
+                  {"-12.345", ST_OK, ST_OK, -1234500000},
+                  {"1e-05", ST_OK, ST_OK, 1000},
+                  {"1E-5", ST_OK, ST_OK, 1000},
+                  {"2.5e+3", ST_OK, ST_OK, 2500 * FX_ONE},
+                  {"0.00000001", ST_OK, ST_OK, 1},
+                  {"1e-8", ST_OK, ST_OK, 1},
+                  {"1e-9", ST_RANGE, ST_OK, 0},
+                  {"0.000000010", ST_OK, ST_OK, 1},
+                  {"0.000000019", ST_RANGE, ST_OK, 1},
+                  {"-0.000000019", ST_RANGE, ST_OK, -1},
+                  {"1.123456789", ST_RANGE, ST_OK, 112345678},
+                  {"1.12345678000000000000000000000000000000000000", ST_OK, ST_OK, 112345678},
+                  {"1.12345678000000000000000000000000000000000001", ST_RANGE, ST_OK, 112345678},
+                  {"92233720368.54775807", ST_OK, ST_OK, INT64_MAX},
+                  {"-92233720368.54775807", ST_OK, ST_OK, -INT64_MAX},
+                  {"-92233720368.54775808", ST_OK, ST_OK, INT64_MIN},
+                  {"92233720368.54775808", ST_RANGE, ST_RANGE, 0},
+                  {"-92233720368.54775809", ST_RANGE, ST_RANGE, 0},
+                  {"92233720369", ST_RANGE, ST_RANGE, 0},
+                  {"92233720368.547758079", ST_RANGE, ST_OK, INT64_MAX},
+                  {"1e11", ST_RANGE, ST_RANGE, 0},
+                  {"1e10", ST_OK, ST_OK, FX_ONE * 10000000000},
+                  {"1e999999999999", ST_RANGE, ST_RANGE, 0},
+                  {"0e999999999999", ST_OK, ST_OK, 0},
+                  {"1e-999999999999", ST_RANGE, ST_OK, 0},
+                  {"0e-999999999999", ST_OK, ST_OK, 0},
+                  {"99999999999999999999999999999999999999999999", ST_RANGE, ST_RANGE, 0},
+                  {"00000000000000000000000000000000000000001.5", ST_OK, ST_OK, 150000000},
+                  {"+3", ST_OK, ST_OK, 3 * FX_ONE},
+                  {"3.", ST_OK, ST_OK, 3 * FX_ONE},
+                  {".5", ST_OK, ST_OK, FX_ONE / 2},
+                  {"", ST_INVALID, ST_INVALID, 0},
+                  {"-", ST_INVALID, ST_INVALID, 0},
+                  {".", ST_INVALID, ST_INVALID, 0},
+                  {"e5", ST_INVALID, ST_INVALID, 0},
+                  {"1e", ST_INVALID, ST_INVALID, 0},
+                  {"1e+", ST_INVALID, ST_INVALID, 0},
+                  {"1.2.3", ST_INVALID, ST_INVALID, 0},
+                  {"1 ", ST_INVALID, ST_INVALID, 0},
+                  {" 1", ST_INVALID, ST_INVALID, 0},
+                  {"--1", ST_INVALID, ST_INVALID, 0},
+                  {"1x", ST_INVALID, ST_INVALID, 0},
+                  {"0x10", ST_INVALID, ST_INVALID, 0},
+                  {"nan", ST_INVALID, ST_INVALID, 0},
+                  {"1,5", ST_INVALID, ST_INVALID, 0},
+                  {"111111111111111111111111111111.11x", ST_INVALID, ST_INVALID, 0},
+                  {"1000000000000000000000000000000000e-33", ST_OK, ST_OK, FX_ONE},
+                  {"1234567890123456789012345678901234e-33", ST_RANGE, ST_OK, 123456789},
+                  {"0.000000000000000000000000000000000000000001e42", ST_OK, ST_OK, FX_ONE}};
+
 static void test_parse_rows(void **state) {
     (void)state;
-    static const struct {
-        const char *text;
-        enum status st, st_truncate;
-        int64_t e8;
-    } rows[] = {{"0", ST_OK, ST_OK, 0},
-                {"-0", ST_OK, ST_OK, 0},
-                {"1", ST_OK, ST_OK, FX_ONE},
-                {"-12.345", ST_OK, ST_OK, -1234500000},
-                {"1e-05", ST_OK, ST_OK, 1000},
-                {"1E-5", ST_OK, ST_OK, 1000},
-                {"2.5e+3", ST_OK, ST_OK, 2500 * FX_ONE},
-                {"0.00000001", ST_OK, ST_OK, 1},
-                {"1e-8", ST_OK, ST_OK, 1},
-                {"1e-9", ST_RANGE, ST_OK, 0},
-                {"0.000000010", ST_OK, ST_OK, 1},
-                {"0.000000019", ST_RANGE, ST_OK, 1},
-                {"-0.000000019", ST_RANGE, ST_OK, -1},
-                {"1.123456789", ST_RANGE, ST_OK, 112345678},
-                {"1.12345678000000000000000000000000000000000000", ST_OK, ST_OK, 112345678},
-                {"1.12345678000000000000000000000000000000000001", ST_RANGE, ST_OK, 112345678},
-                {"92233720368.54775807", ST_OK, ST_OK, INT64_MAX},
-                {"-92233720368.54775807", ST_OK, ST_OK, -INT64_MAX},
-                {"-92233720368.54775808", ST_OK, ST_OK, INT64_MIN},
-                {"92233720368.54775808", ST_RANGE, ST_RANGE, 0},
-                {"-92233720368.54775809", ST_RANGE, ST_RANGE, 0},
-                {"92233720369", ST_RANGE, ST_RANGE, 0},
-                {"92233720368.547758079", ST_RANGE, ST_OK, INT64_MAX},
-                {"1e11", ST_RANGE, ST_RANGE, 0},
-                {"1e10", ST_OK, ST_OK, FX_ONE * 10000000000},
-                {"1e999999999999", ST_RANGE, ST_RANGE, 0},
-                {"0e999999999999", ST_OK, ST_OK, 0},
-                {"1e-999999999999", ST_RANGE, ST_OK, 0},
-                {"0e-999999999999", ST_OK, ST_OK, 0},
-                {"99999999999999999999999999999999999999999999", ST_RANGE, ST_RANGE, 0},
-                {"00000000000000000000000000000000000000001.5", ST_OK, ST_OK, 150000000},
-                {"+3", ST_OK, ST_OK, 3 * FX_ONE},
-                {"3.", ST_OK, ST_OK, 3 * FX_ONE},
-                {".5", ST_OK, ST_OK, FX_ONE / 2},
-                {"", ST_INVALID, ST_INVALID, 0},
-                {"-", ST_INVALID, ST_INVALID, 0},
-                {".", ST_INVALID, ST_INVALID, 0},
-                {"e5", ST_INVALID, ST_INVALID, 0},
-                {"1e", ST_INVALID, ST_INVALID, 0},
-                {"1e+", ST_INVALID, ST_INVALID, 0},
-                {"1.2.3", ST_INVALID, ST_INVALID, 0},
-                {"1 ", ST_INVALID, ST_INVALID, 0},
-                {" 1", ST_INVALID, ST_INVALID, 0},
-                {"--1", ST_INVALID, ST_INVALID, 0},
-                {"1x", ST_INVALID, ST_INVALID, 0},
-                {"0x10", ST_INVALID, ST_INVALID, 0},
-                {"nan", ST_INVALID, ST_INVALID, 0},
-                {"1,5", ST_INVALID, ST_INVALID, 0},
-                {"111111111111111111111111111111.11x", ST_INVALID, ST_INVALID, 0},
-                {"1000000000000000000000000000000000e-33", ST_OK, ST_OK, FX_ONE},
-                {"1234567890123456789012345678901234e-33", ST_RANGE, ST_OK, 123456789},
-                {"0.000000000000000000000000000000000000000001e42", ST_OK, ST_OK, FX_ONE}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof parse_rows / sizeof *parse_rows; i++) {
         int64_t out = 77;
-        enum status st = fx_parse(&out, rows[i].text, strlen(rows[i].text));
-        if (st != rows[i].st || out != (st == ST_OK ? rows[i].e8 : 77))
-            fail_msg("fx_parse %s: %s %lld", rows[i].text, status_name(st), (long long)out);
+        enum status st = fx_parse(&out, parse_rows[i].text, strlen(parse_rows[i].text));
+        if (st != parse_rows[i].st || out != (st == ST_OK ? parse_rows[i].e8 : 77))
+            fail_msg("fx_parse %s: %s %lld", parse_rows[i].text, status_name(st), (long long)out);
         out = 77;
-        st = fx_parse_truncate(&out, rows[i].text, strlen(rows[i].text));
-        if (st != rows[i].st_truncate || out != (st == ST_OK ? rows[i].e8 : 77))
-            fail_msg("fx_parse_truncate %s: %s %lld", rows[i].text, status_name(st),
+        st = fx_parse_truncate(&out, parse_rows[i].text, strlen(parse_rows[i].text));
+        if (st != parse_rows[i].st_truncate || out != (st == ST_OK ? parse_rows[i].e8 : 77))
+            fail_msg("fx_parse_truncate %s: %s %lld", parse_rows[i].text, status_name(st),
                      (long long)out);
     }
     int64_t out;

@@ -71,11 +71,12 @@ static void test_ranks_equal_counting(void **state) {
     for (int round = 0; round < 300; round++) {
         uint32_t count = 2 + (uint32_t)rng_below(&r, round % 10 ? 60 : FEATURE_ROWS_MAX - 1);
         uint64_t kinds = round % 3 ? 1000000 : 5; /* few kinds: many ties */
+        const uint64_t middle = kinds / 2;
         rows_blank(count);
         for (uint32_t i = 0; i < count; i++)
             if (i < 2 || rng_below(&r, 8))
                 rows[i * ROW + FEATURE_RETURN_24] =
-                    ((float)rng_below(&r, kinds) - (float)(kinds / 2)) * 1e-5F;
+                    ((float)rng_below(&r, kinds) - (float)middle) * 1e-5F;
         feature_cross(rows, count, ROW);
         for (uint32_t i = 0; i < count; i++) {
             float x = rows[i * ROW + FEATURE_RETURN_24];

@@ -55,7 +55,7 @@ static char *doc_read(char **begin, char **end) {
 }
 
 static int doc_write(void) {
-    char *begin, *end, *text = doc_read(&begin, &end);
+    char *begin = NULL, *end = NULL, *text = doc_read(&begin, &end);
     FILE *f = text ? fopen(FEATURE_DOC_PATH, "wb") : NULL;
     if (!f) {
         fprintf(stderr, "cannot rewrite %s\n", FEATURE_DOC_PATH);
@@ -71,14 +71,17 @@ static int doc_write(void) {
 
 static void test_page_shows_the_registry(void **state) {
     (void)state;
-    char *begin, *end, *text = doc_read(&begin, &end), *table = NULL;
-    size_t size;
-    if (!text) fail_msg("%s: cannot be read, or its table markers are gone", FEATURE_DOC_PATH);
+    char *begin = NULL, *end = NULL, *text = doc_read(&begin, &end), *table = NULL;
+    size_t size = 0;
+    if (!text) {
+        fail_msg("%s: cannot be read, or its table markers are gone", FEATURE_DOC_PATH);
+        return;
+    }
     FILE *f = open_memstream(&table, &size);
     assert_non_null(f);
     table_print(f);
     fclose(f);
-    if ((size_t)(end - begin) != size || memcmp(begin, table, size) != 0)
+    if (!table || (size_t)(end - begin) != size || memcmp(begin, table, size) != 0)
         fail_msg(
             "docs/features.md is not what the registry prints: run feature_test_registry --write");
     free(table);

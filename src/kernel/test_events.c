@@ -184,26 +184,20 @@ struct plan {
 EVENT_CATALOGUE(MAKE_ROW)
 
 struct row {
-    uint16_t id;
     const char *type;
-    uint32_t version, size;
-    bool published;
     void (*make)(struct object *o, struct plan *p);
-    int field_count;
     const char *names[32], *kinds[32];
+    uint32_t version, size;
+    int field_count;
+    uint16_t id;
+    bool published;
 };
 #define FIELD_NAME(kind, name, about) #name,
 #define FIELD_KIND(kind, name, about) #kind,
 #define TEST_ROW(id, constant, tag, type, version, published, fields, about)                       \
-    {id,                                                                                           \
-     type,                                                                                         \
-     version,                                                                                      \
-     sizeof(struct tag),                                                                           \
-     published,                                                                                    \
-     make_##tag,                                                                                   \
-     0 fields(COUNT_FIELD),                                                                        \
-     {fields(FIELD_NAME)},                                                                         \
-     {fields(FIELD_KIND)}},
+    {type,     make_##tag,         {fields(FIELD_NAME)},  {fields(FIELD_KIND)},                    \
+     version,  sizeof(struct tag), 0 fields(COUNT_FIELD), id,                                      \
+     published},
 static const struct row rows[] = {EVENT_CATALOGUE(TEST_ROW)};
 enum { ROWS = sizeof rows / sizeof *rows };
 

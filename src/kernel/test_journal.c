@@ -302,7 +302,7 @@ static void killed_writer(void **state) {
     struct journal_options o = small();
     uint64_t last = 0;
     for (int round = 0; round < 12; round++) {
-        uint64_t count = (uint64_t)(round * round + 1);
+        uint64_t count = (uint64_t)round * (uint64_t)round + 1;
         pid_t pid = fork();
         if (pid == 0) {
             struct journal *j;

@@ -205,101 +205,103 @@ static void in_phase(struct life *l, enum exits_phase phase) {
     if (phase == EXITS_CLOSING) close_asked(l, EXIT_OPERATOR);
 }
 
+static const struct {
+    enum exits_phase from, to;
+    const char *input, *actions;
+} phase_rows[] = {
+    {EXITS_FLAT, EXITS_FLAT, "stop confirmed", ""},
+    {EXITS_FLAT, EXITS_FLAT, "stop failed", ""},
+    {EXITS_FLAT, EXITS_FLAT, "take failed", ""},
+    {EXITS_FLAT, EXITS_FLAT, "close ended", ""},
+    {EXITS_FLAT, EXITS_FLAT, "time", ""},
+    {EXITS_FLAT, EXITS_FLAT, "bar", ""},
+    {EXITS_FLAT, EXITS_FLAT, "close", ""},
+    {EXITS_ENTERING, EXITS_UNPROTECTED, "entry filled", "stop"},
+    {EXITS_ENTERING, EXITS_CLEANUP, "entry ended", "failed"},
+    {EXITS_ENTERING, EXITS_ENTERING, "stop confirmed", ""},
+    {EXITS_ENTERING, EXITS_ENTERING, "stop failed", ""},
+    {EXITS_ENTERING, EXITS_ENTERING, "take failed", ""},
+    {EXITS_ENTERING, EXITS_ENTERING, "close ended", ""},
+    {EXITS_ENTERING, EXITS_ENTERING, "time", ""},
+    {EXITS_ENTERING, EXITS_ENTERING, "bar", ""},
+    {EXITS_ENTERING, EXITS_ENTERING, "close", ""}, /* kept, see below */
+    {EXITS_UNPROTECTED, EXITS_PROTECTED, "stop confirmed", "protected take"},
+    {EXITS_UNPROTECTED, EXITS_UNPROTECTED, "stop failed", "stop"},
+    {EXITS_UNPROTECTED, EXITS_CLOSING, "stop would trigger", "close"},
+    {EXITS_UNPROTECTED, EXITS_UNPROTECTED, "take failed", ""},
+    {EXITS_UNPROTECTED, EXITS_UNPROTECTED, "close ended", ""},
+    {EXITS_UNPROTECTED, EXITS_UNPROTECTED, "time", "stop"},
+    {EXITS_UNPROTECTED, EXITS_UNPROTECTED, "bar", ""},
+    {EXITS_UNPROTECTED, EXITS_CLOSING, "close", "close"},
+    {EXITS_UNPROTECTED, EXITS_CLEANUP, "exit filled", "closed cancel"},
+    {EXITS_PROTECTED, EXITS_PROTECTED, "stop confirmed", ""},
+    {EXITS_PROTECTED, EXITS_UNPROTECTED, "stop failed", "stop"}, /* expired by the venue */
+    {EXITS_PROTECTED, EXITS_CLOSING, "stop would trigger", "close"},
+    {EXITS_PROTECTED, EXITS_PROTECTED, "take failed", ""},
+    {EXITS_PROTECTED, EXITS_CLOSING, "take would trigger", "close"},
+    {EXITS_PROTECTED, EXITS_PROTECTED, "close ended", ""},
+    {EXITS_PROTECTED, EXITS_PROTECTED, "time", ""},
+    {EXITS_PROTECTED, EXITS_PROTECTED, "bar", ""},
+    {EXITS_PROTECTED, EXITS_CLOSING, "close", "close"},
+    {EXITS_PROTECTED, EXITS_CLEANUP, "exit filled", "closed cancel"},
+    {EXITS_CLOSING, EXITS_CLOSING, "stop confirmed", ""},
+    {EXITS_CLOSING, EXITS_CLOSING, "stop failed", ""},
+    {EXITS_CLOSING, EXITS_CLOSING, "take failed", ""},
+    {EXITS_CLOSING, EXITS_CLOSING, "take would trigger", ""},
+    {EXITS_CLOSING, EXITS_CLOSING, "close ended", ""}, /* refused: asked again at the deadline */
+    {EXITS_CLOSING, EXITS_CLOSING, "time", "close"},
+    {EXITS_CLOSING, EXITS_CLOSING, "bar", ""},
+    {EXITS_CLOSING, EXITS_CLOSING, "close", ""},
+    {EXITS_CLOSING, EXITS_CLEANUP, "exit filled", "closed cancel"},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "stop confirmed", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "stop failed", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "take failed", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "close ended", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "entry ended", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "time", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "bar", ""},
+    {EXITS_CLEANUP, EXITS_CLEANUP, "close", ""},
+};
+
+static void input_give(struct life *l, const char *input) {
+    if (strcmp(input, "entry filled") == 0)
+        entry_fill(l, 100 * FX_ONE, FX_ONE);
+    else if (strcmp(input, "entry ended") == 0)
+        entry_ended(l);
+    else if (strcmp(input, "exit filled") == 0)
+        exit_fill(l, 100 * FX_ONE, FX_ONE, EXIT_STOP);
+    else if (strcmp(input, "stop confirmed") == 0)
+        stop_confirmed(l);
+    else if (strcmp(input, "stop failed") == 0)
+        stop_failed(l, -1001);
+    else if (strcmp(input, "stop would trigger") == 0)
+        stop_failed(l, -2021);
+    else if (strcmp(input, "take failed") == 0)
+        take_failed(l, -1001);
+    else if (strcmp(input, "take would trigger") == 0)
+        take_failed(l, -2021);
+    else if (strcmp(input, "close ended") == 0)
+        close_ended(l);
+    else if (strcmp(input, "bar") == 0)
+        bar(l);
+    else if (strcmp(input, "close") == 0)
+        close_asked(l, EXIT_OPERATOR);
+    else if (l->state.deadline_ns == INT64_MAX)
+        time_passes(l, 3600 * S);
+    else
+        time_passes(l, l->state.deadline_ns - l->now.now_ns);
+}
+
 static void the_table_of_phases(void **state) {
     (void)state;
-    static const struct {
-        enum exits_phase from;
-        const char *input;
-        enum exits_phase to;
-        const char *actions;
-    } rows[] = {
-        {EXITS_FLAT, "stop confirmed", EXITS_FLAT, ""},
-        {EXITS_FLAT, "stop failed", EXITS_FLAT, ""},
-        {EXITS_FLAT, "take failed", EXITS_FLAT, ""},
-        {EXITS_FLAT, "close ended", EXITS_FLAT, ""},
-        {EXITS_FLAT, "time", EXITS_FLAT, ""},
-        {EXITS_FLAT, "bar", EXITS_FLAT, ""},
-        {EXITS_FLAT, "close", EXITS_FLAT, ""},
-        {EXITS_ENTERING, "entry filled", EXITS_UNPROTECTED, "stop"},
-        {EXITS_ENTERING, "entry ended", EXITS_CLEANUP, "failed"},
-        {EXITS_ENTERING, "stop confirmed", EXITS_ENTERING, ""},
-        {EXITS_ENTERING, "stop failed", EXITS_ENTERING, ""},
-        {EXITS_ENTERING, "take failed", EXITS_ENTERING, ""},
-        {EXITS_ENTERING, "close ended", EXITS_ENTERING, ""},
-        {EXITS_ENTERING, "time", EXITS_ENTERING, ""},
-        {EXITS_ENTERING, "bar", EXITS_ENTERING, ""},
-        {EXITS_ENTERING, "close", EXITS_ENTERING, ""}, /* kept, see below */
-        {EXITS_UNPROTECTED, "stop confirmed", EXITS_PROTECTED, "protected take"},
-        {EXITS_UNPROTECTED, "stop failed", EXITS_UNPROTECTED, "stop"},
-        {EXITS_UNPROTECTED, "stop would trigger", EXITS_CLOSING, "close"},
-        {EXITS_UNPROTECTED, "take failed", EXITS_UNPROTECTED, ""},
-        {EXITS_UNPROTECTED, "close ended", EXITS_UNPROTECTED, ""},
-        {EXITS_UNPROTECTED, "time", EXITS_UNPROTECTED, "stop"},
-        {EXITS_UNPROTECTED, "bar", EXITS_UNPROTECTED, ""},
-        {EXITS_UNPROTECTED, "close", EXITS_CLOSING, "close"},
-        {EXITS_UNPROTECTED, "exit filled", EXITS_CLEANUP, "closed cancel"},
-        {EXITS_PROTECTED, "stop confirmed", EXITS_PROTECTED, ""},
-        {EXITS_PROTECTED, "stop failed", EXITS_UNPROTECTED, "stop"}, /* expired by the venue */
-        {EXITS_PROTECTED, "stop would trigger", EXITS_CLOSING, "close"},
-        {EXITS_PROTECTED, "take failed", EXITS_PROTECTED, ""},
-        {EXITS_PROTECTED, "take would trigger", EXITS_CLOSING, "close"},
-        {EXITS_PROTECTED, "close ended", EXITS_PROTECTED, ""},
-        {EXITS_PROTECTED, "time", EXITS_PROTECTED, ""},
-        {EXITS_PROTECTED, "bar", EXITS_PROTECTED, ""},
-        {EXITS_PROTECTED, "close", EXITS_CLOSING, "close"},
-        {EXITS_PROTECTED, "exit filled", EXITS_CLEANUP, "closed cancel"},
-        {EXITS_CLOSING, "stop confirmed", EXITS_CLOSING, ""},
-        {EXITS_CLOSING, "stop failed", EXITS_CLOSING, ""},
-        {EXITS_CLOSING, "take failed", EXITS_CLOSING, ""},
-        {EXITS_CLOSING, "take would trigger", EXITS_CLOSING, ""},
-        {EXITS_CLOSING, "close ended", EXITS_CLOSING,
-         ""}, /* refused: asked again at the deadline */
-        {EXITS_CLOSING, "time", EXITS_CLOSING, "close"},
-        {EXITS_CLOSING, "bar", EXITS_CLOSING, ""},
-        {EXITS_CLOSING, "close", EXITS_CLOSING, ""},
-        {EXITS_CLOSING, "exit filled", EXITS_CLEANUP, "closed cancel"},
-        {EXITS_CLEANUP, "stop confirmed", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "stop failed", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "take failed", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "close ended", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "entry ended", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "time", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "bar", EXITS_CLEANUP, ""},
-        {EXITS_CLEANUP, "close", EXITS_CLEANUP, ""},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof phase_rows / sizeof *phase_rows; i++) {
         struct life l;
-        in_phase(&l, rows[i].from);
-        assert_int_equal(l.state.phase, rows[i].from);
-        const char *input = rows[i].input;
-        print_message("%s, %s\n", exits_phase_text(rows[i].from), input);
-        if (strcmp(input, "entry filled") == 0)
-            entry_fill(&l, 100 * FX_ONE, FX_ONE);
-        else if (strcmp(input, "entry ended") == 0)
-            entry_ended(&l);
-        else if (strcmp(input, "exit filled") == 0)
-            exit_fill(&l, 100 * FX_ONE, FX_ONE, EXIT_STOP);
-        else if (strcmp(input, "stop confirmed") == 0)
-            stop_confirmed(&l);
-        else if (strcmp(input, "stop failed") == 0)
-            stop_failed(&l, -1001);
-        else if (strcmp(input, "stop would trigger") == 0)
-            stop_failed(&l, -2021);
-        else if (strcmp(input, "take failed") == 0)
-            take_failed(&l, -1001);
-        else if (strcmp(input, "take would trigger") == 0)
-            take_failed(&l, -2021);
-        else if (strcmp(input, "close ended") == 0)
-            close_ended(&l);
-        else if (strcmp(input, "bar") == 0)
-            bar(&l);
-        else if (strcmp(input, "close") == 0)
-            close_asked(&l, EXIT_OPERATOR);
-        else if (l.state.deadline_ns == INT64_MAX)
-            time_passes(&l, 3600 * S);
-        else
-            time_passes(&l, l.state.deadline_ns - l.now.now_ns);
-        expect(&l, rows[i].to, rows[i].actions);
+        in_phase(&l, phase_rows[i].from);
+        assert_int_equal(l.state.phase, phase_rows[i].from);
+        const char *input = phase_rows[i].input;
+        print_message("%s, %s\n", exits_phase_text(phase_rows[i].from), input);
+        input_give(&l, input);
+        expect(&l, phase_rows[i].to, phase_rows[i].actions);
     }
 }
 
@@ -312,7 +314,7 @@ static void a_rejected_stop_is_tried_again_then_the_position_is_closed_with_an_a
     entry_fill(&l, 100 * FX_ONE, 3 * FX_ONE);
     entry_ended(&l);
     int64_t px = l.state.stop_px.e8;
-    for (uint8_t attempt = 1; attempt < l.config.stop_attempts_max; attempt++) {
+    for (uint32_t attempt = 1; attempt < l.config.stop_attempts_max; attempt++) {
         stop_failed(&l, -1001);
         expect(&l, EXITS_UNPROTECTED, "stop");
         assert_int_equal(l.asked.items[0].attempt, attempt); /* another order, another id */
@@ -632,6 +634,86 @@ static void the_stop_follows_the_fill_not_the_intent(void **state) {
 
 /* --- anything in any order ----------------------------------------------------------------------- */
 
+/* What one random life has come to, beside its state. */
+struct random_life {
+    struct life l;
+    bool entry_done;
+    int64_t stop; /* asked for first; 0 before */
+    uint32_t closed;
+};
+
+static void random_input(struct random_life *r, struct rng *rng) {
+    struct life *l = &r->l;
+    int64_t held = llabs(l->state.position_qty.e8);
+    l->now.last_px.e8 = (90 + (int64_t)rng_below(rng, 20)) * FX_ONE;
+    switch (rng_below(rng, 11)) {
+    case 0:
+        if (!r->entry_done) entry_fill(l, l->now.last_px.e8, 1 + (int64_t)rng_below(rng, 5));
+        break;
+    case 1:
+        if (held)
+            exit_fill(l, l->now.last_px.e8, 1 + (int64_t)rng_below(rng, (uint64_t)held), EXIT_STOP);
+        break;
+    case 2:
+        if (!r->entry_done && rng_below(rng, 2)) {
+            r->entry_done = true;
+            entry_ended(l);
+        }
+        break;
+    case 3:
+        stop_confirmed(l);
+        break;
+    case 4:
+        stop_failed(l, rng_below(rng, 2) ? -1001 : -2021);
+        break;
+    case 5:
+        take_failed(l, rng_below(rng, 2) ? -1001 : -2021);
+        break;
+    case 6:
+        close_ended(l);
+        break;
+    case 7:
+        bar(l);
+        break;
+    case 8:
+        close_asked(l, EXIT_OPERATOR);
+        break;
+    default:
+        time_passes(l, (int64_t)rng_below(rng, (uint64_t)(2 * S)));
+        break;
+    }
+}
+
+static void action_keeps_the_rules(struct random_life *r, const struct exits_action *act) {
+    int64_t held = llabs(r->l.state.position_qty.e8);
+    switch (act->kind) {
+    case EXITS_SUBMIT_STOP:
+        assert_true(held > 0 && act->px.e8 > 0);
+        if (r->stop) assert_int_equal(act->px.e8, r->stop);
+        r->stop = act->px.e8;
+        break;
+    case EXITS_SUBMIT_TAKE:
+        assert_int_equal(r->l.state.phase, EXITS_PROTECTED);
+        break;
+    case EXITS_SUBMIT_CLOSE:
+        assert_true(held > 0 && act->qty.e8 == held);
+        break;
+    case EXITS_CANCEL_ORDERS:
+        assert_true(held == 0 && r->entry_done);
+        break;
+    case EXITS_TELL_CLOSED:
+        r->closed++;
+        assert_true(held == 0 && r->entry_done);
+        assert_int_not_equal(r->l.state.exit_reason, EXIT_NONE);
+        break;
+    case EXITS_TELL_PROTECTED:
+    case EXITS_TELL_FAILED:
+    case EXITS_ALARM:
+    case EXITS_ACTION_COUNT:
+        break;
+    }
+}
+
 /* Random inputs, legal or not: cancelling and telling only when flat and once, no close of nothing,
  * the stop never loosened, and the alarm in time. */
 static void random_lives_keep_the_rules(void **state) {
@@ -639,88 +721,19 @@ static void random_lives_keep_the_rules(void **state) {
     struct rng rng = rng_init(test_seed());
     uint32_t closed_count = 0;
     for (int n = 0; n < 20000; n++) {
-        struct life l;
-        enum side side = rng_below(&rng, 2) ? SIDE_BUY : SIDE_SELL;
-        life_begin(&l, side);
-        bool entry_done = false;
-        int64_t stop = 0;
-        uint32_t closed = 0;
-        for (int k = 0; k < 60 && l.state.phase != EXITS_FLAT; k++) {
-            l.asked.count = 0;
-            int64_t held = llabs(l.state.position_qty.e8);
-            l.now.last_px.e8 = (90 + (int64_t)rng_below(&rng, 20)) * FX_ONE;
-            switch (rng_below(&rng, 11)) {
-            case 0:
-                if (!entry_done) entry_fill(&l, l.now.last_px.e8, 1 + (int64_t)rng_below(&rng, 5));
-                break;
-            case 1:
-                if (held)
-                    exit_fill(&l, l.now.last_px.e8, 1 + (int64_t)rng_below(&rng, (uint64_t)held),
-                              EXIT_STOP);
-                break;
-            case 2:
-                if (!entry_done && rng_below(&rng, 2)) {
-                    entry_done = true;
-                    entry_ended(&l);
-                }
-                break;
-            case 3:
-                stop_confirmed(&l);
-                break;
-            case 4:
-                stop_failed(&l, rng_below(&rng, 2) ? -1001 : -2021);
-                break;
-            case 5:
-                take_failed(&l, rng_below(&rng, 2) ? -1001 : -2021);
-                break;
-            case 6:
-                close_ended(&l);
-                break;
-            case 7:
-                bar(&l);
-                break;
-            case 8:
-                close_asked(&l, EXIT_OPERATOR);
-                break;
-            default:
-                time_passes(&l, (int64_t)rng_below(&rng, (uint64_t)(2 * S)));
-                break;
-            }
-            for (uint32_t a = 0; a < l.asked.count; a++) {
-                const struct exits_action *act = &l.asked.items[a];
-                held = llabs(l.state.position_qty.e8);
-                switch (act->kind) {
-                case EXITS_SUBMIT_STOP:
-                    assert_true(held > 0 && act->px.e8 > 0);
-                    if (stop) assert_int_equal(act->px.e8, stop);
-                    stop = act->px.e8;
-                    break;
-                case EXITS_SUBMIT_TAKE:
-                    assert_int_equal(l.state.phase, EXITS_PROTECTED);
-                    break;
-                case EXITS_SUBMIT_CLOSE:
-                    assert_true(held > 0 && act->qty.e8 == held);
-                    break;
-                case EXITS_CANCEL_ORDERS:
-                    assert_true(held == 0 && entry_done);
-                    break;
-                case EXITS_TELL_CLOSED:
-                    closed++;
-                    assert_true(held == 0 && entry_done);
-                    assert_int_not_equal(l.state.exit_reason, EXIT_NONE);
-                    break;
-                case EXITS_TELL_PROTECTED:
-                case EXITS_TELL_FAILED:
-                case EXITS_ALARM:
-                case EXITS_ACTION_COUNT:
-                    break;
-                }
-            }
-            assert_true(closed <= 1);
-            if (l.state.phase == EXITS_UNPROTECTED && l.state.position_qty.e8 != 0)
-                assert_true(l.state.deadline_ns <= l.now.now_ns + l.config.unprotected_ns_max);
+        struct random_life r = {0};
+        struct life *l = &r.l;
+        life_begin(l, rng_below(&rng, 2) ? SIDE_BUY : SIDE_SELL);
+        for (int k = 0; k < 60 && l->state.phase != EXITS_FLAT; k++) {
+            l->asked.count = 0;
+            random_input(&r, &rng);
+            for (uint32_t a = 0; a < l->asked.count; a++)
+                action_keeps_the_rules(&r, &l->asked.items[a]);
+            assert_true(r.closed <= 1);
+            if (l->state.phase == EXITS_UNPROTECTED && l->state.position_qty.e8 != 0)
+                assert_true(l->state.deadline_ns <= l->now.now_ns + l->config.unprotected_ns_max);
         }
-        closed_count += closed;
+        closed_count += r.closed;
     }
     assert_true(closed_count > 2000);
 }

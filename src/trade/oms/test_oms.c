@@ -182,8 +182,8 @@ static void order_ids_differ_by_intent_leg_and_attempt(void **state) {
     size_t n = 0;
     for (uint64_t i = 0; i < INTENTS; i++)
         for (enum oms_leg leg = LEG_ENTRY; leg < LEG_COUNT; leg++)
-            for (uint8_t attempt = 0; attempt < ATTEMPTS; attempt++)
-                oms_client_order_id(ids[n++], i < 64 ? UINT64_C(1) << i : i, leg, attempt);
+            for (int attempt = 0; attempt < ATTEMPTS; attempt++)
+                oms_client_order_id(ids[n++], i < 64 ? UINT64_C(1) << i : i, leg, (uint8_t)attempt);
     qsort(ids, IDS, sizeof *ids, by_text);
     /* 1, 2, 4 … 256 are named twice above */
     size_t same = 0;
@@ -392,8 +392,8 @@ static void slots_of_ended_orders_are_used_again_and_live_ones_never(void **stat
     (void)state;
     struct oms_book book = {0};
     struct oms_order *all[OMS_ORDERS_MAX];
-    for (uint8_t i = 0; i < OMS_ORDERS_MAX; i++) {
-        all[i] = order(&book, LEG_CLOSE, i, 10);
+    for (int i = 0; i < OMS_ORDERS_MAX; i++) {
+        all[i] = order(&book, LEG_CLOSE, (uint8_t)i, 10);
         assert_non_null(all[i]);
     }
     assert_null(order(&book, LEG_CLOSE, 8, 10));

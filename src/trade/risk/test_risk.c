@@ -231,14 +231,14 @@ static void a_stop_or_target_on_the_wrong_side_is_refused(void **state) {
     (void)state;
     static const struct {
         enum side side;
-        int64_t stop, take;
         bool ok;
+        int64_t stop, take;
     } rows[] = {
-        {SIDE_BUY, 98, 102, true},   {SIDE_BUY, 98, 0, true},      {SIDE_BUY, 100, 102, false},
-        {SIDE_BUY, 102, 98, false},  {SIDE_BUY, 98, 100, false},   {SIDE_BUY, 98, 99, false},
-        {SIDE_SELL, 102, 98, true},  {SIDE_SELL, 102, 0, true},    {SIDE_SELL, 100, 98, false},
-        {SIDE_SELL, 98, 102, false}, {SIDE_SELL, 102, 100, false}, {SIDE_NONE, 98, 102, false},
-        {SIDE_BUY, 0, 102, false},   {SIDE_BUY, -5, 102, false},
+        {SIDE_BUY, true, 98, 102},   {SIDE_BUY, true, 98, 0},      {SIDE_BUY, false, 100, 102},
+        {SIDE_BUY, false, 102, 98},  {SIDE_BUY, false, 98, 100},   {SIDE_BUY, false, 98, 99},
+        {SIDE_SELL, true, 102, 98},  {SIDE_SELL, true, 102, 0},    {SIDE_SELL, false, 100, 98},
+        {SIDE_SELL, false, 98, 102}, {SIDE_SELL, false, 102, 100}, {SIDE_NONE, false, 98, 102},
+        {SIDE_BUY, false, 0, 102},   {SIDE_BUY, false, -5, 102},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct situation s = fine();
@@ -478,7 +478,8 @@ static uint64_t test_seed(void) {
 
 static int64_t power10(struct rng *rng, int low, int high) {
     int64_t v = 1;
-    for (int n = low + (int)rng_below(rng, (uint64_t)(high - low + 1)); n > 0; n--) v *= 10;
+    uint64_t count = (uint64_t)high - (uint64_t)low + 1;
+    for (int n = low + (int)rng_below(rng, count); n > 0; n--) v *= 10;
     return v;
 }
 
