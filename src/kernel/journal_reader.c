@@ -177,10 +177,12 @@ static enum status frame_read(struct journal_reader *r, struct journal_record *o
 }
 
 /* The segment to go on with after the open one, if it is there: ST_OK; ST_END if the open one is
- * the newest; ST_MISMATCH if newer ones exist and none of them begins with next_seq. */
+ * the newest; ST_MISMATCH if newer ones exist and none of them begins with next_seq. out->first_seq
+ * is 0 if there is no newer one, also where the journal could not be listed. */
 static enum status next_segment(struct journal_reader *r, struct journal_segment *out,
                                 struct err *err) {
     struct journal_segments list;
+    *out = (struct journal_segment){0};
     enum status st = journal_segments_list(&list, r->dir_fd, false, err);
     if (st != ST_OK) return st;
     st = ST_END;
@@ -210,7 +212,7 @@ static enum status step(struct journal_reader *r, struct journal_record *out, st
         struct journal_segment next;
         uint64_t next_seq = r->next_seq;
         st = next_segment(r, &next, err);
-        if (st != ST_OK && st != ST_MISMATCH && st != ST_NOT_FOUND) return st;
+        if (next.first_seq == 0) return st;
         /* A newer segment exists, so this one is complete now; it may not have been a moment ago. */
         if (r->segment.first_seq) {
             enum status again = frame_read(r, out, &why, NULL);
