@@ -62,15 +62,13 @@ static enum status no_memory(struct run *r) {
     return err_set(r->err, ST_NO_MEMORY, "the files do not fit in memory");
 }
 
-/* Makes room for one more in a growing array; false if memory is out. */
-static bool grow(void **array, size_t *capacity, size_t count, size_t size) {
-    if (count < *capacity) return true;
+/* The growing array with room for one more; NULL if memory is out, and the array stays as it is. */
+static void *grow(void *array, size_t *capacity, size_t count, size_t size) {
+    if (count < *capacity) return array;
     size_t larger = *capacity ? 2 * *capacity : 256;
-    void *grown = realloc(*array, larger * size);
-    if (!grown) return false;
-    *array = grown;
-    *capacity = larger;
-    return true;
+    void *grown = realloc(array, larger * size);
+    if (grown) *capacity = larger;
+    return grown;
 }
 
 /* ---- What is told ---- */
@@ -101,28 +99,30 @@ static void tell_progress(struct run *r) {
 
 static enum status add_item(struct run *r, const char *path, const char *entry_name,
                             uint64_t entry) {
-    if (!grow((void **)&r->items, &r->item_capacity, r->item_count, sizeof *r->items))
-        return no_memory(r);
-    struct item it = {.entry = entry};
+    struct item *items = grow(r->items, &r->item_capacity, r->item_count, sizeof *items);
+    if (!items) return no_memory(r);
+    r->items = items;
+    struct item *it = &items[r->item_count];
+    *it = (struct item){.entry = entry};
     char *absolute = realpath(path, NULL); /* the folders' names count, whatever was typed */
-    import_name_parse(&it.name, absolute ? absolute : path, entry_name);
+    import_name_parse(&it->name, absolute ? absolute : path, entry_name);
     free(absolute);
-    it.path = strdup(path);
+    it->path = strdup(path);
     size_t size = strlen(path) + (entry_name ? strlen(entry_name) + 1 : 0) + 1;
-    it.label = malloc(size);
-    if (!it.path || !it.label) {
-        free(it.path);
-        free(it.label);
+    it->label = malloc(size);
+    if (!it->path || !it->label) {
+        free(it->path);
+        free(it->label);
         return no_memory(r);
     }
-    snprintf(it.label, size, "%s%s%s", path, entry_name ? "/" : "", entry_name ? entry_name : "");
+    snprintf(it->label, size, "%s%s%s", path, entry_name ? "/" : "", entry_name ? entry_name : "");
     if (r->options->market) {
-        memset(it.name.market, 0, MARKET_SIZE);
-        memcpy(it.name.market, r->options->market, strlen(r->options->market));
+        memset(it->name.market, 0, MARKET_SIZE);
+        memcpy(it->name.market, r->options->market, strlen(r->options->market));
     }
-    if (!it.name.market[0]) strcpy(it.name.market, "um");
-    if (r->options->interval_ns) it.name.interval_ns = r->options->interval_ns;
-    r->items[r->item_count++] = it;
+    if (!it->name.market[0]) strcpy(it->name.market, "um");
+    if (r->options->interval_ns) it->name.interval_ns = r->options->interval_ns;
+    r->item_count++;
     return ST_OK;
 }
 
@@ -214,8 +214,9 @@ static int compare_items(const void *a, const void *b) {
 
 static enum status read_kline(struct run *r, const struct csv_layout *layout, const char *line,
                               size_t size, uint32_t number) {
-    if (!grow((void **)&r->rows, &r->row_capacity, r->row_count, sizeof *r->rows))
-        return no_memory(r);
+    struct row *rows = grow(r->rows, &r->row_capacity, r->row_count, sizeof *rows);
+    if (!rows) return no_memory(r);
+    r->rows = rows;
     struct row *row = &r->rows[r->row_count];
     const char *fault = csv_kline(&row->bar, &r->qty_lcd_e8, layout, line, size);
     if (fault) {
@@ -236,8 +237,10 @@ static enum status read_kline(struct run *r, const struct csv_layout *layout, co
 
 static enum status read_funding(struct run *r, const struct csv_layout *layout, const char *line,
                                 size_t size, uint32_t number) {
-    if (!grow((void **)&r->funding, &r->funding_capacity, r->funding_count, sizeof *r->funding))
-        return no_memory(r);
+    struct funding_row *funding =
+        grow(r->funding, &r->funding_capacity, r->funding_count, sizeof *funding);
+    if (!funding) return no_memory(r);
+    r->funding = funding;
     struct funding_row *row = &r->funding[r->funding_count];
     const char *fault = csv_funding(&row->rate, layout, line, size);
     if (fault) {

@@ -227,7 +227,7 @@ enum status text_rest(struct text *t, char **out, size_t *out_size, struct err *
     *out = NULL;
     while (st == ST_OK) {
         size_t unread = t->end - t->begin;
-        if (size + unread + 1 > capacity) {
+        if (!all || size + unread + 1 > capacity) {
             capacity = 2 * (size + unread + 1);
             char *grown = realloc(all, capacity);
             if (!grown) {
