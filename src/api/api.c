@@ -456,7 +456,7 @@ static bool host_is_ours(const struct api *api, struct lws *wsi) {
 /* Takes the same time wherever the first difference is. */
 static bool token_is_right(const struct api *api, struct lws *wsi) {
     char given[TOKEN_SIZE + 16];
-    header(wsi, given, sizeof given, WSI_TOKEN_HTTP_AUTHORIZATION);
+    if (!header(wsi, given, sizeof given, WSI_TOKEN_HTTP_AUTHORIZATION)) return false;
     if (strncasecmp(given, "Bearer ", 7) != 0) return false;
     size_t length = strlen(api->token), given_length = strlen(given + 7);
     unsigned difference = length != given_length;
@@ -558,6 +558,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     struct session *s = user;
     struct lws_context *context = lws_get_context(wsi);
     struct api *api = context ? lws_context_user(context) : NULL;
+    if (!api) return 0;
     switch ((int)reason) {
     case LWS_CALLBACK_HTTP:
         return request_begin(api, wsi, s, in);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 enum {
     RETRY_SECONDS_DEFAULT = 5, /* when the time to the next bar is not known */
     RETRY_SECONDS_MAX = 3600,
@@ -248,6 +250,7 @@ bool api_signal_answer(struct json_writer *w, struct api_refusal *refusal,
     memset(refusal, 0, sizeof *refusal);
     const struct view_symbol *s = NULL;
     if (!may_answer(refusal, &s, request->symbol, shot)) return false;
+    ASSERT(s != NULL);
     const struct view *v = shot->view;
     bool expired = s->signal_expires_ns <= v->market_ts_ns;
     json_write_object_begin(w);
