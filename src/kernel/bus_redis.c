@@ -273,7 +273,7 @@ static enum status pub_send(struct redis *r, struct err *err) {
  * entry and all behind it are sent again in their order. */
 static enum status pub_confirm(struct redis *r, uint32_t left, struct err *err) {
     while (r->in_flight > left) {
-        redisReply *reply;
+        redisReply *reply = NULL;
         enum status st = reply_get(&r->pub, &reply, err);
         if (st != ST_OK) return pub_failed(r, st);
         if (reply->type == REDIS_REPLY_ERROR) {
@@ -412,7 +412,10 @@ static enum status call(struct redis *r, redisReply **out, size_t argc, const ch
     enum status st = sub_connect(r, err);
     if (st == ST_OK) st = sub_put(r, argc, argv, sizes, err);
     if (st == ST_OK) st = sub_send(r, err);
-    if (st == ST_OK) st = reply_get(&r->sub, out, err);
+    if (st != ST_OK) return st;
+    *out = NULL;
+    st = reply_get(&r->sub, out, err);
+    ASSERT(st != ST_OK || *out);
     return st;
 }
 
@@ -423,6 +426,7 @@ static enum status call(struct redis *r, redisReply **out, size_t argc, const ch
 /* The integer a script answers. */
 static enum status integer_take(redisReply *reply, int64_t *out, struct err *err) {
     enum status st = ST_OK;
+    ASSERT(reply != NULL);
     if (reply->type == REDIS_REPLY_INTEGER)
         *out = reply->integer;
     else if (reply->type == REDIS_REPLY_ERROR)
@@ -449,7 +453,7 @@ static enum status group_missing(const char *event_type, const char *service, st
 }
 
 static enum status resync(struct redis *r, const struct group *g, bool fresh, struct err *err) {
-    redisReply *reply;
+    redisReply *reply = NULL;
     int64_t missed = 0;
     enum status st =
         CALL(r, &reply, err, "EVAL", SCRIPT_RESYNC, "1", g->key, g->name, fresh ? "1" : "0");
@@ -463,7 +467,7 @@ static enum status resync(struct redis *r, const struct group *g, bool fresh, st
 /* Makes the group if it is missing. The start of a stream is its oldest entry: what was trimmed
  * before a group existed is no loss of its. */
 static enum status group_create(struct redis *r, struct group *g, struct err *err) {
-    redisReply *reply;
+    redisReply *reply = NULL;
     enum status st = CALL(r, &reply, err, "XGROUP", "CREATE", g->key, g->name, "0", "MKSTREAM");
     if (st != ST_OK) return st;
     bool exists = reply_begins(reply, "BUSYGROUP");
@@ -535,7 +539,7 @@ static enum status acks_put(struct redis *r, const struct group *g, struct err *
 }
 
 static enum status acks_confirm(struct redis *r, struct group *g, struct err *err) {
-    redisReply *reply;
+    redisReply *reply = NULL;
     int64_t count = 0;
     enum status st = reply_get(&r->sub, &reply, err);
     if (st == ST_OK) st = integer_take(reply, &count, err);
@@ -628,7 +632,7 @@ static enum status dead_letter(struct redis *r, const struct group *g, const red
         argv[n] = list->element[i]->str;
         sizes[n] = list->element[i]->len;
     }
-    redisReply *reply;
+    redisReply *reply = NULL;
     int64_t moved = 0;
     enum status st = call(r, &reply, n, argv, sizes, err);
     if (st == ST_OK) st = integer_take(reply, &moved, err);
@@ -675,7 +679,7 @@ static enum status entry_fetch(struct redis *r, const struct group *g, const cha
 /* Trimmed while it was pending: nothing can be handed out or kept any more. */
 static enum status pending_lost(struct redis *r, const struct group *g, const char *id,
                                 struct err *err) {
-    redisReply *reply;
+    redisReply *reply = NULL;
     int64_t count = 0;
     enum status st = CALL(r, &reply, err, "XACK", g->key, g->name, id);
     if (st == ST_OK) st = integer_take(reply, &count, err);
@@ -686,8 +690,8 @@ static enum status pending_lost(struct redis *r, const struct group *g, const ch
 
 static enum status give_up(struct redis *r, const struct group *g, const char *id,
                            uint64_t attempts, const char *reason, struct err *err) {
-    redisReply *list;
-    const redisReply *entry;
+    redisReply *list = NULL;
+    const redisReply *entry = NULL;
     enum status st = entry_fetch(r, g, id, &list, &entry, err);
     if (st == ST_END) return pending_lost(r, g, id, err);
     if (st != ST_OK) return st;
@@ -703,7 +707,7 @@ static enum status pending_first(struct redis *r, const struct subscription *s,
                                  char id[BUS_ID_SIZE], uint64_t *attempts, struct err *err) {
     const struct group *g = s->group;
     char idle[24];
-    redisReply *reply;
+    redisReply *reply = NULL;
     snprintf(idle, sizeof idle, "%" PRId64,
              s->recover_own ? 0 : r->base.options.idle_ns / NS_PER_MS);
     const char *from = s->recover_own ? s->recover_from : "-";
@@ -736,7 +740,7 @@ static enum status claim_one(struct redis *r, struct subscription *s, struct bus
                              const char *id, uint64_t attempts, struct err *err) {
     const struct group *g = s->group;
     char idle[24];
-    redisReply *reply;
+    redisReply *reply = NULL;
     snprintf(idle, sizeof idle, "%" PRId64,
              s->recover_own ? 0 : r->base.options.idle_ns / NS_PER_MS);
     enum status st = CALL(r, &reply, err, "XCLAIM", g->key, g->name, s->consumer, idle, id);
@@ -839,7 +843,7 @@ static enum status fetch(struct redis *r, struct subscription *s, int64_t block_
     if (st != ST_OK) return st;
     enum status ack_st = acks ? acks_confirm(r, g, err) : ST_OK;
     if (ack_st == ST_DISCONNECTED && !r->sub.context) return ack_st;
-    redisReply *reply;
+    redisReply *reply = NULL;
     st = reply_get(&r->sub, &reply, err);
     if (st != ST_OK) return st;
     if (reply->type != REDIS_REPLY_ERROR) {
@@ -853,7 +857,7 @@ static enum status fetch(struct redis *r, struct subscription *s, int64_t block_
 
 static enum status consumers_prune(struct redis *r, const struct subscription *s, struct err *err) {
     char idle[24];
-    redisReply *reply;
+    redisReply *reply = NULL;
     int64_t count = 0;
     snprintf(idle, sizeof idle, "%" PRId64, r->base.options.consumer_stale_ns / NS_PER_MS);
     enum status st = CALL(r, &reply, err, "EVAL", SCRIPT_STALE, "1", s->group->key, s->group->name,
@@ -958,7 +962,7 @@ static enum status redis_info(struct bus *b, const char *event_type, const char 
     struct redis *r = (struct redis *)b;
     struct group *g = group_find(r, event_type, service);
     if (!g) return group_missing(event_type, service, err);
-    redisReply *reply;
+    redisReply *reply = NULL;
     int64_t count = 0;
     *length = *pending = 0;
     *oldest_pending_ns = 0;
@@ -991,7 +995,7 @@ static enum status redis_consumers(struct bus *b, const char *event_type, const 
     struct redis *r = (struct redis *)b;
     struct group *g = group_find(r, event_type, service);
     if (!g) return group_missing(event_type, service, err);
-    redisReply *reply;
+    redisReply *reply = NULL;
     enum status st = CALL(r, &reply, err, "XINFO", "CONSUMERS", g->key, g->name);
     if (st != ST_OK) return st;
     if (reply->type == REDIS_REPLY_ARRAY)
@@ -1044,7 +1048,7 @@ static enum status redis_dead_letter_next(struct bus *b, struct bus_dead_letter 
                                           struct err *err) {
     struct redis *r = (struct redis *)b;
     char key[BUS_KEY_SIZE], from[BUS_ID_SIZE + 2];
-    redisReply *reply;
+    redisReply *reply = NULL;
     snprintf(key, sizeof key, "quantum:dlq:%s", event_type);
     snprintf(from, sizeof from, "%s%s", after_id[0] ? "(" : "-", after_id);
     enum status st = CALL(r, &reply, err, "XRANGE", key, from, "+", "COUNT", "1");
