@@ -53,7 +53,12 @@ int main(int argc, char **argv) {
         return 1;
     }
     uint8_t *data = malloc(SIZE_MAX_BYTES), *scratch = malloc(SIZE_MAX_BYTES);
-    if (!data || !scratch) return 1;
+    if (!data || !scratch) {
+        free(data);
+        free(scratch);
+        closedir(dir);
+        return 1;
+    }
     int files = 0;
     uint64_t rng = 20260101;
     for (struct dirent *e; (e = readdir(dir));) {

@@ -50,8 +50,8 @@ static enum status allocate(struct feed *f, struct err *err) {
     f->synth_bars = calloc(f->n, sizeof *f->synth_bars);
     f->symbols = calloc(f->n, sizeof *f->symbols);
     f->ended = calloc(f->n, sizeof *f->ended);
-    f->bars = calloc(f->n, sizeof *f->bars);
-    f->marks = calloc(f->n, sizeof *f->marks);
+    f->bars = calloc(f->n, sizeof(const struct bar *));
+    f->marks = calloc(f->n, sizeof(const struct bar *));
     bool ok = f->instruments && f->series && f->cursors && f->synth_bars && f->symbols &&
               f->ended && f->bars && f->marks;
     return ok ? ST_OK : err_set(err, ST_NO_MEMORY, "feed of %u symbols: out of memory", f->n);
@@ -212,9 +212,13 @@ enum status feed_open_tape(struct feed **out, const struct feed_tape_options *op
         f->n = 0;
     }
     for (size_t i = 0; i < list.count && st == ST_OK; i++) {
-        bool used;
+        bool used = true;
         if (listed(options->symbols, list.symbols[i]))
             st = open_series(f, options, list.symbols[i], &used, err);
+        /* Asked for by name: trading without it would not be what was asked. */
+        if (st == ST_OK && !used && options->symbols)
+            st = err_set(err, ST_NOT_FOUND, "symbol %s has no bars in the window",
+                         list.symbols[i]);
     }
     if (st == ST_OK && f->n == 0) {
         char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE], iv[16];

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     uint16_t count = 0;
     while (event_info((uint16_t)(count + 1))) count++;
+    must(count > 0);
     const struct event_info *info = event_info((uint16_t)(data[0] % count + 1));
     /* Exactly as long as it is, so that a read beyond its end is seen. */
     char *json = malloc(size);

@@ -178,11 +178,34 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
     for (uint32_t i = 0; i < c->instrument_count; i++) {
         const struct instrument *in = &c->instruments[i];
         h = hash_chain(h, in->symbol, SYMBOL_SIZE);
-        const int64_t rules[] = {in->tick_size.e8,        in->step_size.e8,
-                                 in->market_step_size.e8, in->market_qty_min.e8,
-                                 in->market_qty_max.e8,   in->notional_min.e8,
-                                 in->fee_taker.e8,        in->fee_maker.e8};
+        const int64_t rules[] = {in->tick_size.e8,
+                                 in->px_min.e8,
+                                 in->px_max.e8,
+                                 in->step_size.e8,
+                                 in->qty_min.e8,
+                                 in->qty_max.e8,
+                                 in->market_step_size.e8,
+                                 in->market_qty_min.e8,
+                                 in->market_qty_max.e8,
+                                 in->notional_min.e8,
+                                 in->multiplier_up.e8,
+                                 in->multiplier_down.e8,
+                                 in->market_take_bound.e8,
+                                 in->liquidation_fee.e8,
+                                 in->fee_taker.e8,
+                                 in->fee_maker.e8,
+                                 in->funding_interval_ns,
+                                 in->status,
+                                 in->orders_max,
+                                 in->bracket_count};
         h = hash_chain(h, rules, sizeof rules);
+        for (uint32_t j = 0; j < in->bracket_count; j++) {
+            const struct bracket *bracket = &in->brackets[j];
+            const int64_t tier[] = {bracket->notional_floor.e8, bracket->notional_cap.e8,
+                                    bracket->maint_margin_rate.e8, bracket->maint_amount.e8,
+                                    bracket->leverage_max};
+            h = hash_chain(h, tier, sizeof tier);
+        }
     }
     return h;
 }
@@ -1060,7 +1083,7 @@ enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *
                           const char *by, int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     struct risk_limits *l = &k->config.limits;
-    double old, now;
+    double old = 0, now = 0;
     if (!isfinite(value) || value < 0) return ST_RANGE;
     if (!policy_value(&old, k, key)) return ST_NOT_FOUND;
     if (strcmp(key, "trading:emergency_stop") == 0)

@@ -255,8 +255,9 @@ static enum status label_rows(struct builder *b, struct err *err) {
     size_t longest = 1, kept = 0;
     for (size_t i = 0; i < b->walk_count; i++)
         if (r->bar_counts[i] > longest) longest = r->bar_counts[i];
-    int8_t **labels = calloc(b->walk_count, sizeof *labels);
-    uint32_t **ends = calloc(b->walk_count, sizeof *ends);
+    size_t walks = b->walk_count ? b->walk_count : 1;
+    int8_t **labels = calloc(walks, sizeof *labels);
+    uint32_t **ends = calloc(walks, sizeof *ends);
     float *move = malloc(longest * sizeof *move);
     enum status st = labels && ends && move ? ST_OK : err_set(err, ST_NO_MEMORY, "labels");
     for (size_t i = 0; i < b->walk_count && st == ST_OK; i++) {

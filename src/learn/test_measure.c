@@ -32,8 +32,9 @@ static void isotonic_by_hand(void **state) {
     static bool hit[N];
     const int hits[] = {10, 40, 20, 80};
     for (int i = 0; i < N; i++) {
-        x[i] = 0.1 + 0.2 * (i / 100) + 1e-4 * (i % 100);
-        hit[i] = i % 100 < hits[i / 100];
+        const int block = i / 100;
+        x[i] = 0.1 + 0.2 * block + 1e-4 * (i % 100);
+        hit[i] = i % 100 < hits[block];
     }
     struct calibration c;
     struct err err;

@@ -30,6 +30,7 @@ static bool is_short_of_margin(const struct simex *sx, uint32_t s, int64_t mark)
 static int64_t liquidation_guess(const struct simex *sx, uint32_t s, int64_t high) {
     const struct sx_symbol *y = simex_symbol(sx, s);
     const struct instrument *in = simex_instrument(sx, s);
+    ASSERT(y->qty != 0);
     int sign = y->qty > 0 ? 1 : -1;
     for (uint32_t i = 0; i < in->bracket_count; i++) {
         const struct bracket *b = &in->brackets[i];
