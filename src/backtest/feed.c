@@ -217,8 +217,7 @@ enum status feed_open_tape(struct feed **out, const struct feed_tape_options *op
             st = open_series(f, options, list.symbols[i], &used, err);
         /* Asked for by name: trading without it would not be what was asked. */
         if (st == ST_OK && !used && options->symbols)
-            st = err_set(err, ST_NOT_FOUND, "symbol %s has no bars in the window",
-                         list.symbols[i]);
+            st = err_set(err, ST_NOT_FOUND, "symbol %s has no bars in the window", list.symbols[i]);
     }
     if (st == ST_OK && f->n == 0) {
         char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE], iv[16];

@@ -178,26 +178,14 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
     for (uint32_t i = 0; i < c->instrument_count; i++) {
         const struct instrument *in = &c->instruments[i];
         h = hash_chain(h, in->symbol, SYMBOL_SIZE);
-        const int64_t rules[] = {in->tick_size.e8,
-                                 in->px_min.e8,
-                                 in->px_max.e8,
-                                 in->step_size.e8,
-                                 in->qty_min.e8,
-                                 in->qty_max.e8,
-                                 in->market_step_size.e8,
-                                 in->market_qty_min.e8,
-                                 in->market_qty_max.e8,
-                                 in->notional_min.e8,
-                                 in->multiplier_up.e8,
-                                 in->multiplier_down.e8,
-                                 in->market_take_bound.e8,
-                                 in->liquidation_fee.e8,
-                                 in->fee_taker.e8,
-                                 in->fee_maker.e8,
-                                 in->funding_interval_ns,
-                                 in->status,
-                                 in->orders_max,
-                                 in->bracket_count};
+        const int64_t rules[] = {
+            in->tick_size.e8,         in->px_min.e8,           in->px_max.e8,
+            in->step_size.e8,         in->qty_min.e8,          in->qty_max.e8,
+            in->market_step_size.e8,  in->market_qty_min.e8,   in->market_qty_max.e8,
+            in->notional_min.e8,      in->multiplier_up.e8,    in->multiplier_down.e8,
+            in->market_take_bound.e8, in->liquidation_fee.e8,  in->fee_taker.e8,
+            in->fee_maker.e8,         in->funding_interval_ns, in->status,
+            in->orders_max,           in->bracket_count};
         h = hash_chain(h, rules, sizeof rules);
         for (uint32_t j = 0; j < in->bracket_count; j++) {
             const struct bracket *bracket = &in->brackets[j];
