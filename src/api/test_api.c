@@ -402,8 +402,9 @@ static void a_buy_is_answered_in_full(void **state) {
     assert_true(number_at(s, "take_profit") == 85272.67);
     assert_string_equal(text_at(s, "signal_id"), "9007199254740993");
     const int64_t market_ms = FIXTURE_MARKET_NS / NS_PER_MS;
+    const int64_t expires_ms = market_ms + NS_PER_HOUR / NS_PER_MS;
     assert_true(number_at(s, "timestamp") == (double)market_ms);
-    assert_true(number_at(s, "expires") == (double)(market_ms + NS_PER_HOUR / NS_PER_MS));
+    assert_true(number_at(s, "expires") == (double)expires_ms);
     assert_true(json_is_true(at(s, "synthetic")));
     json_t *votes = at(s, "model_votes");
     assert_string_equal(text_at(at(votes, "xgboost"), "state"), "present");
