@@ -209,34 +209,22 @@ static int resolve_data(struct run_options *o) {
     return EXIT_DONE;
 }
 
+/* The interval nobody asked for is the only one there is; between several the choice is the user's. */
 static enum status resolve_interval(struct run_options *o, struct err *err) {
     static struct candles_series series[CANDLES_SERIES_MAX];
     size_t count, um = 0;
+    if (o->interval_ns) return ST_OK;
     enum status st = candles_series_list(series, &count, o->data, err);
     if (st != ST_OK) return st;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(series[i].market, "um") != 0) continue;
+        o->interval_ns = series[i].interval_ns;
         um++;
-        if (!o->interval_ns || um == 1) {
-            if (o->interval_ns) return ST_OK;
-            o->interval_ns = series[i].interval_ns;
-        }
     }
     if (um == 0) return err_set(err, ST_NOT_FOUND, "%s has no USD-M candles", o->data);
-    if (um == 1 || o->interval_ns == 0) return ST_OK;
-    return ST_OK;
-}
-
-/* Several intervals and none asked for: the choice is the user's. */
-static enum status check_one_interval(const struct run_options *o, bool asked, struct err *err) {
-    static struct candles_series series[CANDLES_SERIES_MAX];
-    size_t count, um = 0;
-    enum status st = candles_series_list(series, &count, o->data, err);
-    if (st != ST_OK || asked) return st;
-    for (size_t i = 0; i < count; i++) um += strcmp(series[i].market, "um") == 0;
-    return um > 1 ? err_set(err, ST_INVALID,
-                            "the store has several intervals: choose one with --interval")
-                  : ST_OK;
+    return um == 1 ? ST_OK
+                   : err_set(err, ST_INVALID,
+                             "the store has several intervals: choose one with --interval");
 }
 
 struct span {
@@ -338,10 +326,8 @@ static int prepare_replay(struct run *run, const volatile sig_atomic_t *stop) {
     struct err err = {0};
     int code = resolve_data(o);
     if (code != EXIT_DONE) return code;
-    bool asked = o->interval_ns != 0;
     struct span span;
     enum status st = resolve_interval(o, &err);
-    if (st == ST_OK) st = check_one_interval(o, asked, &err);
     if (st == ST_OK) st = data_span(&span, o, &err);
     if (st != ST_OK) return fail(&err);
     bool ensemble = o->strategy == STRATEGY_ENSEMBLE;
@@ -496,11 +482,6 @@ void run_release(struct run *run) {
 }
 
 /* ---- baselines ---- */
-
-struct hold {
-    const struct bar *first, *last;
-    struct bar first_copy, last_copy;
-};
 
 static void add_returns(struct report_baseline *b, const double *equity, size_t n, double periods) {
     double *returns = calloc(n > 1 ? n - 1 : 1, sizeof *returns);

@@ -197,7 +197,7 @@ static void pace(struct session *s, int64_t market_ns) {
     }
     sleep_until(s,
                 s->pace_wall_ns + (int64_t)((double)(market_ns - s->pace_market_ns) / s->o.speed));
-    if (tstamp_monotonic_ns() - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
+    session_show(s);
 }
 
 /* A paced market shows its inside: the path's two extremes arrive as ticks. */
@@ -403,6 +403,10 @@ static void view_warmth(const struct session *s, struct view *v) {
     }
 }
 
+void session_show(struct session *s) {
+    if (tstamp_monotonic_ns() - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
+}
+
 static void publish_view(struct session *s, bool running) {
     if (!s->o.view_box) return;
     struct view *v = view_begin(s->o.view_box);
@@ -425,6 +429,8 @@ static void publish_view(struct session *s, bool running) {
         v->bus_published = b.published;
         v->bus_delivered = b.delivered;
         v->bus_lag = s->pending_count;
+        v->bus_oldest_pending_ns =
+            s->pending_count ? tstamp_monotonic_ns() - s->waiting_since_ns : 0;
     }
     memset(v->models, 0, sizeof v->models);
     for (uint32_t i = 0; i < MODEL_COUNT; i++) v->models[i].kind = i;
@@ -459,7 +465,10 @@ static void fill_report(const struct session *s, struct report *r) {
     r->instruments_inferred = feed_inferred(s->o.feed);
     r->funding_assumed = feed_funding_assumed(s->o.feed);
     r->wallet_start = s->o.wallet_start;
-    r->unprotected_at_end = 0;
+    r->unprotected_at_end = kernel_unprotected_count(s->kernel);
+    if (r->symbols == 1)
+        snprintf(r->symbols_text, sizeof r->symbols_text, "%.15s",
+                 feed_instruments(s->o.feed)[0].symbol);
     snprintf(r->cost_model, sizeof r->cost_model,
              "taker fee %.3f %%, half spread %.3f %%, depth %.1f %% of bar volume a level, latency "
              "%d ms each way",
@@ -485,6 +494,10 @@ static void fill_report(const struct session *s, struct report *r) {
         if (t->refusals[j])
             report_count_add(r->refusals, &r->refusal_count, risk_reason_text((enum risk_reason)j),
                              t->refusals[j]);
+    /* Rules are not held back by the cost gate; what it would have said is counted all the same. */
+    if (t->cost_gate_would_deny)
+        report_count_add(r->refusals, &r->refusal_count, "edge_below_cost_not_applied",
+                         t->cost_gate_would_deny);
 }
 
 static uint64_t fingerprint_of(const struct session *s) {

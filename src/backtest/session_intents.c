@@ -174,6 +174,7 @@ static void deliver_from_bus(struct session *s) {
     static struct bus_entry entry;
     int64_t waiting_since = tstamp_monotonic_ns();
     bool told = false;
+    s->waiting_since_ns = waiting_since;
     if (s->republish)
         republish_pending(
             s); /* published before the restart, perhaps: same identity, so twice is once */
@@ -191,6 +192,7 @@ static void deliver_from_bus(struct session *s) {
             s->bus_refused++;
         } else if (st == ST_END || st == ST_DISCONNECTED || st == ST_TIMEOUT) {
             int64_t waited = tstamp_monotonic_ns() - waiting_since;
+            session_show(s); /* how long they wait is for everyone to see */
             if (st == ST_END && waited > 2 * NS_PER_SECOND) {
                 /* The broker is there and the entry is not: it was lost with the broker's memory. */
                 republish_pending(s);

@@ -52,7 +52,8 @@ struct session {
     struct session_pending
         pending[SESSION_PENDING_MAX]; /* published, not taken; in the order of publishing */
     uint32_t pending_count;
-    float *rows; /* (symbols, feature_count) */
+    int64_t waiting_since_ns; /* monotonic; when the oldest of them was published */
+    float *rows;              /* (symbols, feature_count) */
     float *atr;
     struct model_vote *votes;   /* (symbols, MODEL_COUNT) */
     struct model_vote *answers; /* (symbols) */
@@ -81,6 +82,8 @@ void session_publish(struct session *s, const struct event *event);
 void session_deliver(struct session *s);
 
 /* session.c */
+/* Publishes the view if the last one is old enough: also called while waiting for the bus. */
+void session_show(struct session *s);
 void session_handle(struct session *s, struct kernel_out *out);
 bool session_stopped(const struct session *s);
 

@@ -664,14 +664,9 @@ static void measure(struct kernel *k) {
     if (equity.e8 > t->equity_peak.e8)
         t->equity_peak = equity;
     else if (equity.e8 < t->equity_peak.e8) {
-        double fall = 1.0 - (double)equity.e8 / (double)t->equity_peak.e8;
-        if (fall > t->drawdown_max) t->drawdown_max = fall;
         int64_t lost = t->equity_peak.e8 - equity.e8;
         if (lost > t->drawdown_money_max.e8) t->drawdown_money_max.e8 = lost;
     }
-    if (exposure.e8 > 0 && equity.e8 > 0)
-        t->exposure_time += (double)exposure.e8 / (double)equity.e8;
-    t->exposure_steps++;
     if (++k->curve_skip < k->curve_stride) return;
     k->curve_skip = 0;
     if (k->curve_count == CURVE_MAX) {
@@ -1139,6 +1134,13 @@ uint32_t kernel_open_count(const struct kernel *k) {
     return k->open_count;
 }
 
+uint32_t kernel_unprotected_count(const struct kernel *k) {
+    uint32_t count = 0;
+    for (uint32_t j = 0; j < k->open_count; j++)
+        count += cold_of(k, k->open[j])->exits.phase == EXITS_UNPROTECTED;
+    return count;
+}
+
 enum side kernel_position_side(const struct kernel *k, uint32_t i) {
     int64_t qty = cold_of(k, i)->exits.position_qty.e8;
     return qty > 0 ? SIDE_BUY : qty < 0 ? SIDE_SELL : SIDE_NONE;
@@ -1220,7 +1222,6 @@ static void view_position_fill(const struct kernel *k, struct view *out, uint32_
                                 .funding = c->exits.funding,
                                 .entry_ts_ns = c->exits.entry_ts_ns};
     memcpy(v->symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
-    out->positions_unprotected_now += c->exits.phase == EXITS_UNPROTECTED;
 }
 
 static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
@@ -1262,7 +1263,7 @@ void kernel_view(const struct kernel *k, struct view *out) {
     out->market_ts_ns = k->now_ns;
     out->symbol_count = k->n;
     out->position_count = out->order_count = out->trade_count = out->warming = 0;
-    out->positions_unprotected_now = 0;
+    out->positions_unprotected_now = kernel_unprotected_count(k);
     for (uint32_t i = 0; i < k->n; i++) {
         view_symbol_fill(k, &out->symbols[i], i);
         out->warming += !out->symbols[i].warm;

@@ -115,13 +115,13 @@ struct kernel_totals {
     uint32_t reject_codes, reserved;
     money_t wallet_start, wallet, realized_pnl, fees, funding; /* sums of venue events */
     money_t equity, equity_peak, exposure;
-    money_t drawdown_money_max;         /* deepest fall from the peak, quote units */
-    double drawdown_max, exposure_time; /* exposure_time: sum over steps of notional / equity */
-    uint64_t exposure_steps;
+    money_t drawdown_money_max; /* deepest fall from the peak, quote units */
     struct hist time_to_protected;
 };
 const struct kernel_totals *kernel_totals(const struct kernel *k);
 uint32_t kernel_open_count(const struct kernel *k);
+/* Positions whose stop the venue has not confirmed yet. */
+uint32_t kernel_unprotected_count(const struct kernel *k);
 /* Side held on a symbol, SIDE_NONE flat. */
 enum side kernel_position_side(const struct kernel *k, uint32_t instrument_index);
 /* Fills the kernel's part of a view (symbols, positions, orders, trades, totals). */

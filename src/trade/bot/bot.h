@@ -28,7 +28,6 @@ struct bot_config bot_config_defaults(enum strategy_kind strategy, int64_t inter
 
 /* What is known of the symbol at the close of its bar. */
 struct bot_input {
-    const char *symbol;
     uint32_t instrument_index;
     int64_t now_ns;
     px_t last_px;

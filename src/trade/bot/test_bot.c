@@ -21,8 +21,7 @@ static struct instrument contract(void) {
 }
 
 static struct bot_input at_price(int64_t last, int64_t day_ago) {
-    return (struct bot_input){.symbol = "BTCUSDT",
-                              .instrument_index = 4,
+    return (struct bot_input){.instrument_index = 4,
                               .now_ns = T0,
                               .last_px = {last},
                               .px_24h_ago = {day_ago},
