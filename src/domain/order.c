@@ -99,6 +99,8 @@ const char *order_type_text(enum order_type type) {
         return "STOP";
     case ORDER_TAKE_PROFIT:
         return "TAKE_PROFIT";
+    case ORDER_TRAILING_STOP_MARKET:
+        return "TRAILING_STOP_MARKET";
     }
     return "?";
 }
@@ -113,6 +115,10 @@ const char *time_in_force_text(enum time_in_force tif) {
         return "FOK";
     case TIF_GTX:
         return "GTX";
+    case TIF_GTD:
+        return "GTD";
+    case TIF_GTE_GTC:
+        return "GTE_GTC";
     }
     return "?";
 }

@@ -26,9 +26,17 @@ enum order_type {
     ORDER_TAKE_PROFIT_MARKET,
     ORDER_STOP,        /* stop-limit */
     ORDER_TAKE_PROFIT, /* take-profit-limit */
+    ORDER_TRAILING_STOP_MARKET,
 };
 
-enum time_in_force { TIF_GTC = 0, TIF_IOC, TIF_FOK, TIF_GTX };
+enum time_in_force {
+    TIF_GTC = 0,
+    TIF_IOC,
+    TIF_FOK,
+    TIF_GTX,
+    TIF_GTD,
+    TIF_GTE_GTC, /* conditional orders: expires when the position it belongs to is gone */
+};
 enum working_type { WORKING_CONTRACT_PRICE = 0, WORKING_MARK_PRICE };
 
 /* X(state, text, terminal) */

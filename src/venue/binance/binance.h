@@ -1,0 +1,131 @@
+/* A Binance USD-M account as a venue: what the kernel asks for goes out as signed requests, what the venue says comes
+ * back as venue_event, bars and ticks. The same client trades on `quantum exchange`, the demo environment and live; they
+ * differ in URLs and keys only.
+ *
+ * One thread: everything happens inside binance_poll (libuv: libcurl's multi interface for REST, libwebsockets for
+ * streams). Nothing here decides what to trade; everything here is about knowing what became of it. */
+#ifndef VENUE_BINANCE_BINANCE_H
+#define VENUE_BINANCE_BINANCE_H
+
+#include "base/err.h"
+#include "base/hist.h"
+#include "domain/bar.h"
+#include "domain/instrument.h"
+#include "domain/order.h"
+
+struct binance;
+
+/* Requests wait in lanes; a lane is served only while the ones before it have nothing to send, and each keeps a reserve
+ * of the weight and order budget for those before it. */
+enum binance_lane { LANE_PROTECTION = 0, LANE_EXIT, LANE_ENTRY, LANE_DATA, LANE_COUNT };
+
+enum binance_link { LINK_DOWN = 0, LINK_CONNECTING, LINK_UP, LINK_STALE };
+
+struct binance_reconciliation {
+    int64_t ts_ns;
+    uint32_t orders, algos, positions;          /* the venue's */
+    uint32_t repaired;                          /* differences that were told through on_venue */
+    uint32_t foreign_orders, foreign_positions; /* not ours: left alone */
+    money_t wallet;
+};
+
+struct binance_handlers {
+    void *context;
+    /* Order evidence, funding, liquidations, leverage: in the order the client is sure of. ts_event_ns is the venue's. */
+    void (*on_venue)(void *context, const struct venue_event *event);
+    /* A closed candle of a followed symbol (once each, in order, gaps filled by REST before a later one). */
+    void (*on_bar)(void *context, uint32_t instrument, const struct bar *bar);
+    void (*on_tick)(void *context, uint32_t instrument, int64_t ts_ns, uint64_t trade_id, px_t px,
+                    qty_t qty);
+    void (*on_mark)(void *context, uint32_t instrument, int64_t ts_ns, px_t mark, rate_t funding,
+                    int64_t next_funding_ns);
+    /* A contract's rules or status changed. */
+    void (*on_instrument)(void *context, uint32_t instrument, const struct instrument *in);
+    /* Streams or REST went down, came up, or have been silent too long. */
+    void (*on_link)(void *context, enum binance_link rest, enum binance_link market,
+                    enum binance_link user);
+    /* A reconciliation ended; what differed was told through on_venue before. */
+    void (*on_reconciled)(void *context, const struct binance_reconciliation *what);
+};
+
+struct binance_options {
+    const char *rest_url;             /* "http://127.0.0.1:8100", "https://demo-fapi.binance.com" */
+    const char *stream_url;           /* "ws://127.0.0.1:8100"; NULL: as fits rest_url */
+    const char *api_key, *api_secret; /* secret: HMAC secret or Ed25519 private key in PEM */
+    const char *ca_file;              /* of a self-signed exchange; NULL: the system's */
+    const char *tape_file; /* everything received is recorded there (secrets removed); NULL none */
+    const char *symbols;   /* "BTCUSDT,ETHUSDT"; NULL: every trading perpetual quoted in USDT */
+    uint32_t symbols_max;
+    const char *interval;              /* of the bars: "1m" */
+    int64_t recv_window_ms;            /* 5000 */
+    int64_t reconcile_every_ns;        /* 30 s */
+    int64_t answer_within_ns;          /* 5 s: then the outcome is unknown */
+    int (*wall_clock_offset_ms)(void); /* tests only: what the wall clock is wrong by; NULL 0 */
+    struct binance_handlers handlers;
+};
+struct binance_options binance_options_defaults(void);
+
+/* Opens nothing yet. */
+enum status binance_create(struct binance **out, const struct binance_options *options,
+                           struct err *err);
+void binance_destroy(struct binance *b);
+
+/* Clock, rules, brackets, modes, capabilities, account; blocks at most so long. Contracts are known from here on, in the
+ * order of their symbols, and keep their numbers. ST_REFUSED: keys that may withdraw, hedge mode that cannot be left. */
+enum status binance_load(struct binance *b, int64_t within_ns, struct err *err);
+uint32_t binance_instrument_count(const struct binance *b);
+const struct instrument *binance_instruments(const struct binance *b);
+
+/* Closed bars that start in [from_ns, to_ns), oldest first; blocks. Returns through *count; out has room for max. */
+enum status binance_bars(struct binance *b, uint32_t instrument, int64_t from_ns, int64_t to_ns,
+                         struct bar *out, size_t max, size_t *count, struct err *err);
+
+/* Streams on, first reconciliation done: blocks at most so long. `known` are the orders the caller believes to be live
+ * (client order ids): what became of each is told through on_venue before this returns. */
+struct binance_known {
+    char client_order_id[CLIENT_ORDER_ID_SIZE];
+    uint32_t instrument;
+    uint8_t order_type, reserved[3];
+    qty_t cum_qty;          /* fills the caller has seen */
+    uint64_t last_trade_id; /* of those, highest */
+};
+enum status binance_start(struct binance *b, const struct binance_known *known, size_t count,
+                          int64_t within_ns, struct err *err);
+
+/* Queues a command. Its outcome comes through on_venue: exactly one of accepted / rejected for an order, or, when
+ * nobody answers, whatever reconciliation finds: never a guess. lane: how urgent. */
+enum status binance_submit(struct binance *b, const struct venue_command *command,
+                           enum binance_lane lane);
+/* Runs the loop until something was told to a handler, or until_ns (monotonic). */
+void binance_poll(struct binance *b, int64_t until_ns);
+/* Ask for a full reconciliation now. */
+void binance_reconcile(struct binance *b);
+
+/* The venue's time as the client knows it, ns, and how sure it is. */
+int64_t binance_now_ns(const struct binance *b);
+
+struct binance_position {
+    qty_t qty;
+    px_t entry_px;
+    money_t isolated_wallet;
+    uint32_t leverage;
+};
+void binance_position_get(const struct binance *b, uint32_t instrument,
+                          struct binance_position *out);
+
+struct binance_stats {
+    enum binance_link rest, market, user;
+    uint64_t requests, replies, unknown_outcomes, resolved_by_query, retries;
+    uint64_t rejects_429, rejects_418, throttled_by_us, clock_rejects;
+    uint64_t stream_messages, stream_gaps, reconnects, gap_fills, key_renewals, duplicates_dropped;
+    uint32_t weight_used_1m, orders_10s, orders_1m;
+    bool algo_service; /* conditional orders go to the algo endpoint */
+    int64_t clock_offset_ns, clock_error_ns;
+    struct hist round_trip_ns; /* of orders */
+};
+void binance_stats_get(const struct binance *b, struct binance_stats *out);
+
+/* For `quantum doctor`: each check as one line, through print; returns how many failed. */
+uint32_t binance_doctor(struct binance *b, void (*print)(void *context, bool ok, const char *text),
+                        void *context);
+#endif

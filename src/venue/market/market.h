@@ -1,0 +1,131 @@
+/* The market of the exchange: where prices and liquidity come from, and what the public is told of it.
+ *
+ * A source moves the house's quotes, prints the trades of everybody else, sets mark and index, and settles
+ * funding: market_advance(now) makes every such input that is due, in order of time, through the function it is
+ * given. Sources: seeded synthetic (default), candles of a store replayed, recorded trades, or none ("pure": only
+ * the users' orders; mark follows the book).
+ *
+ * The statistics half folds exchange events into candles, 24 h tickers and the tape's ring. Both are pure and
+ * deterministic: blocks of memory without pointers; given the same calls, the same outcome. Bars to be replayed are
+ * handed over by the caller (market_bars), who reads them from wherever they are. */
+#ifndef VENUE_MARKET_MARKET_H
+#define VENUE_MARKET_MARKET_H
+
+#include "domain/bar.h"
+#include "venue/exchange/exchange.h"
+
+/* ---- source ---- */
+
+struct market;
+enum market_source { MARKET_SYNTHETIC = 1, MARKET_CANDLES, MARKET_TRADES, MARKET_PURE };
+
+struct market_config {
+    enum market_source source;
+    uint64_t seed;
+    uint32_t instrument_count;
+    const struct instrument *instruments; /* copied as far as needed */
+    const px_t *start_px; /* (instrument_count), synthetic and pure: first index price */
+    int64_t start_ns;     /* exchange time at which it begins */
+    int64_t interval_ns; /* candles: of the bars; also how often the synthetic path is drawn anew */
+    int64_t
+        quote_every_ns; /* 250 ms: how often the house's quotes move; trades in between are Poisson */
+    uint32_t levels;    /* 20 a side */
+    rate_t half_spread;    /* of the index price, at least half a tick */
+    double volatility_day; /* synthetic: standard deviation of a day's log return */
+    double trades_per_s;   /* synthetic: a contract */
+    uint32_t funding_count_max;
+};
+struct market_config market_config_defaults(void);
+
+size_t market_size(const struct market_config *config);
+struct market *market_init(void *memory, const struct market_config *config);
+
+/* The caller's hands: does one input (journal, exchange_step, events drawn and passed on). */
+typedef void market_do(void *context, const struct exchange_input *input, int64_t ts_ns);
+/* Everything due up to and including now_ns. A gap of more than a minute (the program was away) is jumped: the
+ * price moves as it would have, the quotes in between are not made. */
+void market_advance(struct market *m, const struct exchange *ex, int64_t now_ns, market_do *act,
+                    void *context);
+/* When it has something to do next. */
+int64_t market_deadline(const struct market *m);
+/* Candle replay: the bar that starts at bar->open_ts_ns (exchange time) for a contract; trades replay: the next
+ * trade. ST_FULL if the queue is. market_hungry: how many more it takes. */
+enum status market_bar(struct market *m, uint32_t instrument, const struct bar *bar);
+struct market_trade {
+    int64_t ts_ns;
+    px_t px;
+    qty_t qty;
+    bool buyer_is_maker;
+};
+enum status market_trade(struct market *m, uint32_t instrument, const struct market_trade *trade);
+uint32_t market_hungry(const struct market *m, uint32_t instrument);
+void market_funding_rate_get(const struct market *m, uint32_t instrument, rate_t *rate,
+                             int64_t *next_ns);
+/* Faults: 0 stops a contract's book from moving (stale), 1 lets it go on. */
+void market_stale_set(struct market *m, uint32_t instrument, bool stale);
+
+/* ---- statistics ---- */
+
+struct ticks; /* candles of all 15 intervals, 24 h statistics, last trades */
+struct ticks_limits {
+    uint32_t instrument_count;
+    uint32_t
+        bars; /* kept of each stored interval; >= 1500 answers every klines request of the venue */
+    uint32_t trades;   /* kept of the tape a contract: 1000 */
+    uint32_t fundings; /* kept settlements a contract: 1000 */
+};
+size_t ticks_size(const struct ticks_limits *limits);
+struct ticks *ticks_init(void *memory, const struct ticks_limits *limits);
+/* EXE_TRADE and EXE_MARK are looked at. A candle without a trade repeats the last close, volume 0. */
+void ticks_event(struct ticks *t, const struct exchange_event *event);
+/* Closes candles that ended by now_ns. */
+void ticks_time(struct ticks *t, int64_t now_ns);
+/* History from before the exchange's start, oldest first, 1m bars (closed, all before the first event). */
+void ticks_seed(struct ticks *t, uint32_t instrument, const struct bar *bar);
+void ticks_funding(struct ticks *t, uint32_t instrument, int64_t ts_ns, rate_t rate, px_t mark);
+
+struct tick_bar {
+    int64_t open_ns, close_ns; /* close_ns: last ms of it, as the venue writes */
+    px_t open, high, low, close;
+    qty_t volume, taker_volume; /* saturating */
+    money_t quote, taker_quote; /* saturating */
+    uint64_t first_id, last_id; /* of its trades; UINT64_MAX none */
+    uint32_t count;
+    bool closed;
+};
+enum tick_series { TICKS_LAST = 0, TICKS_MARK, TICKS_INDEX, TICKS_PREMIUM };
+/* Bars of an interval (venue_interval index) that start in [from_ns, to_ns], ascending, the newest `max` if from_ns
+ * is 0, else the oldest. MARK, INDEX, PREMIUM carry no volume. Intervals not stored are folded from a finer one. */
+uint32_t ticks_bars(const struct ticks *t, enum tick_series series, uint32_t instrument,
+                    int interval, int64_t from_ns, int64_t to_ns, struct tick_bar *out,
+                    uint32_t max);
+/* The candle now forming. False: no trade yet. */
+bool ticks_bar_now(const struct ticks *t, uint32_t instrument, int interval, struct tick_bar *out);
+
+struct tick_day { /* rolling 24 h */
+    px_t open, high, low, last, weighted;
+    qty_t last_qty, volume;
+    money_t quote;
+    uint64_t first_id, last_id, count;
+    int64_t open_ns, close_ns;
+};
+void ticks_day(const struct ticks *t, uint32_t instrument, int64_t now_ns, struct tick_day *out);
+
+struct tick_trade { /* one aggregate trade: equal price and side, from one taker order */
+    uint64_t agg_id, first_id, last_id;
+    px_t px;
+    qty_t qty;
+    int64_t ts_ns;
+    bool buyer_is_maker;
+};
+/* aggregate: aggTrades; else single trades (first_id = last_id = id). from_id 0: the newest `max`. */
+uint32_t ticks_trades(const struct ticks *t, uint32_t instrument, bool aggregate, uint64_t from_id,
+                      int64_t from_ns, int64_t to_ns, struct tick_trade *out, uint32_t max);
+struct tick_funding {
+    int64_t ts_ns;
+    rate_t rate;
+    px_t mark;
+};
+uint32_t ticks_fundings(const struct ticks *t, uint32_t instrument, int64_t from_ns, int64_t to_ns,
+                        struct tick_funding *out, uint32_t max);
+#endif
