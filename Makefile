@@ -6,7 +6,8 @@ PRESET ?= dev
 
 .PHONY: run test test-long bench fuzz bootstrap build asan tsan tidy format format-check clean
 
-run: bootstrap
+run:
+	@tools/bootstrap run
 	@$(MAKE) --no-print-directory build PRESET=release
 	@# At a terminal the program gets the foreground to itself, so that Ctrl-C ends it and not make:
 	@# it closes cleanly, and make's exit status is its own.
