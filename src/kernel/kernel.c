@@ -1146,6 +1146,36 @@ enum side kernel_position_side(const struct kernel *k, uint32_t i) {
     return qty > 0 ? SIDE_BUY : qty < 0 ? SIDE_SELL : SIDE_NONE;
 }
 
+qty_t kernel_position_qty(const struct kernel *k, uint32_t i) {
+    return cold_of(k, i)->exits.position_qty;
+}
+
+uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *out, uint32_t max) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < k->n; i++) {
+        const struct oms_book *book = &cold_of(k, i)->book;
+        for (uint32_t o = 0; o < OMS_ORDERS_MAX; o++) {
+            const struct oms_order *order = &book->orders[o];
+            if (!order->used || order_state_is_terminal((enum order_state)order->state)) continue;
+            if (count++ >= max) continue;
+            struct kernel_live_order *v = &out[count - 1];
+            memset(v, 0, sizeof *v);
+            memcpy(v->client_order_id, order->client_order_id, CLIENT_ORDER_ID_SIZE);
+            v->instrument_index = i;
+            v->order_type = order->order_type;
+            v->state = order->state;
+            v->cum_qty = order->cum_qty;
+            v->last_trade_id = book->last_trade_id;
+        }
+    }
+    return count;
+}
+
+uint32_t kernel_leverage_wanted(const struct kernel *k, uint32_t i) {
+    const struct cold *c = cold_of(k, i);
+    return c->waiting_leverage ? c->exits.leverage : 0;
+}
+
 static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint32_t i) {
     const struct hot *h = hot_of(k, i);
     const struct cold *c = cold_of(k, i);

@@ -124,6 +124,20 @@ uint32_t kernel_open_count(const struct kernel *k);
 uint32_t kernel_unprotected_count(const struct kernel *k);
 /* Side held on a symbol, SIDE_NONE flat. */
 enum side kernel_position_side(const struct kernel *k, uint32_t instrument_index);
+/* Net quantity held on a symbol, signed. */
+qty_t kernel_position_qty(const struct kernel *k, uint32_t instrument_index);
+/* Orders the venue may still know something about, to be asked after when its word was missed: every one
+ * that has not ended. Returns how many there are; at most max are written. */
+struct kernel_live_order {
+    char client_order_id[CLIENT_ORDER_ID_SIZE];
+    uint32_t instrument_index;
+    uint8_t order_type, state, reserved[2]; /* enum order_type, order_state */
+    qty_t cum_qty;                          /* fills seen */
+    uint64_t last_trade_id;                 /* of the symbol, highest seen */
+};
+uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *out, uint32_t max);
+/* The leverage asked for and not answered yet, 0 none: safe to ask again. */
+uint32_t kernel_leverage_wanted(const struct kernel *k, uint32_t instrument_index);
 /* Fills the kernel's part of a view (symbols, positions, orders, trades, totals). */
 void kernel_view(const struct kernel *k, struct view *out);
 

@@ -391,8 +391,19 @@ static void an_intent_becomes_a_protected_position_then_one_trade(void **state) 
     assert_int_equal(w->log_count - from, 6);
     assert_memory_equal(w->log + from, order, sizeof order);
     assert_int_equal(kernel_position_side(w->kernel, 0), SIDE_BUY);
+    /* Stop and target are what the venue still knows of; the entry has ended. */
+    struct kernel_live_order live[4];
+    assert_int_equal(kernel_live_orders(w->kernel, live, 4), 2);
+    assert_int_equal(kernel_live_orders(w->kernel, live, 1), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_string_equal(live[i].client_order_id, w->commands[2 + i].client_order_id);
+        assert_int_equal(live[i].order_type, w->commands[2 + i].order_type);
+        assert_int_equal(live[i].last_trade_id, w->trade_id);
+    }
+    assert_int_equal(kernel_position_qty(w->kernel, 0).e8, w->position[0]);
     w->now += 60 * S;
     trigger(w, 0, ORDER_TAKE_PROFIT_MARKET, 10608 * FX_ONE / 100);
+    assert_int_equal(kernel_live_orders(w->kernel, live, 4), 0);
     assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
     assert_int_equal(kernel_open_count(w->kernel), 0);
     assert_int_equal(kernel_position_side(w->kernel, 0), SIDE_NONE);
@@ -679,6 +690,8 @@ static void flatten_reaches_an_entry_on_its_way(void **state) {
     struct world *w = world_with_intent();
     w->script.silent = true;
     deliver_all(w); /* leverage asked for, unanswered */
+    assert_int_equal(kernel_leverage_wanted(w->kernel, 0), 1);
+    assert_int_equal(kernel_leverage_wanted(w->kernel, 1), 0);
     w->out->count = 0;
     kernel_flatten(w->kernel, w->out, EXIT_OPERATOR, w->now);
     take_out(w);
