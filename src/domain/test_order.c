@@ -122,9 +122,14 @@ static void test_texts(void **state) {
     static const char *const states[] = {
         "NONE",           "PENDING_NEW", "UNKNOWN",  "NEW",      "PARTIALLY_FILLED",
         "PENDING_CANCEL", "FILLED",      "CANCELED", "REJECTED", "EXPIRED"};
-    static const char *const types[] = {"MARKET", "LIMIT",      "STOP_MARKET", "TAKE_PROFIT_MARKET",
-                                        "STOP",   "TAKE_PROFIT"};
-    static const char *const tifs[] = {"GTC", "IOC", "FOK", "GTX"};
+    static const char *const types[] = {"MARKET",
+                                        "LIMIT",
+                                        "STOP_MARKET",
+                                        "TAKE_PROFIT_MARKET",
+                                        "STOP",
+                                        "TAKE_PROFIT",
+                                        "TRAILING_STOP_MARKET"};
+    static const char *const tifs[] = {"GTC", "IOC", "FOK", "GTX", "GTD", "GTE_GTC"};
     static const char *const reasons[] = {"none",        "stop_loss",   "take_profit",
                                           "time_stop",   "unprotected", "signal",
                                           "liquidation", "end_of_data", "operator"};
@@ -134,8 +139,8 @@ static void test_texts(void **state) {
     assert_int_equal(sizeof strategies / sizeof *strategies, STRATEGY_COUNT);
     for (int i = 0; i < ORDER_STATE_COUNT; i++)
         assert_string_equal(order_state_text((enum order_state)i), states[i]);
-    for (int i = 0; i < 6; i++) assert_string_equal(order_type_text((enum order_type)i), types[i]);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 7; i++) assert_string_equal(order_type_text((enum order_type)i), types[i]);
+    for (int i = 0; i < 6; i++)
         assert_string_equal(time_in_force_text((enum time_in_force)i), tifs[i]);
     for (int i = 0; i < EXIT_REASON_COUNT; i++)
         assert_string_equal(exit_reason_text((enum exit_reason)i), reasons[i]);

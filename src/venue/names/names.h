@@ -49,9 +49,16 @@ bool venue_client_id_is_valid(const char *text, size_t size);
 
 /* ---- errors */
 
-/* The documented text of a code ("Margin is insufficient."), with at most one %s; NULL if unknown. */
+/* The documented text of a code ("Margin is insufficient."), with at most one %s; NULL if unknown. Where
+ * the venue's text has several variables, the one %s stands for everything from the first to the last:
+ * -1015 takes "300 orders per 10 SECOND". */
 const char *venue_error_text(int code);
-/* HTTP status that goes with a code: 400 unless the documentation says otherwise. */
+/* The second documented text of a code that has two, else NULL. */
+const char *venue_error_text_alt(int code);
+/* HTTP status that goes with a code: 400 unless the documentation says otherwise. (-1003 is 429; the ban
+ * that goes with its second text is 418, which only the caller knows.) */
 int venue_error_http(int code);
+/* The i-th known code, in descending order (-1000 first); 0 behind the last. */
+int venue_error_code(size_t i);
 
 #endif
