@@ -2,8 +2,21 @@
  * back as venue_event, bars and ticks. The same client trades on `quantum exchange`, the demo environment and live; they
  * differ in URLs and keys only.
  *
- * One thread: everything happens inside binance_poll (libuv: libcurl's multi interface for REST, libwebsockets for
- * streams). Nothing here decides what to trade; everything here is about knowing what became of it. */
+ * One thread: everything happens inside binance_poll and the calls that say they block (libuv: libcurl's multi interface
+ * for REST, libwebsockets for streams). Nothing here decides what to trade; everything here is about knowing what became
+ * of it. Handlers are called from those calls only, and may call binance_submit and binance_reconcile.
+ *
+ * What the kernel may rely on:
+ *   - one answer a command: ACCEPTED or REJECTED; CANCELED or CANCEL_REJECTED; LEVERAGE_SET (code != 0: refused, leverage
+ *     says what stands, 0 if that is not known). An order nobody answered for is told as what it turns out to be, or as
+ *     REJECTED with BINANCE_NEVER_PLACED once the venue has said so twice after its window closed; never by guess.
+ *   - each fill once, in order of the order's cumulative quantity: last_qty of all VENUE_ORDER_TRADE of an order add up to
+ *     cum_qty. TRIGGERED comes before the fills, the end (CANCELED, EXPIRED) after all of them. A cancel that came too
+ *     late is answered CANCEL_REJECTED behind the end that overtook it.
+ *   - VENUE_LIQUIDATION, and VENUE_ORDER_TRADE without a client order id (settlement, or somebody closing our position by
+ *     hand) for fills of other orders that reduce a position of ours.
+ *   - EXPIRED: code > 0 the venue's expiry reason, < 0 why a conditional order was refused when it fired.
+ *   - wallet of every event is the wallet balance as the client has booked it up to that event. */
 #ifndef VENUE_BINANCE_BINANCE_H
 #define VENUE_BINANCE_BINANCE_H
 
@@ -20,6 +33,11 @@ struct binance;
 enum binance_lane { LANE_PROTECTION = 0, LANE_EXIT, LANE_ENTRY, LANE_DATA, LANE_COUNT };
 
 enum binance_link { LINK_DOWN = 0, LINK_CONNECTING, LINK_UP, LINK_STALE };
+
+/* Code of a VENUE_ORDER_REJECTED for an order that the venue does not know, asked after its window had passed. */
+enum { BINANCE_NEVER_PLACED = -2013 };
+/* Code of a VENUE_ORDER_REJECTED for an order we did not send: it waited too long for its turn (entries only). */
+enum { BINANCE_NOT_SENT = -1015 };
 
 struct binance_reconciliation {
     int64_t ts_ns;
@@ -53,13 +71,21 @@ struct binance_options {
     const char *stream_url;           /* "ws://127.0.0.1:8100"; NULL: as fits rest_url */
     const char *api_key, *api_secret; /* secret: HMAC secret or Ed25519 private key in PEM */
     const char *ca_file;              /* of a self-signed exchange; NULL: the system's */
+    /* Where GET /sapi/v1/account/apiRestrictions tells what the key may do. NULL: https://api.binance.com when
+     * rest_url is the live venue, else nobody is asked. Once asked, a key that may withdraw, and no answer, refuse. */
+    const char *restrictions_url;
     const char *tape_file; /* everything received is recorded there (secrets removed); NULL none */
     const char *symbols;   /* "BTCUSDT,ETHUSDT"; NULL: every trading perpetual quoted in USDT */
     uint32_t symbols_max;
-    const char *interval;              /* of the bars: "1m" */
-    int64_t recv_window_ms;            /* 5000 */
-    int64_t reconcile_every_ns;        /* 30 s */
-    int64_t answer_within_ns;          /* 5 s: then the outcome is unknown */
+    const char *interval;   /* of the bars: "1m" */
+    int64_t recv_window_ms; /* 5000: how long after its timestamp a request may still take effect */
+    int64_t
+        protection_window_ms; /* 2000, of orders in LANE_PROTECTION: doubt about a stop must be short */
+    int64_t reconcile_every_ns; /* 30 s */
+    int64_t answer_within_ns;   /* 5 s: then the outcome is unknown */
+    int64_t
+        entry_patience_ns; /* 5 s: an entry that could not be sent by then is refused, not sent late */
+    uint64_t seed;         /* of the jitter of back-offs */
     int (*wall_clock_offset_ms)(void); /* tests only: what the wall clock is wrong by; NULL 0 */
     struct binance_handlers handlers;
 };
@@ -81,19 +107,30 @@ enum status binance_bars(struct binance *b, uint32_t instrument, int64_t from_ns
                          struct bar *out, size_t max, size_t *count, struct err *err);
 
 /* Streams on, first reconciliation done: blocks at most so long. `known` are the orders the caller believes to be live
- * (client order ids): what became of each is told through on_venue before this returns. */
+ * (client order ids): what became of each is told through on_venue before this returns. `held` are the positions it
+ * believes to hold: fills it has not seen (a liquidation while it was away) are told likewise.
+ * Bars: the first one told is the one after the last that binance_bars returned for the symbol, or, without such a
+ * call, the one that is open now. */
 struct binance_known {
     char client_order_id[CLIENT_ORDER_ID_SIZE];
     uint32_t instrument;
     uint8_t order_type, reserved[3];
     qty_t cum_qty;          /* fills the caller has seen */
-    uint64_t last_trade_id; /* of those, highest */
+    uint64_t last_trade_id; /* of the symbol, highest the caller has seen */
 };
-enum status binance_start(struct binance *b, const struct binance_known *known, size_t count,
-                          int64_t within_ns, struct err *err);
+struct binance_held {
+    uint32_t instrument, reserved;
+    qty_t qty;               /* signed, not 0 */
+    uint64_t last_trade_id;  /* of the symbol, highest the caller has seen */
+    int64_t last_funding_ns; /* of the symbol, latest the caller has seen; 0 none */
+};
+enum status binance_start(struct binance *b, const struct binance_known *known, size_t known_count,
+                          const struct binance_held *held, size_t held_count, int64_t within_ns,
+                          struct err *err);
 
-/* Queues a command. Its outcome comes through on_venue: exactly one of accepted / rejected for an order, or, when
- * nobody answers, whatever reconciliation finds: never a guess. lane: how urgent. */
+/* Queues a command (sent by the next poll). Its outcome comes through on_venue: see above. lane: how urgent; a cancel of
+ * an order whose outcome is not known yet waits for it. ST_FULL: too many orders live or asked for; ST_EXISTS: an order
+ * of this client id is live. ST_INVALID: instrument, client id. Nothing was queued then. */
 enum status binance_submit(struct binance *b, const struct venue_command *command,
                            enum binance_lane lane);
 /* Runs the loop until something was told to a handler, or until_ns (monotonic). */
@@ -108,8 +145,9 @@ struct binance_position {
     qty_t qty;
     px_t entry_px;
     money_t isolated_wallet;
-    uint32_t leverage;
+    uint32_t leverage; /* 0: not known */
 };
+/* As the venue said last (stream or reconciliation). */
 void binance_position_get(const struct binance *b, uint32_t instrument,
                           struct binance_position *out);
 
@@ -117,15 +155,18 @@ struct binance_stats {
     enum binance_link rest, market, user;
     uint64_t requests, replies, unknown_outcomes, resolved_by_query, retries;
     uint64_t rejects_429, rejects_418, throttled_by_us, clock_rejects;
-    uint64_t stream_messages, stream_gaps, reconnects, gap_fills, key_renewals, duplicates_dropped;
+    uint64_t stream_messages, stream_rejected, stream_gaps, reconnects, gap_fills, key_renewals,
+        duplicates_dropped;
     uint32_t weight_used_1m, orders_10s, orders_1m;
     bool algo_service; /* conditional orders go to the algo endpoint */
     int64_t clock_offset_ns, clock_error_ns;
-    struct hist round_trip_ns; /* of orders */
+    uint64_t orders_sent, fills, late_fills, reconciliations, repaired, service_switches;
+    struct hist round_trip_ns; /* of orders: sent to answered */
 };
 void binance_stats_get(const struct binance *b, struct binance_stats *out);
 
 /* For `quantum doctor`: each check as one line, through print; returns how many failed. */
+/* Needs binance_load to have been tried (its failure is one of the lines). */
 uint32_t binance_doctor(struct binance *b, void (*print)(void *context, bool ok, const char *text),
                         void *context);
 #endif
