@@ -45,6 +45,8 @@ struct exchange_config exchange_config_defaults(void);
 
 size_t exchange_size(const struct exchange_config *config);
 struct exchange *exchange_init(void *memory, const struct exchange_config *config);
+/* Bytes that make a snapshot, <= exchange_size(): the rest is the queue of events, empty between
+ * inputs. To restore: exchange_size() bytes of memory, the snapshot copied to its start. */
 size_t exchange_state_size(const struct exchange *ex);
 
 /* ---- orders ---- */
@@ -174,10 +176,12 @@ struct exchange_reply {
     money_t max_notional; /* leverage */
 };
 
-/* now_ns never goes back (asserted). Events must have been drawn (asserted). */
+/* now_ns never goes back (asserted). Events must have been drawn (asserted). Timers due by now_ns (GTD,
+ * countdown) run before the input, whatever its kind: nothing trades after its time. */
 void exchange_step(struct exchange *ex, const struct exchange_input *in, int64_t now_ns,
                    struct exchange_reply *reply);
-/* For EXI_FILTERS: the contract's new rules; orders resting stay. Symbol must be the same. */
+/* The contract's new rules, at once; orders resting stay, its status stays. Symbol must be the same. The
+ * input EXI_FILTERS tells everybody (EXE_FILTERS). */
 void exchange_set_instrument(struct exchange *ex, uint32_t instrument, const struct instrument *in);
 void exchange_set_classic(struct exchange *ex, bool classic_conditional);
 /* Earliest time at which EXI_TIME has something to do; INT64_MAX none. */
@@ -233,7 +237,7 @@ struct exchange_position {
     money_t entry_cost;                            /* exact, signed as qty */
     money_t isolated_wallet, unrealized, realized; /* realized: cumulative of this position side */
     money_t initial_margin, maint_margin, open_order_margin, bid_notional, ask_notional;
-    px_t liquidation_px; /* 0 none */
+    px_t liquidation_px; /* 0 none; 0 in events, where nobody reads it */
     int64_t update_ns;
 };
 
@@ -244,7 +248,8 @@ struct exchange_event {
     uint32_t leverage, status;
     int64_t ts_ns;
     uint64_t trade_id; /* EXE_ORDER of a fill, EXE_TRADE; income's trade */
-    uint64_t sequence; /* EXE_LEVEL: update id of the contract's book; EXE_INCOME: tranId */
+    uint64_t sequence; /* EXE_LEVEL: update id of the contract's book; EXE_INCOME: tranId; EXE_TRADE:
+                          number of the taker order, equal for all its fills (aggregate trades) */
     px_t px;           /* last fill, trade, level, mark */
     px_t px2;          /* index (EXE_MARK); price before (EXE_AMENDED) */
     qty_t qty;         /* last fill, trade, level now */
@@ -270,7 +275,9 @@ struct exchange_account {
     money_t unrealized, cross_unrealized;
     money_t initial_margin, position_margin, order_margin, maint_margin;
     money_t available, max_withdraw;
-    money_t realized_pnl, fees, funding, deposits; /* cumulative */
+    /* Cumulative; wallet = deposits + realized_pnl - fees + funding + insurance. insurance: refills by
+     * the fund less liquidation fees. */
+    money_t realized_pnl, fees, funding, deposits, insurance;
     rate_t fee_maker, fee_taker;
     bool hedge;
     uint32_t open_orders, open_algos;
