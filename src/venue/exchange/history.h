@@ -1,7 +1,15 @@
 /* What an account may ask about its past: orders, conditional orders, trades, income, amendments.
  *
- * Fed with every event of the exchange, in order. One block of memory, rings: when one is full its oldest
- * finished rows go. Pure; a snapshot is a memcpy. Rows of an account come ascending. */
+ * Fed with every event of the exchange, in order. One block of memory without pointers (a snapshot is a
+ * memcpy of history_size bytes). Pure. Rows of an account come ascending: by id, which is by time.
+ *
+ * An order has one row, renewed by each of its reports. When there is no row left, the one that finished
+ * first goes; open orders stay. So orders_max and algos_max must exceed what may be open at once, those
+ * of the exchange (asserted when no row is finished).
+ *
+ * Looking up an id costs a hash. A query costs the rows it looks at: of the account, of the account's
+ * contract where one is named, of one order where that is; from the newest back, or from the nearer end
+ * of them up to from_id or to_ns. */
 #ifndef VENUE_EXCHANGE_HISTORY_H
 #define VENUE_EXCHANGE_HISTORY_H
 
@@ -9,7 +17,7 @@
 
 struct history;
 struct history_limits {
-    uint32_t accounts_max, orders_max, algos_max, trades_max, incomes_max, amendments_max;
+    uint32_t orders_max, algos_max, trades_max, incomes_max, amendments_max; /* rows, > 0 */
 };
 struct history_limits history_limits_defaults(void);
 size_t history_size(const struct history_limits *limits);
@@ -41,8 +49,9 @@ struct history_amendment {
     char client_order_id[CLIENT_ORDER_ID_SIZE];
 };
 
-/* The newest order with that id, or with that client id (id 0); NULL if there is none any more. Retention as on
- * the venue: cancelled or expired without a fill 3 days, all 90 days before now_ns. Borrowed. */
+/* The newest order with that id, or with that client id (id 0); NULL if there is none any more. Retention
+ * as on the venue, counted from its creation: 3 days if cancelled or expired without a fill, otherwise
+ * 90 days before now_ns (0: for ever), open ones always. Borrowed until the next event. */
 const struct exchange_order *history_order(const struct history *h, uint32_t account,
                                            uint32_t instrument, uint64_t order_id,
                                            const char *client_order_id, int64_t now_ns);
@@ -51,12 +60,14 @@ const struct exchange_algo *history_algo(const struct history *h, uint32_t accou
                                          int64_t now_ns);
 
 /* Which rows: 0 = does not matter. from_id: ids >= it (ascending from there); otherwise the newest
- * `limit` in [from_ns, to_ns], ascending. instrument UINT32_MAX: all. */
+ * `limit` in [from_ns, to_ns], ascending. instrument UINT32_MAX: all. Ids are those of the rows: order,
+ * algo, trade (ascending a contract), transaction, amendment; times those of creation. Rows past their
+ * retention (above; 90 days for trades, incomes, amendments) are left out. `max` of the call bounds too. */
 struct history_query {
     uint32_t account, instrument, limit, type; /* type: income */
-    uint64_t from_id, order_id;                /* order_id: trades of one order */
+    uint64_t from_id, order_id;                /* order_id: trades, amendments of one order */
     int64_t from_ns, to_ns, now_ns;
-    uint32_t page; /* income: 1.. */
+    uint32_t page; /* 2: the newest but `limit`, and so on; 0 is 1. Not with from_id. */
 };
 uint32_t history_orders(const struct history *h, const struct history_query *q,
                         struct exchange_order *out, uint32_t max);
