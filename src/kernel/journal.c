@@ -262,6 +262,10 @@ enum status journal_flush(struct journal *j, struct err *err) {
     return failure_get(j, err);
 }
 
+enum status journal_failed(const struct journal *j, struct err *err) {
+    return failure_get(j, err);
+}
+
 enum status journal_commit(struct journal *j, struct err *err) {
     if (flush(j) == ST_OK && journal_durable_seq(j) != j->written_seq && zero_ahead(j) == ST_OK)
         sync_written(j);

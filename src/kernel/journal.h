@@ -62,6 +62,8 @@ enum status journal_close(struct journal *j, struct err *err);
 uint64_t journal_append(struct journal *j, uint16_t type, uint16_t version, int64_t ts_ns,
                         const void *payload, uint32_t size);
 enum status journal_flush(struct journal *j, struct err *err);
+/* That failure, without writing anything: for who must not go on once an append was in vain. */
+enum status journal_failed(const struct journal *j, struct err *err);
 enum status journal_commit(struct journal *j, struct err *err);
 uint64_t journal_last_seq(const struct journal *j);
 uint64_t journal_durable_seq(const struct journal *j);
