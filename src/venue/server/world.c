@@ -268,7 +268,7 @@ static enum status block_map(struct world_block *b, size_t size, struct err *err
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return err_errno(err, ST_NO_MEMORY, "%zu bytes of the exchange's state", size);
-    *b = (struct world_block){memory, size};
+    *b = (struct world_block){memory, size, size};
     return ST_OK;
 }
 
@@ -293,6 +293,7 @@ static void blocks_init(struct world *w) {
     struct world_private *p = w->p;
     const struct world_options *o = &p->options;
     w->exchange = exchange_init(p->blocks[BLOCK_EXCHANGE].memory, &o->exchange);
+    p->blocks[BLOCK_EXCHANGE].saved = exchange_state_size(w->exchange);
     w->history = history_init(p->blocks[BLOCK_HISTORY].memory, &o->history);
     w->market = market_init(p->blocks[BLOCK_MARKET].memory, &o->market);
     w->ticks = ticks_init(p->blocks[BLOCK_TICKS].memory, &o->ticks);

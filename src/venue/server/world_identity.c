@@ -54,7 +54,6 @@ char *world_identity_text(const struct world_options *o) {
             sizeof(struct bar));
     exchange_lines(f, &o->exchange);
     market_lines(f, &o->market);
-    fprintf(f, "history.accounts_max %" PRIu32 "\n", o->history.accounts_max);
     fprintf(f, "history.orders_max %" PRIu32 "\n", o->history.orders_max);
     fprintf(f, "history.algos_max %" PRIu32 "\n", o->history.algos_max);
     fprintf(f, "history.trades_max %" PRIu32 "\n", o->history.trades_max);

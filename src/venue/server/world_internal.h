@@ -43,8 +43,8 @@ struct record_switch {
 
 enum { BLOCK_EXCHANGE = 0, BLOCK_HISTORY, BLOCK_MARKET, BLOCK_TICKS, BLOCK_OWN, BLOCK_COUNT };
 struct world_block {
-    void *memory; /* mapped: pages nobody touched cost nothing */
-    size_t size;
+    void *memory;       /* mapped: pages nobody touched cost nothing */
+    size_t size, saved; /* saved: what of it makes a snapshot, from its start */
 };
 /* What of the world itself belongs into a snapshot. */
 struct world_own {

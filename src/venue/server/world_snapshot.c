@@ -68,8 +68,8 @@ static int write_all(int fd, const void *data, size_t size, uint64_t at) {
 
 static int write_block(int fd, const struct world_block *b, uint64_t at) {
     const uint8_t *p = b->memory;
-    for (size_t done = 0; done < b->size;) {
-        size_t n = b->size - done < CHUNK_BYTES ? b->size - done : (size_t)CHUNK_BYTES;
+    for (size_t done = 0; done < b->saved;) {
+        size_t n = b->saved - done < CHUNK_BYTES ? b->saved - done : (size_t)CHUNK_BYTES;
         int e = is_zero(p + done, n) ? 0 : write_all(fd, p + done, n, at + done);
         if (e) return e;
         done += n;
@@ -86,11 +86,11 @@ static int write_file(const struct world_private *p, int fd, uint64_t seq) {
     uint64_t at = PAGE_BYTES;
     for (int i = 0; i < BLOCK_COUNT; i++) {
         const struct world_block *b = &p->blocks[i];
-        h.sizes[i] = b->size;
-        h.blocks_hash = hash_chain(h.blocks_hash, b->memory, b->size);
+        h.sizes[i] = b->saved;
+        h.blocks_hash = hash_chain(h.blocks_hash, b->memory, b->saved);
         int e = write_block(fd, b, at);
         if (e) return e;
-        at += round_up(b->size);
+        at += round_up(b->saved);
     }
     h.header_hash = header_hash_of(&h);
     int e = write_all(fd, &h, sizeof h, 0);
@@ -251,8 +251,8 @@ static enum status read_at(int fd, void *out, size_t size, uint64_t at, struct e
 static enum status read_block(int fd, const struct world_block *b, uint64_t at, uint8_t *chunk,
                               struct err *err) {
     uint8_t *p = b->memory;
-    for (size_t done = 0; done < b->size;) {
-        size_t n = b->size - done < CHUNK_BYTES ? b->size - done : (size_t)CHUNK_BYTES;
+    for (size_t done = 0; done < b->saved;) {
+        size_t n = b->saved - done < CHUNK_BYTES ? b->saved - done : (size_t)CHUNK_BYTES;
         enum status st = read_at(fd, chunk, n, at + done, err);
         if (st != ST_OK) return st;
         if (!is_zero(chunk, n) || !is_zero(p + done, n)) memcpy(p + done, chunk, n);
@@ -276,13 +276,13 @@ static enum status read_file(struct world_private *p, int fd, uint64_t seq, uint
     uint64_t at = PAGE_BYTES, hash = 0;
     for (int i = 0; i < BLOCK_COUNT; i++) {
         const struct world_block *b = &p->blocks[i];
-        if (h.sizes[i] != b->size)
+        if (h.sizes[i] != b->saved)
             return err_set(err, ST_MISMATCH, "block %d has %" PRIu64 " bytes, not %zu", i,
-                           h.sizes[i], b->size);
+                           h.sizes[i], b->saved);
         st = read_block(fd, b, at, chunk, err);
         if (st != ST_OK) return st;
-        hash = hash_chain(hash, b->memory, b->size);
-        at += round_up(b->size);
+        hash = hash_chain(hash, b->memory, b->saved);
+        at += round_up(b->saved);
     }
     return hash == h.blocks_hash ? ST_OK : err_set(err, ST_CORRUPT, "checksum does not hold");
 }
