@@ -301,6 +301,7 @@ uint32_t exchange_open_orders(const struct exchange *ex, uint32_t account, uint3
 uint32_t exchange_open_algos(const struct exchange *ex, uint32_t account, uint32_t instrument,
                              struct exchange_algo *out, uint32_t max);
 const struct instrument *exchange_instrument(const struct exchange *ex, uint32_t instrument);
+uint32_t exchange_instrument_count(const struct exchange *ex);
 
 struct exchange_level {
     px_t px;
