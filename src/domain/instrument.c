@@ -86,3 +86,54 @@ enum filter_code instrument_check_notional(const struct instrument *in, px_t px,
     /* Not money_mul_floor: the numbers are not checked yet and their product may not fit. */
     return (i128)px.e8 * qty.e8 < (i128)in->notional_min.e8 * FX_ONE ? FILTER_NOTIONAL : FILTER_OK;
 }
+
+px_t instrument_round_px(const struct instrument *in, px_t px, bool up) {
+    int64_t tick = in->tick_size.e8 > 0 ? in->tick_size.e8 : 1, rest = px.e8 - in->px_min.e8;
+    int64_t snapped = in->px_min.e8 + (up ? fx_snap_up(rest, tick) : fx_snap_down(rest, tick));
+    int64_t lowest = in->px_min.e8 > 0 ? in->px_min.e8 : tick;
+    return px_e8(snapped < lowest ? lowest : snapped);
+}
+
+/* PERCENT_PRICE binds buys from above and sells from below; a multiplier of 0 is no rule. */
+px_t instrument_round_limit_px(const struct instrument *in, px_t px, bool buy, px_t mark) {
+    ASSERT(mark.e8 > 0);
+    if (in->px_max.e8 > 0 && px.e8 > in->px_max.e8) px = in->px_max;
+    if (buy && in->multiplier_up.e8 > 0) {
+        int64_t cap = fx_mul_floor(mark.e8, in->multiplier_up.e8);
+        if (px.e8 > cap) px.e8 = cap;
+    } else if (!buy) {
+        int64_t floor = fx_mul_ceil(mark.e8, in->multiplier_down.e8);
+        if (px.e8 < floor) px.e8 = floor;
+    }
+    px_t out = instrument_round_px(in, px, !buy);
+    if (in->px_max.e8 > 0 && out.e8 > in->px_max.e8) {
+        out = instrument_round_px(in, in->px_max, false); /* the grid may end below px_max */
+        if (!buy && out.e8 < fx_mul_ceil(mark.e8, in->multiplier_down.e8)) return px_e8(0);
+    }
+    bool fits =
+        instrument_check_px(in, out) == FILTER_OK &&
+        !(buy && in->multiplier_up.e8 > 0 && out.e8 > fx_mul_floor(mark.e8, in->multiplier_up.e8));
+    return fits ? out : px_e8(0);
+}
+
+qty_t instrument_round_qty(const struct instrument *in, qty_t qty, bool market) {
+    qty_t lo = market ? in->market_qty_min : in->qty_min;
+    qty_t hi = market ? in->market_qty_max : in->qty_max;
+    qty_t step = market ? in->market_step_size : in->step_size;
+    if (qty.e8 > hi.e8) qty = hi;
+    if (qty.e8 < lo.e8 || qty.e8 <= 0) return qty_e8(0);
+    if (step.e8 > 0) qty.e8 -= (qty.e8 - lo.e8) % step.e8;
+    return qty.e8 > 0 ? qty : qty_e8(0);
+}
+
+qty_t instrument_least_qty(const struct instrument *in, px_t px, bool market) {
+    ASSERT(px.e8 > 0);
+    qty_t lo = market ? in->market_qty_min : in->qty_min;
+    qty_t hi = market ? in->market_qty_max : in->qty_max;
+    qty_t step = market ? in->market_step_size : in->step_size;
+    int64_t unit = step.e8 > 0 ? step.e8 : 1;
+    i128 worth = ((i128)in->notional_min.e8 * FX_ONE + px.e8 - 1) / px.e8; /* rounded up */
+    i128 qty = lo.e8 > 0 ? lo.e8 : unit;
+    if (worth > qty) qty += (worth - qty + unit - 1) / unit * unit;
+    return qty > hi.e8 ? qty_e8(0) : qty_e8((int64_t)qty);
+}

@@ -92,4 +92,17 @@ enum filter_code instrument_check_qty(const struct instrument *in, qty_t qty, bo
 /* MIN_NOTIONAL (not for reduce-only or closePosition). */
 enum filter_code instrument_check_notional(const struct instrument *in, px_t px, qty_t qty);
 
+/* ---- rounding: numbers these checks accept ---- */
+
+/* The grid of px_min: the highest price not above px, or with `up` the lowest not below it. Never below
+ * the lowest price there is; px_max is not looked at (instrument_check_px is for what came out). */
+px_t instrument_round_px(const struct instrument *in, px_t px, bool up);
+/* A limit price as near to px as PRICE_FILTER and PERCENT_PRICE at this mark (> 0) let it be, rounded
+ * in the order's favour (buys down, sells up); 0 if no price is acceptable. */
+px_t instrument_round_limit_px(const struct instrument *in, px_t px, bool buy, px_t mark);
+/* The largest acceptable quantity not above qty; 0 if there is none. */
+qty_t instrument_round_qty(const struct instrument *in, qty_t qty, bool market);
+/* The smallest acceptable quantity worth notional_min at px (> 0); 0 if even the largest is not. */
+qty_t instrument_least_qty(const struct instrument *in, px_t px, bool market);
+
 #endif

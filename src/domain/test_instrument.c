@@ -329,6 +329,86 @@ static void test_bar_possible(void **state) {
     assert_true(bar_is_possible(&b));
 }
 
+/* ---- rounding ---- */
+
+/* A contract with an awkward grid: minimum, step and tick that share no factor. */
+static struct instrument awkward(struct rng *g) {
+    struct instrument in = btcusdt();
+    in.tick_size.e8 = 1 + (int64_t)rng_below(g, 40);
+    in.px_min.e8 = (int64_t)rng_below(g, 60);
+    in.px_max.e8 = rng_below(g, 4) ? 100 + (int64_t)rng_below(g, 400) : 0;
+    in.multiplier_up.e8 = rng_below(g, 4) ? e8("1.05") + (int64_t)rng_below(g, FX_ONE) : 0;
+    in.multiplier_down.e8 = rng_below(g, 4) ? (int64_t)rng_below(g, 99 * FX_ONE / 100) : 0;
+    in.step_size.e8 = in.market_step_size.e8 = 1 + (int64_t)rng_below(g, 20);
+    in.qty_min.e8 = in.market_qty_min.e8 = (int64_t)rng_below(g, 30);
+    in.qty_max.e8 = in.market_qty_max.e8 = in.qty_min.e8 + (int64_t)rng_below(g, 300);
+    return in;
+}
+
+/* Every price there is, looked at one by one. */
+static bool limit_px_fits(const struct instrument *in, int64_t px, bool buy, int64_t mark) {
+    if (instrument_check_px(in, px_e8(px)) != FILTER_OK) return false;
+    if (buy) return in->multiplier_up.e8 == 0 || px * FX_ONE <= mark * in->multiplier_up.e8;
+    return px * FX_ONE >= mark * in->multiplier_down.e8;
+}
+
+static void test_round_limit_px_finds_the_nearest(void **state) {
+    (void)state;
+    struct rng g = rng_init(seed + 4);
+    int none = 0, moved = 0;
+    for (int i = 0; i < 20000; i++) {
+        struct instrument in = awkward(&g);
+        bool buy = rng_below(&g, 2);
+        int64_t px = 1 + (int64_t)rng_below(&g, 600), mark = 1 + (int64_t)rng_below(&g, 600);
+        int64_t got = instrument_round_limit_px(&in, px_e8(px), buy, px_e8(mark)).e8, best = 0;
+        /* in the order's favour if anything fits there, else the nearest on the other side */
+        for (int64_t p = px; p > 0 && p <= 2000 && !best; p += buy ? -1 : 1)
+            if (limit_px_fits(&in, p, buy, mark)) best = p;
+        for (int64_t p = px; p > 0 && p <= 2000 && !best; p += buy ? 1 : -1)
+            if (limit_px_fits(&in, p, buy, mark)) best = p;
+        if (got != best)
+            fail_msg("px %lld mark %lld buy %d: %lld not %lld", (long long)px, (long long)mark, buy,
+                     (long long)got, (long long)best);
+        none += best == 0;
+        moved += best != 0 && best != px;
+    }
+    assert_true(none > 100 && moved > 1000);
+}
+
+static void test_round_qty_finds_the_largest(void **state) {
+    (void)state;
+    struct rng g = rng_init(seed + 5);
+    int none = 0;
+    for (int i = 0; i < 20000; i++) {
+        struct instrument in = awkward(&g);
+        int64_t qty = (int64_t)rng_below(&g, 500), best = 0;
+        for (int64_t q = 1; q <= qty; q++)
+            if (instrument_check_qty(&in, qty_e8(q), false) == FILTER_OK) best = q;
+        assert_int_equal(instrument_round_qty(&in, qty_e8(qty), false).e8, best);
+        assert_int_equal(instrument_round_qty(&in, qty_e8(qty), true).e8, best);
+        none += best == 0;
+    }
+    assert_true(none > 100);
+}
+
+static void test_least_qty_is_the_smallest_worth_it(void **state) {
+    (void)state;
+    struct rng g = rng_init(seed + 6);
+    int none = 0;
+    for (int i = 0; i < 20000; i++) {
+        struct instrument in = awkward(&g);
+        in.notional_min.e8 = (int64_t)rng_below(&g, 300);
+        int64_t px = 1 + (int64_t)rng_below(&g, 3 * FX_ONE), best = 0;
+        for (int64_t q = in.qty_max.e8; q > 0; q--)
+            if (instrument_check_qty(&in, qty_e8(q), true) == FILTER_OK &&
+                instrument_check_notional(&in, px_e8(px), qty_e8(q)) == FILTER_OK)
+                best = q;
+        assert_int_equal(instrument_least_qty(&in, px_e8(px), true).e8, best);
+        none += best == 0;
+    }
+    assert_true(none > 100);
+}
+
 int main(void) {
     const char *text = getenv("TEST_SEED");
     seed = text ? strtoull(text, NULL, 10) : 20260406;
@@ -342,6 +422,9 @@ int main(void) {
         cmocka_unit_test(test_px_filter_edges),
         cmocka_unit_test(test_qty_filter),
         cmocka_unit_test(test_notional_filter),
+        cmocka_unit_test(test_round_limit_px_finds_the_nearest),
+        cmocka_unit_test(test_round_qty_finds_the_largest),
+        cmocka_unit_test(test_least_qty_is_the_smallest_worth_it),
         cmocka_unit_test(test_defaults_are_usable),
         cmocka_unit_test(test_infer_sets_the_grid),
         cmocka_unit_test(test_bar_possible),
