@@ -271,6 +271,24 @@ enum status feed_open_synth(struct feed **out, const struct synth_config *config
     return ST_OK;
 }
 
+enum status feed_open_live(struct feed **out, const struct instrument *instruments, uint32_t count,
+                           int64_t interval_ns, int64_t from_ns, uint64_t hash, struct err *err) {
+    struct feed *f = calloc(1, sizeof *f);
+    if (!f) return err_set(err, ST_NO_MEMORY, "feed: out of memory");
+    f->n = count;
+    f->interval_ns = interval_ns;
+    f->start_ns = f->from_ns = from_ns;
+    f->hash = hash;
+    enum status st = allocate(f, err);
+    if (st != ST_OK) {
+        feed_close(f);
+        return st;
+    }
+    memcpy(f->instruments, instruments, sizeof *instruments * count);
+    *out = f;
+    return ST_OK;
+}
+
 uint32_t feed_symbol_count(const struct feed *f) {
     return f->n;
 }

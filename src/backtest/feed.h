@@ -52,6 +52,10 @@ enum status feed_open_tape(struct feed **out, const struct feed_tape_options *op
 /* The generator's bars from step 0; without an end. */
 enum status feed_open_synth(struct feed **out, const struct synth_config *config,
                             int64_t trade_from_ns, struct err *err);
+/* A market that is told as it happens: contracts, interval and identity, no bars of its own (feed_next: ST_END).
+ * hash: of whatever says which market it is. */
+enum status feed_open_live(struct feed **out, const struct instrument *instruments, uint32_t count,
+                           int64_t interval_ns, int64_t from_ns, uint64_t hash, struct err *err);
 void feed_close(struct feed *f);
 
 uint32_t feed_symbol_count(const struct feed *f);

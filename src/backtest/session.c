@@ -110,9 +110,11 @@ static void keep(struct session *s, const struct event *event) {
 
 void session_handle(struct session *s, struct kernel_out *out) {
     uint32_t commands = 0;
+    bool fresh[KERNEL_OUT_MAX]; /* not on record: with a port, only those leave */
     for (uint32_t i = 0; i < out->count && s->failed == ST_OK; i++) {
         const struct event *e = &out->events[i];
         session_record(s, e);
+        fresh[i] = s->recorded_new;
         if (event_info(e->type)->published) session_publish(s, e);
         keep(s, e);
         commands += e->type == EVENT_ORDER_PLACED;
@@ -128,6 +130,10 @@ void session_handle(struct session *s, struct kernel_out *out) {
     }
     for (uint32_t i = 0; i < out->count; i++) {
         if (out->events[i].type != EVENT_ORDER_PLACED) continue;
+        if (s->o.port) {
+            if (fresh[i] && !s->o.verify) session_live_submit(s, &out->events[i].u.venue_command);
+            continue;
+        }
         enum status st = simex_submit(s->simex, &out->events[i].u.venue_command);
         if (st != ST_OK)
             s->failed = err_set(s->err, st, "exchange: command queue: %s", status_text(st));
@@ -136,8 +142,7 @@ void session_handle(struct session *s, struct kernel_out *out) {
 
 /* ---- one step ---- */
 
-static void on_venue(struct session *s, const struct venue_event *ev) {
-    int64_t recv = ev->ts_event_ns + s->simex_config.latency_ns;
+void session_venue(struct session *s, const struct venue_event *ev, int64_t recv) {
     if (recv > s->state->last_ts_ns) s->state->last_ts_ns = recv;
     if (s->journal || s->reader || s->bus) {
         struct event e;
@@ -164,7 +169,7 @@ static void pump(struct session *s, int64_t until) {
         int64_t deadline = kernel_open_count(s->kernel) ? kernel_deadline(s->kernel) : INT64_MAX;
         int64_t to = deadline < until ? deadline : until;
         if (simex_next(s->simex, to, &ev)) {
-            on_venue(s, &ev);
+            session_venue(s, &ev, ev.ts_event_ns + s->simex_config.latency_ns);
         } else if (deadline <= until) {
             s->out.count = 0;
             kernel_time(s->kernel, &s->out, deadline);
@@ -297,7 +302,7 @@ static void ask_model(struct session *s, const uint32_t *stepped, uint32_t count
         s->votes[(size_t)j * MODEL_COUNT + MODEL_XGBOOST] = s->answers[j];
 }
 
-static void decide(struct session *s, int64_t close) {
+void session_decide(struct session *s, int64_t close) {
     uint32_t count;
     const uint32_t *stepped = kernel_stepped(s->kernel, &count);
     bool ensemble = s->o.strategy == STRATEGY_ENSEMBLE;
@@ -318,7 +323,7 @@ static void decide(struct session *s, int64_t close) {
                  s->kernel_config.features ? s->atr : NULL);
     if (s->out.count == 0) return; /* most bars lead to nothing */
     session_handle(s, &s->out);
-    session_deliver(s);
+    if (!s->o.port) session_deliver(s);
 }
 
 /* Each full hour; and the first moment of trading, for a report counts money up to the last point. */
@@ -328,7 +333,7 @@ static bool equity_is_due(const struct session *s, int64_t close) {
            (close % NS_PER_HOUR == 0 || close - feed_interval_ns(s->o.feed) < from);
 }
 
-static void put_equity(struct session *s, int64_t close) {
+void session_put_equity(struct session *s, int64_t close) {
     if (!s->db || !equity_is_due(s, close)) return;
     const struct kernel_totals *t = kernel_totals(s->kernel);
     db_note(s, tradedb_equity_put(s->db, close, t->wallet, t->equity, t->exposure, s->err));
@@ -348,8 +353,8 @@ static void run_step(struct session *s, const struct feed_step *step) {
     for (uint32_t j = 0; j < step->count; j++)
         kernel_bar(s->kernel, step->symbols[j], step->bars[j],
                    s->rows ? s->rows + (size_t)j * feature_count() : NULL);
-    if (step->count > 0) decide(s, close);
-    put_equity(s, close);
+    if (step->count > 0) session_decide(s, close);
+    session_put_equity(s, close);
     if (total > 1 && step->index + 2 == total && s->failed == ST_OK) {
         /* One bar is left: everything goes at its open, by the ordinary path. */
         s->out.count = 0;
@@ -530,7 +535,7 @@ static void db_commit(struct session *s, bool go_on) {
     s->db_commit_ns = tstamp_monotonic_ns();
 }
 
-static void look_around(struct session *s, uint64_t step) {
+void session_look_around(struct session *s, uint64_t step) {
     int64_t now = tstamp_monotonic_ns();
     if (s->db_puts >= DB_COMMIT_PUTS || now - s->db_commit_ns >= DB_COMMIT_NS) db_commit(s, true);
     if (now - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
@@ -555,7 +560,7 @@ static uint64_t state_hash(const struct session *s) {
     return answers ? hash_chain(hash, &answers, sizeof answers) : hash;
 }
 
-static void record_state_hash(struct session *s) {
+void session_record_state_hash(struct session *s) {
     struct event e;
     event_init(&e, EVENT_STATE_HASH, s->state->last_ts_ns);
     e.u.state_hash.step = s->state->next_step;
@@ -593,11 +598,11 @@ static enum status allocate(struct session *s, struct err *err) {
     s->kernel_config = kernel_config_of(&s->o);
     s->simex_config = exchange_config(&s->o);
     s->kernel_size = kernel_size(&s->kernel_config);
-    s->simex_size = simex_size(&s->simex_config);
+    s->simex_size = s->o.port ? 0 : simex_size(&s->simex_config);
     s->state = block(sizeof *s->state);
     s->kernel = block(s->kernel_size);
-    s->simex = block(s->simex_size);
-    bool ok = s->state && s->kernel && s->simex;
+    s->simex = s->o.port ? NULL : block(s->simex_size);
+    bool ok = s->state && s->kernel && (s->simex || s->o.port);
     if (s->kernel_config.features) {
         s->rows = block(sizeof(float) * n * feature_count());
         s->atr = block(sizeof(float) * n);
@@ -612,7 +617,7 @@ static void start_fresh(struct session *s) {
     memset(s->state, 0, sizeof *s->state);
     s->state->marked_step = UINT64_MAX;
     kernel_init(s->kernel, &s->kernel_config);
-    simex_init(s->simex, &s->simex_config);
+    if (s->simex) simex_init(s->simex, &s->simex_config);
 }
 
 static enum status open_bus(struct session *s, struct err *err) {
@@ -709,12 +714,12 @@ static void finish(struct session *s) {
         db_note(s, tradedb_equity_put(s->db, s->state->last_ts_ns, t->wallet, t->wallet,
                                       money_e8(0), s->err));
     }
-    record_state_hash(s);
+    session_record_state_hash(s);
 }
 
 /* Trades first: a restart executes again only what lies behind the snapshot, so a trade from before it
  * that was not committed yet would be lost to the journal of trades for good. */
-static void save_point(struct session *s, bool go_on) {
+void session_save_point(struct session *s, bool go_on) {
     db_commit(s, go_on);
     if (s->failed == ST_OK) s->failed = session_snapshot_save(s, s->err);
 }
@@ -723,10 +728,10 @@ static void snapshot_if_due(struct session *s) {
     if (s->state->bars_since_snapshot < SNAPSHOT_BARS) return;
     s->state->bars_since_snapshot = 0;
     s->state->snapshots++;
-    record_state_hash(s);
+    session_record_state_hash(s);
     if (!s->journal || s->reader || s->failed != ST_OK) return;
     s->state->next_step++; /* the snapshot is taken between steps */
-    save_point(s, true);
+    session_save_point(s, true);
     s->state->next_step--;
 }
 
@@ -741,7 +746,8 @@ static bool loop(struct session *s) {
         if (s->pending_count > 0) break; /* stopped while the bus was away */
         snapshot_if_due(s);
         s->state->next_step = step.index + 1;
-        if (++steps % LOOK_EVERY_STEPS == 0 || s->o.speed > 0) look_around(s, step.index + 1);
+        if (++steps % LOOK_EVERY_STEPS == 0 || s->o.speed > 0)
+            session_look_around(s, step.index + 1);
         if (s->o.step_limit && steps >= s->o.step_limit) break;
     }
     return false;
@@ -768,7 +774,7 @@ static void fill_result(struct session *s, struct session_result *out) {
     out->predict_rows = s->predict_rows;
     out->predict_ns_p50 = hist_quantile(&s->predict_ns, 0.50);
     out->predict_ns_p99 = hist_quantile(&s->predict_ns, 0.99);
-    simex_account_get(s->simex, &out->account);
+    if (s->simex) simex_account_get(s->simex, &out->account);
     if (s->bus) bus_stats_get(s->bus, &out->bus);
 }
 
@@ -789,7 +795,11 @@ enum status session_run(struct session_result *out, const struct session_options
     if (s->failed == ST_OK) {
         if (s->state->next_step == 0 && s->state->last_ts_ns == 0) record_start(s);
         publish_view(s, true);
-        bool done = s->state->flattened == 2 || loop(s);
+        bool done = false;
+        if (s->o.port)
+            session_live(s);
+        else
+            done = s->state->flattened == 2 || loop(s);
         if (done && s->failed == ST_OK && s->state->flattened != 2) finish(s);
         const struct journal_record *rest = s->failed == ST_OK ? session_peek(s) : NULL;
         if (done && rest)
@@ -803,7 +813,7 @@ enum status session_run(struct session_result *out, const struct session_options
         if (done && s->failed == ST_OK) s->state->flattened = 2;
         out->complete = done && s->failed == ST_OK;
         if (whole)
-            save_point(s, false);
+            session_save_point(s, false);
         else
             db_commit(s, false);
         publish_view(s, false);

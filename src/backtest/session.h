@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "kernel/bus.h"
 #include "kernel/kernel.h"
+#include "kernel/venue_port.h"
 #include "kernel/view.h"
 #include "learn/learn.h"
 #include "venue/simex/simex.h"
@@ -28,9 +29,11 @@ struct session_progress {
 };
 
 struct session_options {
-    struct feed *feed;          /* positioned by the session */
-    struct served_model *model; /* NULL: the ensemble has no voter */
-    enum run_mode mode;         /* MODE_REPLAY or MODE_PAPER */
+    struct feed *feed;             /* positioned by the session */
+    const struct venue_port *port; /* NULL: the embedded exchange; else the feed is a live one */
+    uint32_t warmup_bars;          /* port: candles from before the start, for the features */
+    struct served_model *model;    /* NULL: the ensemble has no voter */
+    enum run_mode mode;            /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
     uint64_t seed;
     money_t wallet_start;

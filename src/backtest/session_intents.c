@@ -170,11 +170,12 @@ static void on_entry(struct session *s, const struct bus_entry *entry) {
     acknowledge(s, entry);
 }
 
-static void deliver_from_bus(struct session *s) {
+/* wait: until everything published has come back. A run with a port has other things to do meanwhile, and asks again. */
+static void deliver_from_bus(struct session *s, bool wait) {
     static struct bus_entry entry;
-    int64_t waiting_since = tstamp_monotonic_ns();
+    int64_t waiting_since = tstamp_monotonic_ns(), patience = wait ? 50 * NS_PER_MS : 0;
     bool told = false;
-    s->waiting_since_ns = waiting_since;
+    if (wait || s->waiting_since_ns == 0) s->waiting_since_ns = waiting_since;
     if (s->republish)
         republish_pending(
             s); /* published before the restart, perhaps: same identity, so twice is once */
@@ -182,7 +183,7 @@ static void deliver_from_bus(struct session *s) {
     while (s->pending_count > 0 && s->failed == ST_OK && !session_stopped(s)) {
         struct err why = {0};
         enum status st =
-            bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, 50 * NS_PER_MS, &why);
+            bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, patience, &why);
         if (st == ST_OK) {
             on_entry(s, &entry);
             waiting_since = tstamp_monotonic_ns();
@@ -191,7 +192,7 @@ static void deliver_from_bus(struct session *s) {
                      why.text); /* a dead letter by now */
             s->bus_refused++;
         } else if (st == ST_END || st == ST_DISCONNECTED || st == ST_TIMEOUT) {
-            int64_t waited = tstamp_monotonic_ns() - waiting_since;
+            int64_t waited = tstamp_monotonic_ns() - (wait ? waiting_since : s->waiting_since_ns);
             session_show(s); /* how long they wait is for everyone to see */
             if (st == ST_END && waited > 2 * NS_PER_SECOND) {
                 /* The broker is there and the entry is not: it was lost with the broker's memory. */
@@ -202,6 +203,7 @@ static void deliver_from_bus(struct session *s) {
                          s->pending_count, status_name(st));
                 told = true;
             }
+            if (!wait) return;
         } else {
             s->failed = err_set(s->err, st, "%s", why.text);
         }
@@ -216,7 +218,8 @@ void session_deliver(struct session *s) {
             deliver_first(s, next);
             continue;
         }
-        deliver_from_bus(s);
+        deliver_from_bus(s, s->o.port == NULL);
+        if (s->pending_count == 0) s->waiting_since_ns = 0;
         /* What a broker has not confirmed it gets again after a broken connection: keep that little. The
          * embedded bus needs no telling, and would sync a file. */
         if (s->o.bus_url && s->failed == ST_OK) (void)bus_flush(s->bus, NULL);

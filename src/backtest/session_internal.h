@@ -27,6 +27,8 @@ struct session_pending {
     char entry_id[BUS_ID_SIZE];
 };
 
+struct session_live;
+
 struct session {
     struct session_options o;
     struct session_state *state;
@@ -39,7 +41,9 @@ struct session {
     struct journal_reader *reader; /* not NULL: recovering or verifying */
     struct journal_record peeked;
     bool has_peeked, at_end; /* at_end: verify has read the last record */
-    bool republish; /* some pending intent may not have reached the bus before the restart */
+    bool republish;    /* some pending intent may not have reached the bus before the restart */
+    bool recorded_new; /* the last record was appended, not found on record */
+    struct session_live *live;
     uint64_t records_checked;
     uint64_t bus_refused; /* bus entries that are no intent of this run */
     struct bus *bus;
@@ -81,7 +85,19 @@ enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *
 void session_publish(struct session *s, const struct event *event);
 void session_deliver(struct session *s);
 
+/* session_live.c: the loop of a run with a port; s->failed says how it ended. */
+void session_live(struct session *s);
+/* A command that is new: to the venue, or kept until it is connected. */
+void session_live_submit(struct session *s, const struct venue_command *command);
+
 /* session.c */
+/* The venue's word, as it came in at recv. */
+void session_venue(struct session *s, const struct venue_event *ev, int64_t recv_ns);
+void session_decide(struct session *s, int64_t close);
+void session_put_equity(struct session *s, int64_t close);
+void session_look_around(struct session *s, uint64_t step);
+void session_save_point(struct session *s, bool go_on);
+void session_record_state_hash(struct session *s);
 /* Publishes the view if the last one is old enough: also called while waiting for the bus. */
 void session_show(struct session *s);
 void session_handle(struct session *s, struct kernel_out *out);

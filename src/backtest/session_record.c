@@ -49,6 +49,7 @@ static void put(struct session *s, const struct event *event) {
     }
     const struct journal_record *r = session_peek(s);
     if (s->failed != ST_OK) return;
+    s->recorded_new = !r;
     if (r)
         compare(s, r, event);
     else if (s->journal)

@@ -115,6 +115,12 @@ static const struct field kline_fields[] = {KLINE_FIELDS(FIELD_ROW)};
 #define FIELD_TAG tick
 static const struct field tick_fields[] = {TICK_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG clock_advanced
+static const struct field clock_advanced_fields[] = {CLOCK_ADVANCED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
+#define FIELD_TAG instrument_changed
+static const struct field instrument_changed_fields[] = {INSTRUMENT_CHANGED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1

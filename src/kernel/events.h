@@ -129,6 +129,25 @@
     F(PX, price, "traded")                                                                         \
     F(F64, quantity, "base units")
 
+#define CLOCK_ADVANCED_FIELDS(F) F(TS, ts, "a deadline of the kernel has passed")
+
+#define INSTRUMENT_CHANGED_FIELDS(F)                                                               \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(U32, instrument_index, "index of the contract in this run")                                  \
+    F(U32, status, "0 trading, 1 settling, 2 closed")                                              \
+    F(PX, tick_size, "PRICE_FILTER")                                                               \
+    F(PX, px_min, "PRICE_FILTER")                                                                  \
+    F(PX, px_max, "PRICE_FILTER")                                                                  \
+    F(QTY, step_size, "LOT_SIZE")                                                                  \
+    F(QTY, qty_min, "LOT_SIZE")                                                                    \
+    F(QTY, qty_max, "LOT_SIZE")                                                                    \
+    F(QTY, market_step_size, "MARKET_LOT_SIZE")                                                    \
+    F(QTY, market_qty_min, "MARKET_LOT_SIZE")                                                      \
+    F(QTY, market_qty_max, "MARKET_LOT_SIZE")                                                      \
+    F(MONEY, notional_min, "MIN_NOTIONAL")                                                         \
+    F(RATE, multiplier_up, "PERCENT_PRICE")                                                        \
+    F(RATE, multiplier_down, "PERCENT_PRICE")
+
 /* Records whose structs live in domain/: the same field list, held against the struct by offset. */
 #define VENUE_COMMAND_FIELDS(F)                                                                    \
     F(COMMAND8, kind, "submit, cancel or leverage")                                                \
@@ -233,6 +252,12 @@ struct kline {
 struct tick {
     TICK_FIELDS(FIELD_MEMBER)
 };
+struct clock_advanced {
+    CLOCK_ADVANCED_FIELDS(FIELD_MEMBER)
+};
+struct instrument_changed {
+    INSTRUMENT_CHANGED_FIELDS(FIELD_MEMBER)
+};
 
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
@@ -268,7 +293,11 @@ struct tick {
       "what a replay must reach")                                                                  \
     E(16, EVENT_KLINE, kline, "market.klines", 1, true, KLINE_FIELDS,                              \
       "a closed candle, from a feed that is not a tape")                                           \
-    E(17, EVENT_TICK, tick, "market.tick", 1, true, TICK_FIELDS, "a trade of the market")
+    E(17, EVENT_TICK, tick, "market.tick", 1, true, TICK_FIELDS, "a trade of the market")          \
+    E(18, EVENT_CLOCK_ADVANCED, clock_advanced, "clock.advanced", 1, false, CLOCK_ADVANCED_FIELDS, \
+      "time passed at a venue that is not ours: timers were looked at")                            \
+    E(19, EVENT_INSTRUMENT_CHANGED, instrument_changed, "instrument.changed", 1, true,             \
+      INSTRUMENT_CHANGED_FIELDS, "the venue's rules for a contract are others now")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

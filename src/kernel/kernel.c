@@ -1045,6 +1045,25 @@ void kernel_instrument_status(struct kernel *k, uint32_t i, enum instrument_stat
     hot_of(k, i)->trading = (uint32_t)status;
 }
 
+void kernel_instrument_rules(struct kernel *k, const struct instrument_changed *change) {
+    ASSERT(change->instrument_index < k->n);
+    struct instrument *in = instrument_of(k, change->instrument_index);
+    in->tick_size = change->tick_size;
+    in->px_min = change->px_min;
+    in->px_max = change->px_max;
+    in->step_size = change->step_size;
+    in->qty_min = change->qty_min;
+    in->qty_max = change->qty_max;
+    in->market_step_size = change->market_step_size;
+    in->market_qty_min = change->market_qty_min;
+    in->market_qty_max = change->market_qty_max;
+    in->notional_min = change->notional_min;
+    in->multiplier_up = change->multiplier_up;
+    in->multiplier_down = change->multiplier_down;
+    kernel_instrument_status(k, change->instrument_index, (enum instrument_status)change->status);
+    k->trace_hash = hash_chain(k->trace_hash, change, sizeof *change);
+}
+
 static bool policy_value(double *out, const struct kernel *k, const char *key) {
     const struct risk_limits *l = &k->config.limits;
     if (strcmp(key, "trading:emergency_stop") == 0)

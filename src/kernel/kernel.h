@@ -93,6 +93,8 @@ enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *
 /* Stop opening; close what is open (end of data, operator). */
 void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason,
                     int64_t now_ns);
+/* New filters of a contract (its brackets stay): what is sent from now on obeys them. */
+void kernel_instrument_rules(struct kernel *k, const struct instrument_changed *change);
 /* A contract's life ends or changes: no new entries. */
 void kernel_instrument_status(struct kernel *k, uint32_t instrument_index,
                               enum instrument_status status);

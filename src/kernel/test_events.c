@@ -498,15 +498,16 @@ static void published_ids_and_sizes_never_change(void **state) {
         const char *type;
         uint32_t version, size;
     } frozen[] = {
-        {"run.started", 1, 88},        {"tape.advanced", 1, 16},
-        {"model.answered", 1, 64},     {"ai.signal_generated", 1, 128},
-        {"trade.intent", 1, 144},      {"intent.delivered", 1, 8},
-        {"intent.denied", 1, 88},      {"order.placed", 1, 88},
-        {"execution.result", 1, 168},  {"trade.opened", 1, 80},
-        {"position.protected", 1, 56}, {"risk.alert", 1, 80},
-        {"trade.closed", 1, 152},      {"policy.updated", 1, 88},
-        {"state.hash", 1, 16},         {"market.klines", 1, 104},
-        {"market.tick", 1, 56},
+        {"run.started", 1, 88},         {"tape.advanced", 1, 16},
+        {"model.answered", 1, 64},      {"ai.signal_generated", 1, 128},
+        {"trade.intent", 1, 144},       {"intent.delivered", 1, 8},
+        {"intent.denied", 1, 88},       {"order.placed", 1, 88},
+        {"execution.result", 1, 168},   {"trade.opened", 1, 80},
+        {"position.protected", 1, 56},  {"risk.alert", 1, 80},
+        {"trade.closed", 1, 152},       {"policy.updated", 1, 88},
+        {"state.hash", 1, 16},          {"market.klines", 1, 104},
+        {"market.tick", 1, 56},         {"clock.advanced", 1, 8},
+        {"instrument.changed", 1, 128},
     };
     assert_int_equal(sizeof frozen / sizeof *frozen, ROWS);
     for (int r = 0; r < ROWS; r++) {
