@@ -1,5 +1,6 @@
 #include "num/elementary.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -48,4 +49,19 @@ void num_circle(double *out_sin, double *out_cos, double turn) {
         *out_sin = -cosine, *out_cos = sine;
         break;
     }
+}
+
+/* 2^k times the Taylor series on [-ln2/2, ln2/2]. */
+double num_exp(double x) {
+    double k = nearbyint(x * 1.4426950408889634);
+    double r = x - k * 0.6931471805599453, sum = 1.0;
+    for (int i = 14; i > 0; i--) sum = 1.0 + sum * r / i;
+    return ldexp(sum, (int)k);
+}
+
+void num_normal_pair(double out[2], double u, double turn) {
+    double radius = sqrt(-2.0 * num_log(1.0 - u));
+    num_circle(&out[1], &out[0], turn);
+    out[0] *= radius;
+    out[1] *= radius;
 }

@@ -1,4 +1,4 @@
-/* Logarithm and circle functions made of +, -, * and / alone.
+/* Logarithm, exponential and circle functions made of +, -, * and / alone.
  *
  * libm's log, sin and cos may pick another code path (fused multiply-add) on another processor and
  * then differ in the last bit; these give the same bits wherever IEEE doubles and
@@ -14,5 +14,12 @@ double num_log(double x);
 
 /* Sine and cosine of 2 pi turn, 0 <= turn <= 1; within 4e-16. */
 void num_circle(double *out_sin, double *out_cos, double turn);
+
+/* e^x for |x| < 700; within 1e-15 (1 + |x|) of the true value, relatively. */
+double num_exp(double x);
+
+/* Two independent standard normals from two independent uniforms: 0 <= u < 1, 0 <= turn <= 1.
+ * Source   Box and Muller, "A note on the generation of random normal deviates" (1958). */
+void num_normal_pair(double out[2], double u, double turn);
 
 #endif

@@ -1,4 +1,4 @@
-/* Logarithm and circle against libm in long double. */
+/* Logarithm, exponential and circle against libm in long double. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,6 +36,37 @@ static void test_circle_is_close(void **state) {
     }
 }
 
+static void test_exp_is_close(void **state) {
+    (void)state;
+    struct rng r = rng_init(3);
+    for (int i = 0; i < 200000; i++) {
+        double x = (rng_f64(&r) - 0.5) * (i % 2 ? 0.01 : 1390);
+        long double want = expl((long double)x);
+        if (!(fabsl(num_exp(x) - want) <= 1e-15L * (1 + fabsl((long double)x)) * want))
+            fail_msg("exp(%a) = %a", x, num_exp(x));
+    }
+}
+
+static void test_normal_pair_has_the_moments(void **state) {
+    (void)state;
+    enum { N = 200000 };
+    struct rng r = rng_init(4);
+    double mean = 0, square = 0, product = 0, fourth = 0;
+    for (int i = 0; i < N; i++) {
+        double z[2], u = rng_f64(&r), turn = rng_f64(&r);
+        num_normal_pair(z, u, turn);
+        mean += (z[0] + z[1]) / (2.0 * N);
+        square += (z[0] * z[0] + z[1] * z[1]) / (2.0 * N);
+        fourth += z[0] * z[0] * z[0] * z[0] / N;
+        product += z[0] * z[1] / N;
+    }
+    /* Five standard errors: 1, 1.41, 1 and 9.8 over the root of the draws. */
+    assert_true(fabs(mean) < 5 / sqrt(2.0 * N));
+    assert_true(fabs(square - 1) < 5 * 1.4143 / sqrt(2.0 * N));
+    assert_true(fabs(product) < 5 / sqrt(N));
+    assert_true(fabs(fourth - 3) < 5 * 9.8 / sqrt(N));
+}
+
 /* The bits themselves, which no processor and no compiler may change. */
 static void test_bits_are_golden(void **state) {
     (void)state;
@@ -54,6 +85,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_is_within_two_ulp),
         cmocka_unit_test(test_circle_is_close),
+        cmocka_unit_test(test_exp_is_close),
+        cmocka_unit_test(test_normal_pair_has_the_moments),
         cmocka_unit_test(test_bits_are_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

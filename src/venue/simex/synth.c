@@ -10,7 +10,7 @@
 
 /* The model and what each number is for: docs/synth.md. All noise is symmetric around zero and is
  * scaled by things known before the bar opens, so without the pattern returns are martingale
- * differences. Transcendental functions are num/'s or made of + - * / here: the same bits anywhere. */
+ * differences. Transcendental functions are num/'s: the same bits anywhere. */
 
 static const double YEAR_NS = 365.0 * 86400e9;
 
@@ -76,21 +76,9 @@ size_t synth_size(const struct synth_config *config) {
     return sizeof(struct synth) + config->symbol_count * sizeof(struct stream);
 }
 
-/* e^x for |x| < 700: 2^k times the Taylor series on [-ln2/2, ln2/2], within 1e-15. */
-static double exp_portable(double x) {
-    double k = nearbyint(x * 1.4426950408889634);
-    double r = x - k * 0.6931471805599453, sum = 1.0;
-    for (int i = 14; i > 0; i--) sum = 1.0 + sum * r / i;
-    return ldexp(sum, (int)k);
-}
-
-/* Two independent standard normals. */
 static void normal_pair(double out[2], struct rng *rng) {
     double u = rng_f64(rng), turn = rng_f64(rng);
-    double radius = sqrt(-2.0 * num_log(1.0 - u));
-    num_circle(&out[1], &out[0], turn);
-    out[0] *= radius;
-    out[1] *= radius;
+    num_normal_pair(out, u, turn);
 }
 
 static double clamp(double x, double lo, double hi) {
@@ -121,7 +109,7 @@ static struct rng stream_rng(const struct synth_config *config, uint32_t index) 
 /* Log-uniform between 0.05 and 50,000; 10^4 to 10^5 ticks; a step is worth at most one quote unit. */
 static struct shape shape_of(const struct synth_config *config, uint32_t index) {
     struct rng stream = stream_rng(config, index), rng = rng_split(&stream, 0);
-    double price = 0.05 * exp_portable(rng_f64(&rng) * 13.815510557964274);
+    double price = 0.05 * num_exp(rng_f64(&rng) * 13.815510557964274);
     struct shape s = {.tick_e8 = power_below(price * 1e8 / 1e4)};
     s.price_e8 = fx_snap_nearest(fx_from_f64(price), s.tick_e8);
     s.step_e8 = power_below(1e8 / price);
@@ -143,7 +131,7 @@ static void stream_init(struct stream *s, const struct synth_config *config, uin
                (0.85 + 0.3 * rng_f64(&s->rng));
     s->loading = 0.4 + 0.3 * rng_f64(&s->rng);
     /* 50 million to 2 billion quote units a day. */
-    s->turnover = 5e7 * exp_portable(3.7 * rng_f64(&s->rng)) * bar_days;
+    s->turnover = 5e7 * num_exp(3.7 * rng_f64(&s->rng)) * bar_days;
     s->bars_left = range_u32(&s->rng, 6, 40);
 }
 
@@ -291,7 +279,7 @@ static void draw_volume(struct stream *s, double z, double day_turn, struct bar 
     num_circle(&day_sin, &day_cos, day_turn);
     s->activity = 0.97 * s->activity + 0.08 * n[0]; /* slow; stationary deviation 0.33 */
     double quote = s->turnover * (1.0 - 0.25 * day_cos) * (0.55 + 0.55 * fabs(z)) *
-                   exp_portable(s->activity + 0.15 * n[1]);
+                   num_exp(s->activity + 0.15 * n[1]);
     bool burst = s->phase == PHASE_BURST || s->phase == PHASE_DECOY;
     if (burst)
         quote *= BURST_VOLUME / (0.55 + 0.55 * fabs(z)); /* whatever the price does */
