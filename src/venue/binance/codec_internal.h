@@ -1,0 +1,27 @@
+/* What both halves of the codec read alike. */
+#ifndef VENUE_BINANCE_CODEC_INTERNAL_H
+#define VENUE_BINANCE_CODEC_INTERNAL_H
+
+#include "venue/binance/codec.h"
+
+/* Milliseconds to ns; nonsense (before 1970, after 2262) is an error of the reader. */
+int64_t binance_read_ms(struct json_reader *r);
+/* A decimal, quoted or not; "" and null are 0; digits beyond the eighth are cut. */
+int64_t binance_read_decimal(struct json_reader *r);
+/* An id: number, string of one, "" or null (0). Negative is an error. */
+uint64_t binance_read_id(struct json_reader *r);
+/* The symbol, "" if it does not fit. */
+void binance_read_symbol(struct json_reader *r, char out[SYMBOL_SIZE]);
+/* Text that does not fit, or is no string, is an error of the reader. */
+void binance_read_text(struct json_reader *r, char *out, size_t out_size);
+/* Spellings; one that is not known is 0 for statuses and an error for sides and types. */
+uint8_t binance_read_side(struct json_reader *r);
+uint8_t binance_read_order_type(struct json_reader *r);
+uint8_t binance_read_status(struct json_reader *r);
+uint8_t binance_read_algo_status(struct json_reader *r);
+/* true, false, or a string of one. */
+bool binance_read_bool(struct json_reader *r);
+/* The first error sticks. */
+void binance_reader_fail(struct json_reader *r, const char *error);
+
+#endif
