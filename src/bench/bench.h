@@ -29,7 +29,9 @@ void bench_emit(const struct bench_figure *figure);
     X(replay_model, "bar-steps of the whole engine with XGBoost answering")                        \
     X(bus_hop, "publish to delivery through the bus, next to raw hiredis")                         \
     X(journal_append, "durable appends under group commit, next to Redis appendonly always")       \
-    X(json_frame, "market frames parsed, next to jansson")
+    X(json_frame, "market frames parsed, next to jansson")                                         \
+    X(match, "order book operations, on the peers' workload")                                      \
+    X(sign_order, "an order's parameters to the signed request")
 
 #define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
 BENCH_TABLE(BENCH_DECLARE)
