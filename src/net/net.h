@@ -26,9 +26,9 @@ struct net_limits {
     uint32_t message_bytes_max; /* 64 KiB of one WebSocket message, else close code 1009 */
     uint32_t
         messages_per_s_max; /* incoming text + ping + pong in any second, else code 1008; 0 none */
-    uint32_t backlog_bytes_max; /* 4 MiB unsent on one connection: it is cut off (slow reader) */
+    uint32_t backlog_bytes_max; /* 4 MiB unsent on one WebSocket: it is cut off (slow reader) */
     int64_t request_ms_max;     /* 10 s from the first byte to the whole request, else 408 */
-    int64_t idle_ms_max;        /* 75 s keep-alive between requests */
+    int64_t idle_ms_max;        /* 75 s keep-alive between requests; also without write progress */
     int64_t ping_every_ms;      /* 180 s */
     int64_t pong_within_ms;     /* 600 s */
     int64_t socket_life_ms;     /* 24 h: a WebSocket is then closed with 1001; 0 none */
@@ -62,8 +62,9 @@ struct net_text net_header(const struct net_request *r, const char *name);
 
 enum net_parse { NET_PARSE_DONE = 0, NET_PARSE_MORE, NET_PARSE_BAD, NET_PARSE_TOO_LARGE };
 /* One request from bytes[0..size). DONE: *used bytes belong to it. BAD / TOO_LARGE: *status is the
- * HTTP status to answer (400, 413, 414, 431, 501, 505). Chunked bodies are accepted and joined in
- * place (bytes is written to for that). */
+ * HTTP status to answer (400, 413, 414, 417, 431, 501, 505), *used the bytes looked at. MORE: the head
+ * and what is there of the body are in order so far. Chunked bodies are accepted and joined in place
+ * when they are whole (bytes is written to for that). */
 enum net_parse net_request_parse(struct net_request *out, size_t *used, int *status, char *bytes,
                                  size_t size, const struct net_limits *limits);
 
@@ -80,7 +81,9 @@ struct net_frame {
     enum net_opcode opcode;
     struct net_text payload; /* unmasked in place */
 };
-/* One frame of RFC 6455 from a client (masked). BAD: *status is the close code (1002, 1007, 1009). */
+/* One frame of RFC 6455 from a client (masked). BAD: *status is the close code (1002, 1007),
+ * TOO_LARGE: 1009. A whole text message (fin) is checked for UTF-8, fragments are the caller's to
+ * join and to check; a close frame's code and reason are checked. bytes is written to when DONE. */
 enum net_parse net_frame_parse(struct net_frame *out, size_t *used, int *status, char *bytes,
                                size_t size, const struct net_limits *limits);
 bool net_utf8_is_valid(const char *bytes, size_t size);
@@ -92,12 +95,14 @@ size_t net_frame_header(uint8_t out[10], enum net_opcode opcode, size_t payload_
 struct net_handlers {
     void *context;
     /* Answer with net_respond, now or later (the connection reads no further request until then).
-     * The request is borrowed until the call returns: copy what a later answer needs. */
+     * The request is borrowed until the call returns: copy what a later answer needs. NULL: 404. */
     void (*on_request)(void *context, struct net_conn *c, const struct net_request *r);
-    /* A handshake: true accepts (101 is sent, messages follow); false: refuse with net_respond. */
+    /* A handshake: true accepts (101 is sent, messages follow); false: refuse with net_respond before
+     * it returns (403 else). Messages may be sent from inside: they follow the 101. NULL: 404. */
     bool (*on_open)(void *context, struct net_conn *c, const struct net_request *r);
     void (*on_message)(void *context, struct net_conn *c, struct net_text text);
-    /* For every connection that on_request or on_open saw. */
+    /* For every connection that on_request or on_open saw, from the loop, never from inside a call of
+     * net_*: what is sent to c from its cut to here is dropped. */
     void (*on_close)(void *context, struct net_conn *c);
 };
 
@@ -105,6 +110,7 @@ struct net_options {
     const char *host;                         /* "127.0.0.1" */
     uint16_t port;                            /* 0: any */
     const char *tls_cert_file, *tls_key_file; /* PEM; NULL: plain */
+    int64_t date_offset_ns; /* what the Date header adds to this machine's clock */
     struct net_limits limits;
     struct net_handlers handlers;
 };
@@ -113,7 +119,8 @@ struct uv_loop_s;
 enum status net_open(struct net **out, struct uv_loop_s *loop, const struct net_options *options,
                      struct err *err);
 uint16_t net_port(const struct net *n);
-/* Stops listening and closes every connection (WebSockets with 1001); n is freed by the loop. */
+/* Stops listening and closes every connection (WebSockets with 1001, those that do not answer are cut
+ * after a second); on_close still comes for each, and n is freed by the loop. */
 void net_close(struct net *n);
 
 /* status e.g. 200; headers: ready lines "Name: value\r\n…" without the blank line, or NULL. Content-Length and
@@ -121,12 +128,16 @@ void net_close(struct net *n);
 void net_respond(struct net_conn *c, int status, const char *content_type, const char *headers,
                  const char *body, size_t body_size);
 /* One text message; copied. Messages of one loop turn are joined into one write. False: the
- * connection is gone or was cut off for being slow. */
+ * connection is gone, closing, or was cut off for being slow. */
 bool net_send(struct net_conn *c, const char *text, size_t size);
 /* As net_send with the frame header already in place (net_frame_header): for the same bytes to many. */
 bool net_send_framed(struct net_conn *c, const void *frame, size_t size);
 void net_ping(struct net_conn *c);
-/* WebSocket close with a code, or an HTTP connection closed after its answer. */
+/* messages_per_s_max of this WebSocket alone (0 none, NET_RATE_MAX at most); from on_open on. */
+enum { NET_RATE_MAX = 4096 };
+void net_rate_set(struct net_conn *c, uint32_t messages_per_s_max);
+/* WebSocket close with a code (what was sent before it still goes out), or an HTTP connection closed
+ * after its answer. */
 void net_shut(struct net_conn *c, int code);
 /* Cut at once, without a word (RST): for faults. */
 void net_reset(struct net_conn *c);
