@@ -76,7 +76,20 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
     return c;
 }
 
+/* A live market is not the same twice, its rules and the wallet neither: such a run is known by what was asked for. */
+static uint64_t live_identity(const struct session_options *o) {
+    const uint64_t words[] = {(uint64_t)o->mode,
+                              (uint64_t)o->strategy,
+                              o->seed,
+                              feed_hash(o->feed),
+                              (uint64_t)feed_interval_ns(o->feed),
+                              o->model ? served_model_hash(o->model) : 0,
+                              feature_list_hash()};
+    return hash64(words, sizeof words);
+}
+
 uint64_t session_identity(const struct session_options *o) {
+    if (o->port) return live_identity(o);
     struct kernel_config kc = kernel_config_of(o);
     struct simex_config xc = exchange_config(o);
     const uint64_t words[] = {kernel_config_hash(&kc),

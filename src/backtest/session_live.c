@@ -328,7 +328,9 @@ static enum status connect(struct session *s) {
         return err_set(s->err, ST_FULL, "%u orders are live, more than %d", all, LIVE_ORDERS_MAX);
     for (uint32_t i = 0; i < all; i++) /* the venue cannot know what never left */
         if (!is_unsent(l, live[i].client_order_id)) live[count++] = live[i];
-    enum status st = s->o.port->start(s->o.port->context, live, count, s->err);
+    struct kernel_held held[RISK_POSITIONS_CEILING];
+    uint32_t held_count = kernel_held(s->kernel, held, RISK_POSITIONS_CEILING);
+    enum status st = s->o.port->start(s->o.port->context, live, count, held, held_count, s->err);
     if (st != ST_OK || s->failed != ST_OK) return st;
     l->connected = true;
     for (uint32_t i = 0; i < l->unsent_count; i++) submit(s, &l->unsent[i]);

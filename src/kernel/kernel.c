@@ -1190,6 +1190,19 @@ uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *ou
     return count;
 }
 
+uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t max) {
+    uint32_t count = 0;
+    for (uint32_t j = 0; j < k->open_count && count < max; j++) {
+        const struct cold *c = cold_of(k, k->open[j]);
+        if (c->exits.position_qty.e8 == 0) continue;
+        out[count++] = (struct kernel_held){.instrument_index = k->open[j],
+                                            .qty = c->exits.position_qty,
+                                            .last_trade_id = c->book.last_trade_id,
+                                            .last_funding_ns = c->last_funding_ts_ns};
+    }
+    return count;
+}
+
 uint32_t kernel_leverage_wanted(const struct kernel *k, uint32_t i) {
     const struct cold *c = cold_of(k, i);
     return c->waiting_leverage ? c->exits.leverage : 0;

@@ -138,6 +138,14 @@ struct kernel_live_order {
     uint64_t last_trade_id;                 /* of the symbol, highest seen */
 };
 uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *out, uint32_t max);
+/* Positions held, in the order they were opened; returns how many (at most RISK_POSITIONS_CEILING). */
+struct kernel_held {
+    uint32_t instrument_index, reserved;
+    qty_t qty;               /* signed, not 0 */
+    uint64_t last_trade_id;  /* of the symbol, highest seen */
+    int64_t last_funding_ns; /* of the symbol, latest seen; 0 none */
+};
+uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t max);
 /* The leverage asked for and not answered yet, 0 none: safe to ask again. */
 uint32_t kernel_leverage_wanted(const struct kernel *k, uint32_t instrument_index);
 /* Fills the kernel's part of a view (symbols, positions, orders, trades, totals). */

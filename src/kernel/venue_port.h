@@ -27,9 +27,9 @@ struct venue_port {
     /* Closed bars that start in [from_ns, to_ns), oldest first. */
     enum status (*bars)(void *context, uint32_t instrument_index, int64_t from_ns, int64_t to_ns,
                         struct bar *out, size_t max, size_t *count, struct err *err);
-    /* Connects; tells what became of the orders the run believes to be live before it returns. */
-    enum status (*start)(void *context, const struct kernel_live_order *live, uint32_t count,
-                         struct err *err);
+    /* Connects; tells what became of the orders and positions the run believes in before it returns. */
+    enum status (*start)(void *context, const struct kernel_live_order *live, uint32_t live_count,
+                         const struct kernel_held *held, uint32_t held_count, struct err *err);
     /* Takes a command; its outcome comes through the sink. */
     enum status (*submit)(void *context, const struct venue_command *command, enum venue_lane lane,
                           struct err *err);
