@@ -1,4 +1,8 @@
-/* Request weight per address and order counts per account, in windows fixed to the clock, and bans. */
+/* Request weight per address and order counts per account, in windows fixed to the clock, and bans.
+ *
+ * Counts what is asked, refused requests too; whether a verdict is obeyed is the caller's choice. Bounded
+ * memory: about 5 MB, touched as addresses come; the address unseen for longest is forgotten first.
+ * Source: Binance USD-M documentation, general info, limits. Tests: test_limits.c */
 #ifndef VENUE_SERVER_LIMITS_H
 #define VENUE_SERVER_LIMITS_H
 
@@ -16,9 +20,11 @@ struct limiter_config limiter_config_defaults(void);
 enum status limiter_create(struct limiter **out, const struct limiter_config *config,
                            struct err *err);
 void limiter_destroy(struct limiter *l);
+const struct limiter_config *limiter_config_of(const struct limiter *l);
 
 enum limit_pool { POOL_WEIGHT = 0, POOL_FUNDING, POOL_DATA, POOL_COUNT };
-/* Counts; returns 0, 429 or 418; *retry_ms: until the window ends, or the ban does. */
+/* Counts; returns 0, 429 or 418; *retry_ms: until the window ends, or the ban does. Bans begin at two
+ * minutes and double each time, up to three days. */
 int limiter_charge(struct limiter *l, const char *peer, enum limit_pool pool, uint32_t weight,
                    int64_t now_ns, int64_t *retry_ms);
 /* 0 or 429 (code -1015). */
