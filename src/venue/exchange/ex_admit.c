@@ -78,7 +78,8 @@ int32_t ex_admit_price_match(const struct exchange *ex, uint32_t s, uint8_t side
 
 uint32_t ex_tick_of(const struct ex_symbol *y, int64_t px) {
     int64_t tick = (px - y->base) / y->tick;
-    return tick < 1 || tick > UINT32_MAX ? 0 : (uint32_t)tick;
+    bool is_on = tick >= 1 && tick <= UINT32_MAX && (px - y->base) % y->tick == 0;
+    return is_on ? (uint32_t)tick : 0;
 }
 
 /* PERCENT_PRICE: limits against mark, market orders by the best price they would meet. A multiplier of 0 is

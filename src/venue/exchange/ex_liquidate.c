@@ -194,8 +194,13 @@ static void liquidate_cross(struct exchange *ex, uint32_t account) {
     uint32_t s = 0, leg = 0;
     expire_orders(ex, account, UINT32_MAX);
     /* One position at a time, until what is left is covered again. */
-    while (is_cross_short(a) && cross_leg_largest(ex, account, &s, &leg))
+    while (is_cross_short(a) && cross_leg_largest(ex, account, &s, &leg)) {
+        if (ex_is_busy(ex)) { /* the rest of them with the next input */
+            ex_cell_dirty(ex, account, s);
+            return;
+        }
         liquidate_leg(ex, account, s, leg);
+    }
 }
 
 /* Nobody owes the venue: without a cross position left the fund refills a negative cross wallet. */

@@ -43,10 +43,13 @@ static struct match_limits book_limits(const struct exchange_config *config) {
                                  .tick_max = UINT32_MAX};
 }
 
-/* A taker may meet every order of a book, each with some ten events. */
-static uint32_t events_capacity(const struct exchange_config *config) {
-    uint64_t least = 24 * (uint64_t)config->book_orders_max + 4096;
-    return config->events_max > least ? config->events_max : (uint32_t)least;
+/* Events that one piece of work can lead to at most: a taker that meets every order of a book, some ten events
+ * each; all orders of an account expiring; all conditional orders firing; a funding. */
+static uint32_t events_of_one(const struct exchange_config *config) {
+    uint64_t most = 10 * (uint64_t)config->book_orders_max + 2 * (uint64_t)config->orders_max +
+                    2 * (uint64_t)config->algos_max + 16 * (uint64_t)config->accounts_max + 1024;
+    ASSERT(most < UINT32_MAX / 4);
+    return (uint32_t)most;
 }
 
 static void lay_out(struct exchange *x, const struct exchange_config *config) {
@@ -61,7 +64,9 @@ static void lay_out(struct exchange *x, const struct exchange_config *config) {
     x->order_mask = power_of_two(config->orders_max) - 1;
     x->algo_mask = power_of_two(config->algos_max) - 1;
     x->quote_mask = power_of_two(n * (config->book_levels_max < 256 ? 64 : 128)) - 1;
-    x->events_capacity = events_capacity(config);
+    x->events_one = events_of_one(config);
+    x->events_capacity =
+        config->events_max > 3 * x->events_one ? config->events_max : 3 * x->events_one;
     size_t at = 0, nodes = x->order_slots.capacity + 2 * (size_t)x->algo_slots.capacity;
     struct match_limits limits = book_limits(config);
     part(&at, sizeof *x);
@@ -205,7 +210,8 @@ const struct exchange_event *exchange_event_next(struct exchange *ex) {
 }
 
 bool ex_is_busy(const struct exchange *ex) {
-    return ex->event_count >= ex->events_capacity / 4;
+    /* One piece that is under way, and the input itself, must still find room. */
+    return ex->event_count > ex->events_capacity - 2 * ex->events_one;
 }
 
 bool ex_account_is_valid(const struct exchange *ex, uint32_t account) {

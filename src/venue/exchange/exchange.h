@@ -33,7 +33,7 @@ struct exchange_config {
     uint32_t orders_max; /* open ordinary orders of all accounts (house quotes not counted) */
     uint32_t algos_max;  /* open conditional orders of all accounts; 200 an account */
     uint32_t book_orders_max, book_levels_max; /* a contract */
-    uint32_t events_max;                       /* that one input may lead to; 1 << 16 */
+    uint32_t events_max; /* room for what one input leads to; raised to what the other limits need */
     uint32_t leverage_default;                 /* 20 */
     rate_t
         trigger_protect; /* 0.05: priceProtect fires only while |mark - last| / mark is below it */
@@ -106,7 +106,7 @@ struct exchange_algo {
     uint8_t working_type, stp, price_match, status;
     uint8_t reduce_only, close_position, price_protect, activated; /* activated: trailing */
     int32_t reject_code; /* why REJECTED or EXPIRED, 0 none */
-    uint32_t reserved;
+    uint32_t reserved[2];
     px_t trigger_price, price, activate_price,
         extreme_price;    /* extreme: of a trailing one, so far */
     rate_t callback_rate; /* fraction: 1 % is 0.01 */

@@ -227,7 +227,7 @@ struct exchange {
     size_t nodes_at, order_ids_at, order_clients_at, algo_ids_at, algo_clients_at, quote_heads_at;
     size_t books_at, events_at;
     uint32_t order_mask, algo_mask, quote_mask; /* of the hash tables */
-    uint32_t events_capacity, event_count, event_drawn;
+    uint32_t events_capacity, events_one, event_count, event_drawn;
     struct ex_slots order_slots, algo_slots, quote_slots;
     uint32_t account_count, algos_open;
     uint32_t order_till1, algo_till1; /* heaps of good-till times */
@@ -349,7 +349,7 @@ void ex_event_account(struct exchange *ex, uint32_t account, uint32_t s, uint32_
                       enum exchange_reason reason, int64_t change);
 void ex_event_income(struct exchange *ex, uint32_t account, uint32_t s, enum exchange_income type,
                      int64_t amount, uint64_t trade_id);
-/* Half of the queue is used: work that can wait for the next input does. */
+/* The queue is so full that work which can wait for the next input does. */
 bool ex_is_busy(const struct exchange *ex);
 bool ex_account_is_valid(const struct exchange *ex, uint32_t account);
 
@@ -431,6 +431,7 @@ int64_t ex_assumed_px(const struct exchange *ex, const struct exchange_order *o)
 /* Bracket and margin of an order that rests now if its price and quantity became these. */
 int32_t ex_admit_amended(struct exchange *ex, struct ex_order *order, int64_t px, int64_t qty,
                          int64_t *argument);
+/* 0: not a price of the book's grid. */
 uint32_t ex_tick_of(const struct ex_symbol *y, int64_t px);
 
 /* ---- ex_order.c ---- */
