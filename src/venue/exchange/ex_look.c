@@ -110,6 +110,12 @@ void exchange_account_get(const struct exchange *ex, uint32_t account,
     out->update_ns = a->update_ns;
 }
 
+rate_t exchange_fee_rate(const struct exchange *ex, uint32_t account, uint32_t instrument,
+                         bool maker) {
+    ASSERT(account < ex->account_count && instrument < ex->config.instrument_count);
+    return rate_e8(ex_fee_rate(ex, account, instrument, maker));
+}
+
 uint32_t exchange_account_count(const struct exchange *ex) {
     return ex->account_count;
 }

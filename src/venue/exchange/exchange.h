@@ -300,6 +300,9 @@ uint32_t exchange_open_orders(const struct exchange *ex, uint32_t account, uint3
                               struct exchange_order *out, uint32_t max);
 uint32_t exchange_open_algos(const struct exchange *ex, uint32_t account, uint32_t instrument,
                              struct exchange_algo *out, uint32_t max);
+/* What the account pays in a contract: its own tier, or the contract's. */
+rate_t exchange_fee_rate(const struct exchange *ex, uint32_t account, uint32_t instrument,
+                         bool maker);
 const struct instrument *exchange_instrument(const struct exchange *ex, uint32_t instrument);
 uint32_t exchange_instrument_count(const struct exchange *ex);
 
