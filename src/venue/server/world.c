@@ -40,7 +40,6 @@ static void draw_events(struct world *w) {
 static void step(struct world *w, const struct exchange_input *in, int64_t ts_ns,
                  struct exchange_reply *reply) {
     if (ts_ns > w->now_ns) w->now_ns = ts_ns;
-    ticks_input(w->ticks);
     exchange_step(w->exchange, in, w->now_ns, reply);
     if (in->kind == EXI_FUNDING && reply->code == 0) {
         struct exchange_prices prices;
