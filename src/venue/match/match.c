@@ -1,6 +1,8 @@
-/* Layout of the one block: header, orders, levels, level table, words.
+/* Layout of the one block: header, orders, levels, words, generations, level table.
  *
  *   orders   pool of 32 bytes each, doubly linked by index in time order within their level
+ *   generations  one of each order slot, odd while an order rests there. Apart from the orders, because
+ *            most cancels come too late: what tells so must be found in a megabyte, not in eight
  *   levels   pool of 32 bytes each, doubly linked by index in price order within their side: best
  *            first, so that walking a side needs no search
  *   table    hash of (price, side) to level: open addressing, linear probing, half full at most
@@ -20,11 +22,10 @@
 enum { DEPTH_MAX = 6, SIDES = 2, ALIGNMENT = 64 };
 
 struct order {
-    int64_t qty; /* 0: free */
+    int64_t qty;
     uint64_t tag;
     uint32_t prev, next; /* in its level; next also links free slots */
-    uint32_t level;
-    uint32_t generation; /* never 0 once used */
+    uint32_t level, reserved;
 };
 
 struct level {
@@ -44,7 +45,7 @@ struct match {
     uint32_t level_count[SIDES], best[SIDES];
     uint32_t table_bits, word_bits; /* capacities are powers of two */
     uint64_t top[SIDES];            /* words of the highest depth */
-    size_t levels_at, table_at, keys_at, words_at;
+    size_t levels_at, words_at, keys_at, generations_at, table_at;
 };
 
 enum { HEADER_SIZE = (sizeof(struct match) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT };
@@ -60,6 +61,9 @@ static inline uint32_t *table_of(const struct match *m) {
 }
 static inline uint32_t *keys_of(const struct match *m) {
     return (uint32_t *)(void *)((unsigned char *)m + m->keys_at);
+}
+static inline uint32_t *generation_at(const struct match *m, uint32_t index) {
+    return (uint32_t *)(void *)((unsigned char *)m + m->generations_at) + index;
 }
 static inline uint64_t *words_of(const struct match *m) {
     return (uint64_t *)(void *)((unsigned char *)m + m->words_at);
@@ -104,7 +108,8 @@ static size_t lay_out(struct match *m, const struct match_limits *limits) {
     m->levels_at = HEADER_SIZE + sizeof(struct order) * ((size_t)limits->orders_max + 1);
     m->words_at = m->levels_at + sizeof(struct level) * ((size_t)limits->levels_max + 1);
     m->keys_at = m->words_at + (sizeof(uint64_t) << m->word_bits);
-    m->table_at = m->keys_at + (sizeof(uint32_t) << m->word_bits);
+    m->generations_at = m->keys_at + (sizeof(uint32_t) << m->word_bits);
+    m->table_at = m->generations_at + sizeof(uint32_t) * ((size_t)limits->orders_max + 1);
     size_t size = m->table_at + (sizeof(uint32_t) << m->table_bits);
     return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
@@ -309,29 +314,29 @@ static void level_destroy(struct match *m, uint32_t index) {
 /* ---- orders ---- */
 
 static inline match_handle handle_of(const struct match *m, uint32_t index) {
-    return index == 0 ? 0 : (uint64_t)order_at(m, index)->generation << 32 | index;
+    return index == 0 ? 0 : (uint64_t)*generation_at(m, index) << 32 | index;
 }
 
 /* NULL if it does not rest (any more). */
 static inline struct order *order_find(const struct match *m, match_handle h) {
-    uint32_t index = (uint32_t)h;
-    if (index == 0 || index > m->orders_max) return NULL;
-    struct order *o = order_at(m, index);
-    return o->generation == h >> 32 && o->qty != 0 ? o : NULL;
+    uint32_t index = (uint32_t)h, generation = (uint32_t)(h >> 32);
+    if (index > m->orders_max || generation % 2 == 0) return NULL;
+    return *generation_at(m, index) == generation ? order_at(m, index) : NULL;
 }
 
-static uint32_t order_acquire(struct match *m) {
+static inline uint32_t order_acquire(struct match *m) {
     uint32_t index = m->order_free;
     if (index != 0)
         m->order_free = order_at(m, index)->next;
-    else if (m->order_fresh < m->orders_max)
-        order_at(m, index = ++m->order_fresh)->generation = 1;
+    else
+        index = ++m->order_fresh;
+    ++*generation_at(m, index);
+    m->order_count++;
     return index;
 }
 
-static void order_release(struct match *m, struct order *o, uint32_t index) {
-    o->qty = 0;
-    o->generation += o->generation == UINT32_MAX ? 2 : 1;
+static inline void order_release(struct match *m, struct order *o, uint32_t index) {
+    ++*generation_at(m, index);
     o->next = m->order_free;
     m->order_free = index;
     m->order_count--;
@@ -356,7 +361,6 @@ match_handle match_add(struct match *m, const struct match_order *order) {
     o->level = level;
     *(l->tail != 0 ? &order_at(m, l->tail)->next : &l->head) = index;
     l->tail = index;
-    m->order_count++;
     return handle_of(m, index);
 }
 
@@ -412,6 +416,11 @@ match_handle match_front(const struct match *m, enum match_side side) {
     return best == 0 ? 0 : handle_of(m, level_at(m, best)->head);
 }
 
+match_handle match_front_at(const struct match *m, enum match_side side, uint32_t px) {
+    uint32_t level = level_find(m, px, side);
+    return level == 0 ? 0 : handle_of(m, level_at(m, level)->head);
+}
+
 match_handle match_after(const struct match *m, match_handle h) {
     const struct order *o = order_find(m, h);
     return o ? handle_of(m, o->next) : 0;
@@ -449,6 +458,8 @@ int64_t match_take(struct match *m, enum match_side side, uint32_t limit, int64_
         if (limit != 0 && is_better(maker_side, limit, l->px)) break;
         uint32_t index = l->head;
         struct order *o = order_at(m, index);
+        /* Who comes next may have been waiting for long, outside of the caches. */
+        __builtin_prefetch(order_at(m, o->next != 0 ? o->next : level_at(m, l->worse)->head));
         int64_t fill = left < o->qty ? left : o->qty;
         if (on_fill) {
             struct match_order order = {l->px, l->side, o->qty, o->tag};
