@@ -125,15 +125,15 @@ static void afterwards(struct world *w) {
         uint64_t hash = exchange_hash(w->exchange);
         p->hash_due = seq + HASH_EVERY;
         append(w, RECORD_HASH, w->now_ns, &hash, sizeof hash);
-        if (!p->snapshot_pid && seq - p->kept_seq[0] >= p->options.snapshot_records)
-            world_snapshot_start(w);
     }
+    if (seq >= p->snapshot_due) world_snapshot_start(w);
 }
 
 void world_snapshot_start(struct world *w) {
     struct world_private *p = w->p;
-    if (p->failure.st != ST_OK) return;
+    if (!p->journal || p->failure.st != ST_OK) return;
     p->own->now_ns = w->now_ns;
+    p->snapshot_due = journal_last_seq(p->journal) + p->options.snapshot_records;
     snapshot_start(p);
 }
 
@@ -538,6 +538,7 @@ static enum status world_make(struct world *w, const struct world_options *optio
     p->dir_fd = -1;
     p->instrument_count = options->exchange.instrument_count;
     p->snapshot_at_ns = tstamp_monotonic_ns();
+    p->hash_due = p->snapshot_due = UINT64_MAX; /* until it is open */
     for (int i = 0; i < WORLD_SNAPSHOTS_KEPT; i++) p->kept_seq[i] = UINT64_MAX;
     if (p->options.snapshot_records == 0) p->options.snapshot_records = SNAPSHOT_RECORDS;
     if (p->options.snapshot_ns == 0) p->options.snapshot_ns = SNAPSHOT_NS;
@@ -552,7 +553,9 @@ static enum status world_make(struct world *w, const struct world_options *optio
     if (st != ST_OK) return st;
     blocks_init(w);
     st = options->state_dir ? state_open(w, err) : fresh(w, err);
-    if (st == ST_OK && p->journal) p->hash_due = journal_last_seq(p->journal) + HASH_EVERY;
+    if (st != ST_OK || !p->journal) return st;
+    p->hash_due = journal_last_seq(p->journal) + HASH_EVERY;
+    p->snapshot_due = p->kept_seq[0] + p->options.snapshot_records;
     return st;
 }
 

@@ -65,10 +65,11 @@ struct world_private {
     uint64_t identity_hash;
     struct err failure;
     uint32_t instrument_count, symbol_mask;
-    uint16_t *symbols;    /* open addressing: contract + 1 */
-    uint64_t hash_due;    /* journal sequence at which the state's hash is written again */
-    pid_t snapshot_pid;   /* 0: none is being written */
-    uint64_t writing_seq; /* of that one */
+    uint16_t *symbols;     /* open addressing: contract + 1 */
+    uint64_t hash_due;     /* journal sequence at which the state's hash is written again */
+    uint64_t snapshot_due; /* and at which a snapshot is */
+    pid_t snapshot_pid;    /* 0: none is being written */
+    uint64_t writing_seq;  /* of that one */
     uint64_t kept_seq[WORLD_SNAPSHOTS_KEPT]; /* newest first, UINT64_MAX none */
     int64_t snapshot_at_ns;                  /* monotonic, of the newest or its start */
     struct world_stats stats;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/tstamp.h"
@@ -127,6 +128,7 @@ static void snapshot_done(struct world_private *p, uint64_t seq) {
 enum status snapshot_save(struct world_private *p, struct err *err) {
     char name[NAME_SIZE];
     uint64_t seq = journal_last_seq(p->journal);
+    ASSERT(!p->snapshot_pid); /* one temporary file */
     name_of(name, seq);
     int e = write_snapshot(p, p->dir_fd, seq, name);
     if (e) {
