@@ -95,9 +95,6 @@ struct ticks_limits {
  * mmap), and what no history has filled yet costs nothing. */
 size_t ticks_size(const struct ticks_limits *limits);
 struct ticks *ticks_init(void *memory, const struct ticks_limits *limits);
-/* A new input of the exchange begins: its trades are none of the last one's taker order. Without this call, trades
- * of the same time, side and price are taken for one aggregate trade. */
-void ticks_input(struct ticks *t);
 /* EXE_TRADE and EXE_MARK are looked at. A candle without a trade repeats the last close, volume 0. */
 void ticks_event(struct ticks *t, const struct exchange_event *event);
 /* Closes candles that ended by now_ns. */

@@ -65,7 +65,6 @@ struct ticks *ticks_init(void *memory, const struct ticks_limits *limits) {
     memset(t, 0, sizeof *t + sizeof *t->contracts * limits->instrument_count);
     layout(t, limits);
     t->limits = *limits;
-    t->input = 1;
     t->close_ns = INT64_MIN;
     return t;
 }
@@ -286,7 +285,7 @@ static void tape_add(struct ticks *t, const struct exchange_event *e) {
     bool buyer_is_maker = e->side == SIDE_SELL, same = false;
     if (k->trades > 0) {
         const struct ticks_row_trade *last = &tape[(k->trades - 1) % t->limits.trades];
-        same = k->last_input == t->input && last->ts_ns == e->ts_ns && last->px == e->px.e8 &&
+        same = k->last_taker == e->sequence && last->px == e->px.e8 &&
                ((last->agg & 2) != 0) == buyer_is_maker;
     }
     if (!same) k->aggs++;
@@ -296,7 +295,7 @@ static void tape_add(struct ticks *t, const struct exchange_event *e) {
                                  .px = e->px.e8,
                                  .qty = e->qty.e8,
                                  .agg = k->aggs * 4 + (buyer_is_maker ? 2 : 0) + (same ? 1 : 0)};
-    k->last_input = t->input;
+    k->last_taker = e->sequence;
 }
 
 static void trade_add(struct ticks *t, const struct exchange_event *e) {
@@ -322,10 +321,6 @@ static void trade_add(struct ticks *t, const struct exchange_event *e) {
                                      .any = true,
                                      .traded = true};
     fold(track_at(t, e->instrument, TICKS_LAST, e->ts_ns), &one);
-}
-
-void ticks_input(struct ticks *t) {
-    t->input++;
 }
 
 void ticks_event(struct ticks *t, const struct exchange_event *e) {

@@ -37,12 +37,11 @@ struct ticks_contract {
     uint64_t trades, aggs, fundings; /* ever */
     uint64_t base_id;                /* of the first trade seen: rows keep ids relative to it */
     int64_t last, last_qty;
-    uint64_t last_input;
+    uint64_t last_taker; /* taker order of the last trade */
 };
 
 struct ticks {
     struct ticks_limits limits;
-    uint64_t input;
     int64_t close_ns; /* when the next minute ends */
     uint32_t rows[TICKS_SERIES][TICKS_RINGS];
     size_t ring_at[TICKS_SERIES][TICKS_RINGS], tape_at, funding_at, stride, rows_at;
