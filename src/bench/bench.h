@@ -31,7 +31,8 @@ void bench_emit(const struct bench_figure *figure);
     X(journal_append, "durable appends under group commit, next to Redis appendonly always")       \
     X(json_frame, "market frames parsed, next to jansson")                                         \
     X(match, "order book operations, on the peers' workload")                                      \
-    X(sign_order, "an order's parameters to the signed request")
+    X(sign_order, "an order's parameters to the signed request")                                   \
+    X(rest_order, "a signed order's round trip to `quantum exchange` over loopback, and the rate")
 
 #define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
 BENCH_TABLE(BENCH_DECLARE)
