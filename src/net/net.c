@@ -224,6 +224,10 @@ void net_reset(struct net_conn *c) {
     conn_cut(c, true);
 }
 
+void net_hang_up(struct net_conn *c) {
+    conn_cut(c, false);
+}
+
 void net_conn_set(struct net_conn *c, void *user) {
     c->user = user;
 }

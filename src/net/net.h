@@ -139,8 +139,9 @@ void net_rate_set(struct net_conn *c, uint32_t messages_per_s_max);
 /* WebSocket close with a code (what was sent before it still goes out), or an HTTP connection closed
  * after its answer. */
 void net_shut(struct net_conn *c, int code);
-/* Cut at once, without a word (RST): for faults. */
+/* Cut at once, without a word: by reset, or by an ordinary end of the connection. For faults. */
 void net_reset(struct net_conn *c);
+void net_hang_up(struct net_conn *c);
 /* The caller's own pointer of a connection; NULL at first. */
 void net_conn_set(struct net_conn *c, void *user);
 void *net_conn_get(const struct net_conn *c);

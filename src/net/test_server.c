@@ -47,10 +47,14 @@ static void test_answers(void **state) {
     put_line(fd, "GET /reset HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_int_equal(ended(fd), -1);
     close(fd);
+    fd = dial(s.port);
+    put_line(fd, "GET /hang_up HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(ended(fd), 0);
+    close(fd);
     server_stop(&s);
-    assert_int_equal(s.closed, 4);
-    assert_int_equal(s.stats.requests, 9);
-    assert_int_equal(s.stats.accepted, 4);
+    assert_int_equal(s.closed, 5);
+    assert_int_equal(s.stats.requests, 10);
+    assert_int_equal(s.stats.accepted, 5);
 }
 
 /* Requests that came in one packet are answered in order, also when one is answered late. */

@@ -67,6 +67,8 @@ static inline void on_request(void *context, struct net_conn *c, const struct ne
         uv_timer_start(&l->timer, on_later, 30, 0);
     } else if (starts(r->path, "/reset")) {
         net_reset(c);
+    } else if (starts(r->path, "/hang_up")) {
+        net_hang_up(c);
     } else if (starts(r->path, "/large")) {
         size_t size = 512 * 1024;
         char *body = malloc(size);
