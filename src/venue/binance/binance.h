@@ -122,7 +122,7 @@ struct binance_held {
     uint32_t instrument, reserved;
     qty_t qty;               /* signed, not 0 */
     uint64_t last_trade_id;  /* of the symbol, highest the caller has seen */
-    int64_t last_funding_ns; /* of the symbol, latest the caller has seen; 0 none */
+    int64_t last_funding_ns; /* of the symbol, latest the caller has seen, or when it was opened */
 };
 enum status binance_start(struct binance *b, const struct binance_known *known, size_t known_count,
                           const struct binance_held *held, size_t held_count, int64_t within_ns,
@@ -140,6 +140,9 @@ void binance_reconcile(struct binance *b);
 
 /* The venue's time as the client knows it, ns, and how sure it is. */
 int64_t binance_now_ns(const struct binance *b);
+
+/* The wallet balance (USDT) as the client has booked it so far; known once binance_load succeeded. */
+money_t binance_wallet(const struct binance *b);
 
 struct binance_position {
     qty_t qty;

@@ -238,6 +238,7 @@ enum { LISTEN_KEY_TEXT_SIZE = 129 };
 enum status binance_rest_listen_key(char out[LISTEN_KEY_TEXT_SIZE], const char *text, size_t size);
 /* The USDT row of /balance. ST_NOT_FOUND: none. */
 enum status binance_rest_wallet(money_t *wallet, const char *text, size_t size);
+enum status binance_rest_fees(rate_t *maker, rate_t *taker, const char *text, size_t size);
 /* A field of an object that is true or false, or a string of that. ST_NOT_FOUND: no such field. */
 enum status binance_rest_flag(bool *out, const char *field, const char *text, size_t size);
 

@@ -389,6 +389,26 @@ enum status binance_rest_wallet(money_t *wallet, const char *text, size_t size) 
     return found ? ST_OK : ST_NOT_FOUND;
 }
 
+enum status binance_rest_fees(rate_t *maker, rate_t *taker, const char *text, size_t size) {
+    struct json_reader r;
+    struct json_text key;
+    uint32_t has = 0;
+    json_reader_init(&r, text, size);
+    json_object_begin(&r);
+    while (json_object_next(&r, &key)) {
+        if (json_text_is(&key, "makerCommissionRate")) {
+            maker->e8 = json_e8(&r);
+            has |= 1;
+        } else if (json_text_is(&key, "takerCommissionRate")) {
+            taker->e8 = json_e8(&r);
+            has |= 2;
+        } else {
+            json_skip(&r);
+        }
+    }
+    return json_finish(&r) == ST_OK && has == 3 ? ST_OK : ST_INVALID;
+}
+
 enum status binance_rest_flag(bool *out, const char *field, const char *text, size_t size) {
     struct json_reader r;
     if (!find_field(&r, field, text, size))

@@ -1,0 +1,188 @@
+/* The client without its sockets: what tests drive under a clock of their own, and what binance.c, rest.c and streams.c
+ * put onto libuv. Replies and frames come in through binance_on_*, everything that is to leave goes through ports. */
+#ifndef VENUE_BINANCE_BINANCE_INTERNAL_H
+#define VENUE_BINANCE_BINANCE_INTERNAL_H
+
+#include "venue/binance/binance.h"
+#include "venue/binance/orders.h"
+#include "venue/binance/requests.h"
+#include "venue/binance/tape.h"
+#include "venue/wire/wire.h"
+
+struct binance_send {
+    uint32_t id;
+    enum http_method method;
+    enum request_host host;
+    const char *target;  /* path?query, signed; borrowed until send returns */
+    bool with_key;       /* X-MBX-APIKEY */
+    int64_t within_ns;
+};
+struct binance_ports {
+    void *context;
+    int64_t (*now)(void *context); /* monotonic */
+    /* Lets time pass and input come in, until something came or until_ns. */
+    void (*wait)(void *context, struct binance *b, int64_t until_ns);
+    void (*send)(void *context, const struct binance_send *s); /* answers with binance_on_reply */
+    void (*abort)(void *context, uint32_t id);                 /* no reply to it any more */
+    void (*socket_open)(void *context, uint32_t socket, const char *path);
+    void (*socket_send)(void *context, uint32_t socket, const char *text, size_t size);
+    void (*socket_close)(void *context, uint32_t socket); /* binance_on_socket_down does not follow */
+    void (*destroy)(void *context);
+};
+
+/* ---- sockets ---- */
+
+/* Feed 0 is user data; the others are market data of FEED_SYMBOLS contracts each. Two sockets a feed, so that one can
+ * take over from the other. */
+enum { FEED_SYMBOLS = 256, FEEDS_MAX = 1 + INSTRUMENTS_MAX / FEED_SYMBOLS, SOCKETS_MAX = 2 * FEEDS_MAX };
+enum socket_phase { SOCKET_NONE = 0, SOCKET_CONNECTING, SOCKET_OPEN };
+struct feed {
+    struct {
+        enum socket_phase phase;
+        int64_t since_ns, text_ns; /* of the phase; of the last frame */
+        int64_t close_at_ns;       /* replaced: closes then; 0 no */
+    } sockets[2];
+    uint32_t current; /* the other one is spare */
+    uint32_t failures;
+    int64_t retry_at_ns;
+    bool was_up;
+};
+struct session {
+    struct feed feeds[FEEDS_MAX];
+    uint32_t feed_count; /* 0: streams are off */
+    char listen_key[LISTEN_KEY_TEXT_SIZE];
+    int64_t key_ns, key_renew_at_ns;
+    bool key_busy;
+    bool user_gap; /* user events may have been missed since the last reconciliation */
+    enum binance_link told_rest, told_market, told_user;
+    int64_t rest_silent_since_ns; /* 0: the last request was answered */
+};
+
+/* ---- market ---- */
+
+enum { BARS_HELD_MAX = 4 };
+struct market_symbol {
+    int64_t last_open_ns; /* of the last bar told; 0 none */
+    int64_t ask_at_ns;    /* monotonic: REST is asked for what is missing; 0 no */
+    bool asking;
+    uint8_t held_count, misses;
+    struct bar held[BARS_HELD_MAX]; /* later than the gap */
+    uint64_t last_tick_id;
+    int64_t mark_ns;
+};
+
+/* ---- reconciliation ---- */
+
+struct reconcile {
+    bool running, wanted, failed, compared;
+    bool report; /* finished: to be told behind its events */
+    bool symbols_wanted; /* symbolConfig too */
+    uint32_t pending;    /* replies */
+    int64_t started_ns, next_ns, income_from_ns;
+    uint64_t fills_before;
+    bool has_wallet;
+    money_t wallet;
+    struct binance_reconciliation result;
+    bool seen[ORDERS_MAX];     /* by slot */
+    uint32_t serials[ORDERS_MAX]; /* the slot's order when it was seen */
+    qty_t positions[INSTRUMENTS_MAX];
+    bool repair[INSTRUMENTS_MAX]; /* trades of the contract are to be looked through */
+    uint32_t repair_at;           /* instrument under repair, INSTRUMENTS_MAX none */
+    struct rest_trade *rows;      /* its trades since the last one told */
+    size_t row_count, row_at;
+};
+
+struct binance {
+    struct binance_options options;
+    char *texts; /* copies of the options' strings, secrets wiped at the end */
+    size_t texts_size;
+    struct wire_key *key;
+    struct binance_ports ports;
+    struct binance_clock clock;
+    struct requests requests;
+    struct orders orders;
+    struct session session;
+    struct reconcile reconcile;
+    struct market_symbol market[INSTRUMENTS_MAX];
+    struct binance_position positions[INSTRUMENTS_MAX];
+    int64_t position_ns[INSTRUMENTS_MAX]; /* venue time of the row */
+    bool isolated[INSTRUMENTS_MAX];
+    bool leverage_busy[INSTRUMENTS_MAX];
+    struct instrument *instruments;
+    uint32_t instrument_count;
+    uint32_t *symbol_map1; /* hash table, SYMBOL_MAP_SIZE */
+    int64_t interval_ns;
+    struct rest_limits limits;
+    bool algo_service, loaded, started;
+    bool probe_busy, may_withdraw_known, may_withdraw;
+    int64_t probe_at_ns;
+    struct venue_event *queue; /* to be told at the end of the step */
+    size_t queue_count, queue_at, queue_capacity;
+    bool told;   /* a handler was called since the last poll began */
+    bool broken; /* memory ran out: nothing is sent any more */
+    struct binance_tape *tape;
+    struct rng rng;
+    struct binance_stats stats;
+};
+
+/* The client on given ports (which it then owns). */
+enum status binance_create_on(struct binance **out, const struct binance_options *options,
+                              const struct binance_ports *ports, struct err *err);
+
+/* ---- input from the ports ---- */
+void binance_on_reply(struct binance *b, uint32_t id, const struct reply *reply);
+void binance_on_socket_up(struct binance *b, uint32_t socket);
+void binance_on_socket_text(struct binance *b, uint32_t socket, const char *text, size_t size);
+void binance_on_socket_down(struct binance *b, uint32_t socket);
+
+/* ---- shared among the files of the client ---- */
+
+/* One round: timers, what is wanted, sending, telling. Returns when it wants to be called again, monotonic. */
+int64_t binance_step(struct binance *b);
+static inline int64_t binance_monotonic(const struct binance *b) {
+    return b->ports.now(b->ports.context);
+}
+/* Contract number, -1 none. */
+int binance_symbol_find(const struct binance *b, const char *symbol);
+void binance_symbols_index(struct binance *b); /* after the contracts changed */
+/* A request ready to be filled in; NULL only when REQUESTS_MAX wait. */
+struct request *binance_request(struct binance *b, enum binance_lane lane, enum http_method method,
+                                enum request_auth auth, const char *path, uint32_t weight,
+                                request_done *done, uint64_t ref);
+/* Adds &name=value, percent-encoded. */
+void binance_param(struct request *r, const char *name, const char *value);
+void binance_param_i64(struct request *r, const char *name, int64_t value);
+void binance_param_e8(struct request *r, const char *name, int64_t e8);
+
+/* order_requests.c */
+void binance_place(struct binance *b, struct order *o);
+int64_t binance_orders_work(struct binance *b, int64_t now_ns);
+void binance_leverage(struct binance *b, const struct venue_command *c, enum binance_lane lane);
+/* session.c */
+void binance_session_start(struct binance *b);
+int64_t binance_session_time(struct binance *b, int64_t now_ns);
+void binance_session_rest(struct binance *b, bool answered);
+void binance_session_stop(struct binance *b);
+/* market.c */
+void binance_market_start(struct binance *b);
+int64_t binance_market_time(struct binance *b, int64_t now_ns);
+void binance_market_event(struct binance *b, const struct stream_event *e);
+/* user.c */
+void binance_user_event(struct binance *b, const struct stream_event *e);
+/* reconcile.c */
+int64_t binance_reconcile_time(struct binance *b, int64_t now_ns);
+/* load.c: asks and waits. body is malloced, the caller's. */
+struct ask {
+    bool done;
+    enum outcome outcome;
+    int http;
+    int32_t code;
+    char message[ANSWER_MESSAGE_SIZE];
+    char *body;
+    size_t size;
+};
+enum status binance_ask(struct binance *b, struct request *r, struct ask *out, int64_t until_ns,
+                        struct err *err);
+void binance_ask_free(struct ask *a);
+
+#endif

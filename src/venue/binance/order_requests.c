@@ -1,0 +1,424 @@
+/* Requests about orders, and their replies as evidence (orders.c). */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/tstamp.h"
+#include "venue/binance/binance_internal.h"
+#include "venue/names/names.h"
+
+enum {
+    CODE_USE_ALGO = -4120,
+    CODE_NO_PATH = -5000,
+    CODE_ABSENT = -2013,
+    CODE_CANCEL_UNKNOWN = -2011,
+    CODE_DUPLICATE = -4116,
+    CODE_NO_CHANGE_MARGIN = -4046,
+    CANCEL_TRIES_MAX = 8,
+};
+/* The matching engine looks at the window once more; clocks of its machines need not agree to the millisecond. */
+#define WINDOW_MARGIN_NS (500 * NS_PER_MS)
+#define TRADES_AGAIN_NS  (700 * NS_PER_MS)
+
+static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
+
+static uint64_t ref_of(const struct binance *b, const struct order *o) {
+    return (uint64_t)o->serial << 32 | binance_order_slot(&b->orders, o);
+}
+
+/* The order a reply is about; NULL if its slot is another order's by now. */
+static struct order *order_of(struct binance *b, uint64_t ref) {
+    struct order *o = &b->orders.slots[(uint32_t)ref];
+    return o->serial == (uint32_t)(ref >> 32) ? o : NULL;
+}
+
+static int64_t venue_ts(const struct binance *b) {
+    return b->clock.known ? binance_clock_now(&b->clock, binance_monotonic(b)) : 0;
+}
+
+/* A time the venue's clock has certainly reached; 0 unknown. */
+static int64_t venue_at_least(const struct binance *b, int64_t now_ns) {
+    if (!b->clock.known) return 0;
+    return binance_clock_now(&b->clock, now_ns) - binance_clock_error(&b->clock, now_ns);
+}
+
+static const char *symbol_of(const struct binance *b, const struct order *o) {
+    return b->instruments[o->instrument].symbol;
+}
+
+/* ---- placing ---- */
+
+static void done_place(void *context, const struct request *r, const struct answer *a);
+
+static void place_params(struct request *r, const struct order *o, const char *symbol) {
+    bool limit = o->type == ORDER_LIMIT || o->type == ORDER_STOP || o->type == ORDER_TAKE_PROFIT;
+    if (o->on_algo) binance_param(r, "algoType", "CONDITIONAL");
+    binance_param(r, "symbol", symbol);
+    binance_param(r, "side", side_text((enum side)o->side));
+    binance_param(r, "type", order_type_text((enum order_type)o->type));
+    if (o->order_qty.e8 > 0) binance_param_e8(r, "quantity", o->order_qty.e8);
+    if (limit) {
+        binance_param_e8(r, "price", o->limit_px.e8);
+        binance_param(r, "timeInForce", time_in_force_text((enum time_in_force)o->time_in_force));
+    } else if (o->conditional && o->time_in_force == TIF_GTE_GTC) {
+        binance_param(r, "timeInForce", "GTE_GTC");
+    }
+    if (o->conditional) {
+        binance_param_e8(r, o->on_algo ? "triggerPrice" : "stopPrice", o->stop_px.e8);
+        binance_param(r, "workingType", venue_working_type_text(o->working_type));
+    }
+    if (o->close_position)
+        binance_param(r, "closePosition", "true");
+    else if (o->reduce_only)
+        binance_param(r, "reduceOnly", "true");
+    binance_param(r, o->on_algo ? "clientAlgoId" : "newClientOrderId", o->client_id);
+    /* RESULT: the reply of a market order says how much was done, so a silent user stream is noticed. */
+    if (!o->conditional) binance_param(r, "newOrderRespType", "RESULT");
+}
+
+void binance_place(struct binance *b, struct order *o) {
+    struct request *r =
+        binance_request(b, (enum binance_lane)o->lane, HTTP_POST, AUTH_SIGNED,
+                        o->on_algo ? algo_path : order_path, 0, done_place, ref_of(b, o));
+    if (!r) {
+        binance_order_refused(&b->orders, o, BINANCE_NOT_SENT, venue_ts(b), binance_monotonic(b));
+        return;
+    }
+    r->orders = 1;
+    if (o->lane == LANE_PROTECTION) r->window_ms = b->options.protection_window_ms;
+    if (o->lane == LANE_ENTRY) r->patience_ns = r->queued_ns + b->options.entry_patience_ns;
+    if (o->lane == LANE_DATA) r->tries_max = 5;
+    place_params(r, o, symbol_of(b, o));
+}
+
+/* True if the order goes out again, to the other service. */
+static bool switch_service(struct binance *b, struct order *o, int32_t code) {
+    bool other = code == CODE_USE_ALGO && !o->on_algo;
+    if (code == CODE_NO_PATH && o->on_algo) other = true;
+    if (!other || !o->conditional || o->switched) return false;
+    o->switched = true;
+    o->on_algo = !o->on_algo;
+    if (b->algo_service != o->on_algo) b->stats.service_switches++;
+    b->algo_service = o->on_algo;
+    binance_place(b, o);
+    return true;
+}
+
+static void unknown(struct order *o, const struct answer *a) {
+    binance_order_unknown(
+        o, (a->timestamp_ms + a->window_ms) * NS_PER_MS + WINDOW_MARGIN_NS, a->received_ns);
+}
+
+/* The reply of the service the order went to, as evidence; false if it is not one. */
+static bool take_row(struct binance *b, struct order *o, bool algo, const struct answer *a) {
+    struct rest_order row;
+    struct rest_algo algo_row;
+    if (algo) {
+        if (binance_rest_algo(&algo_row, a->body, a->size) != ST_OK ||
+            strcmp(algo_row.client_id, o->client_id) != 0)
+            return false;
+        binance_order_algo_row(&b->orders, o, &algo_row, a->received_ns);
+        return true;
+    }
+    /* A child of a conditional order may have an id of its own. */
+    if (binance_rest_order(&row, a->body, a->size) != ST_OK ||
+        (strcmp(row.client_id, o->client_id) != 0 && row.order_id != o->order_id))
+        return false;
+    if (b->clock.known) binance_clock_not_before(&b->clock, a->received_ns, row.update_ns);
+    binance_order_row(&b->orders, o, &row, a->received_ns);
+    return true;
+}
+
+static void done_place(void *context, const struct request *r, const struct answer *a) {
+    struct binance *b = context;
+    struct order *o = order_of(b, r->ref);
+    if (a->sent_ns && a->http) hist_add(&b->stats.round_trip_ns, a->received_ns - a->sent_ns);
+    if (!o) return;
+    switch (a->outcome) {
+    case OUTCOME_DONE:
+        if (!take_row(b, o, r->path == algo_path, a))
+            unknown(o, a);
+        else if (!o->stream_seen && o->phase == PHASE_LIVE)
+            o->acked_ns = a->received_ns;
+        return;
+    case OUTCOME_REFUSED:
+        if (o->phase != PHASE_ASKED) {
+            b->orders.stats.contradictions++; /* the stream told of it: it stands */
+            return;
+        }
+        if (switch_service(b, o, a->code)) return;
+        if (a->code == CODE_DUPLICATE)
+            unknown(o, a); /* one of this id is open: ours, of an earlier sending */
+        else
+            binance_order_refused(&b->orders, o, a->code, venue_ts(b), a->received_ns);
+        return;
+    case OUTCOME_UNKNOWN:
+        b->stats.unknown_outcomes++;
+        unknown(o, a);
+        return;
+    case OUTCOME_NOT_EXECUTED:
+        binance_order_refused(&b->orders, o, a->code ? a->code : BINANCE_NOT_SENT, venue_ts(b),
+                              a->received_ns);
+        return;
+    }
+}
+
+/* ---- asking ---- */
+
+static void done_query(void *context, const struct request *r, const struct answer *a) {
+    struct binance *b = context;
+    struct order *o = order_of(b, r->ref);
+    if (!o) return;
+    o->busy_query = false;
+    if (o->phase == PHASE_ENDED) return;
+    bool algo = r->path == algo_path;
+    bool was_unknown = o->phase == PHASE_UNKNOWN;
+    if (a->outcome == OUTCOME_DONE) {
+        o->ask_other = false;
+        if (!take_row(b, o, algo, a)) o->query_at_ns = a->received_ns + TRADES_AGAIN_NS;
+        if (was_unknown && o->phase != PHASE_UNKNOWN) b->stats.resolved_by_query++;
+        /* The row of a fired conditional order names its child: that one says how it ended. */
+        if (algo && o->phase != PHASE_ENDED && o->told_triggered && o->order_id)
+            o->query_at_ns = a->received_ns;
+        if (algo && !o->told_triggered) o->query_at_ns = 0;
+    } else if (a->outcome == OUTCOME_REFUSED &&
+               (a->code == CODE_ABSENT || a->code == CODE_CANCEL_UNKNOWN ||
+                (a->code == CODE_NO_PATH && algo))) {
+        binance_order_absent(&b->orders, o, venue_at_least(b, r->sent_ns), a->received_ns);
+        if (was_unknown && o->phase == PHASE_ENDED) b->stats.resolved_by_query++;
+    } else {
+        o->query_at_ns = a->received_ns + TRADES_AGAIN_NS;
+    }
+}
+
+static void query(struct binance *b, struct order *o) {
+    /* Before it fired a conditional order lives at its service, afterwards its child at the ordinary one. */
+    bool algo = o->conditional && o->on_algo && o->order_id == 0;
+    if (o->conditional && o->ask_other && o->order_id == 0) algo = !algo;
+    struct request *r =
+        binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
+                        algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
+    if (!r) return;
+    r->repeatable = true;
+    r->tries_max = 4;
+    if (algo) {
+        binance_param(r, "clientAlgoId", o->client_id);
+    } else {
+        binance_param(r, "symbol", symbol_of(b, o));
+        if (o->order_id)
+            binance_param_i64(r, "orderId", (int64_t)o->order_id);
+        else
+            binance_param(r, "origClientOrderId", o->client_id);
+    }
+    o->busy_query = true;
+    o->query_at_ns = 0;
+}
+
+enum { TRADES_PAGE = 1000 };
+
+static void done_trades(void *context, const struct request *r, const struct answer *a) {
+    struct binance *b = context;
+    struct order *o = order_of(b, r->ref);
+    if (!o) return;
+    o->busy_trades = false;
+    if (o->phase == PHASE_ENDED) return;
+    o->trades_at_ns = a->received_ns + TRADES_AGAIN_NS; /* until the fills are complete */
+    if (a->outcome != OUTCOME_DONE || !binance_rest_is_whole(a->body, a->size)) return;
+    struct json_reader reader;
+    struct rest_trade row;
+    int64_t cum = 0;
+    json_reader_init(&reader, a->body, a->size);
+    json_array_begin(&reader);
+    while (json_array_next(&reader)) {
+        if (!binance_read_trade(&reader, &row)) break;
+        if (row.order_id != o->order_id) continue;
+        cum += row.qty.e8;
+        const struct order_fill fill = {.trade_id = row.trade_id,
+                                        .cum_qty = {cum},
+                                        .qty = row.qty,
+                                        .px = row.px,
+                                        .commission = row.commission,
+                                        .realized_pnl = row.realized_pnl,
+                                        .ts_ns = row.ts_ns,
+                                        .side = row.side,
+                                        .is_maker = row.is_maker};
+        binance_order_fill(&b->orders, o, &fill, a->received_ns);
+    }
+}
+
+static void ask_trades(struct binance *b, struct order *o) {
+    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
+                                        "/fapi/v1/userTrades", 5, done_trades, ref_of(b, o));
+    if (!r) return;
+    r->repeatable = true;
+    r->tries_max = 4;
+    binance_param(r, "symbol", symbol_of(b, o));
+    binance_param_i64(r, "orderId", (int64_t)o->order_id);
+    binance_param_i64(r, "limit", TRADES_PAGE);
+    o->busy_trades = true;
+    o->trades_at_ns = 0;
+}
+
+/* ---- cancelling ---- */
+
+static void done_cancel(void *context, const struct request *r, const struct answer *a) {
+    struct binance *b = context;
+    struct order *o = order_of(b, r->ref);
+    if (!o || o->phase == PHASE_ENDED) return;
+    bool algo = r->path == algo_path;
+    int64_t now = a->received_ns;
+    switch (a->outcome) {
+    case OUTCOME_DONE:
+        if (algo)
+            binance_order_ended(&b->orders, o, END_CANCELED, 0, o->cum_qty, venue_ts(b), now);
+        else if (!take_row(b, o, false, a))
+            o->query_at_ns = now;
+        return;
+    case OUTCOME_REFUSED:
+    case OUTCOME_UNKNOWN:
+    case OUTCOME_NOT_EXECUTED:
+        break;
+    }
+    if (o->cancel == CANCEL_NONE) return;
+    if (o->cancel_tries >= CANCEL_TRIES_MAX) {
+        binance_order_cancel_failed(&b->orders, o, a->code ? a->code : CODE_CANCEL_UNKNOWN, now);
+        return;
+    }
+    /* Gone, fired, or never seen: its state says what to do. It is asked for before trying again. */
+    o->cancel = CANCEL_WANTED;
+    o->query_at_ns = now;
+}
+
+static void send_cancel(struct binance *b, struct order *o) {
+    bool algo = o->conditional && o->on_algo && o->order_id == 0;
+    struct request *r =
+        binance_request(b, (enum binance_lane)o->cancel_lane, HTTP_DELETE, AUTH_SIGNED,
+                        algo ? algo_path : order_path, 1, done_cancel, ref_of(b, o));
+    if (!r) return;
+    r->repeatable = true;
+    if (algo) {
+        binance_param(r, "clientAlgoId", o->client_id);
+    } else {
+        binance_param(r, "symbol", symbol_of(b, o));
+        if (o->order_id)
+            binance_param_i64(r, "orderId", (int64_t)o->order_id);
+        else
+            binance_param(r, "origClientOrderId", o->client_id);
+    }
+    o->cancel = CANCEL_SENT;
+    o->cancel_tries++;
+}
+
+/* ---- work ---- */
+
+static void earlier(int64_t *deadline, int64_t ts_ns) {
+    if (ts_ns && ts_ns < *deadline) *deadline = ts_ns;
+}
+
+static void work(struct binance *b, struct order *o, int64_t now_ns) {
+    int64_t claimed = o->venue_qty.e8 > o->end_qty.e8 ? o->venue_qty.e8 : o->end_qty.e8;
+    if (o->trades_at_ns && o->cum_qty.e8 >= claimed && o->held_count == 0) o->trades_at_ns = 0;
+    if (o->trades_at_ns && o->trades_at_ns <= now_ns && !o->busy_trades) {
+        if (o->order_id) {
+            ask_trades(b, o);
+        } else {
+            /* Fills without an order id to ask for: its row names the child. */
+            o->trades_at_ns = now_ns + TRADES_AGAIN_NS;
+            o->query_at_ns = now_ns;
+        }
+    }
+    if (o->query_at_ns && o->query_at_ns <= now_ns && !o->busy_query) query(b, o);
+    if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && !o->busy_query &&
+        o->query_at_ns == 0 && o->end == END_NONE)
+        send_cancel(b, o);
+}
+
+int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
+    int64_t deadline = binance_orders_time(&b->orders, now_ns);
+    for (uint32_t i = 0; i < b->orders.active_count; i++) {
+        struct order *o = &b->orders.slots[b->orders.active[i]];
+        work(b, o, now_ns);
+        if (!o->busy_query) earlier(&deadline, o->query_at_ns);
+        if (!o->busy_trades) earlier(&deadline, o->trades_at_ns);
+    }
+    return deadline;
+}
+
+/* ---- leverage ---- */
+
+static void tell_leverage(struct binance *b, uint32_t instrument, int32_t code) {
+    const struct venue_event e = {.kind = VENUE_LEVERAGE_SET,
+                                  .code = code,
+                                  .instrument_index = instrument,
+                                  .leverage = b->positions[instrument].leverage,
+                                  .ts_event_ns = venue_ts(b),
+                                  .wallet = b->orders.wallet};
+    b->leverage_busy[instrument] = false;
+    b->orders.tell(b->orders.context, &e);
+}
+
+static int32_t code_of(const struct answer *a) {
+    if (a->code) return a->code;
+    return a->outcome == OUTCOME_UNKNOWN ? -1007 : BINANCE_NOT_SENT;
+}
+
+/* ref of both: leverage << 32 | lane << 16 | instrument */
+static void done_leverage(void *context, const struct request *r, const struct answer *a) {
+    struct binance *b = context;
+    uint32_t instrument = (uint32_t)r->ref & 0xffff, leverage = 0;
+    if (a->outcome == OUTCOME_DONE &&
+        binance_rest_leverage(&leverage, a->body, a->size) == ST_OK) {
+        b->positions[instrument].leverage = leverage;
+        tell_leverage(b, instrument, 0);
+        return;
+    }
+    /* Asked again by doing it again, so what is left is a refusal, or silence: either way it does not stand. */
+    tell_leverage(b, instrument, a->outcome == OUTCOME_DONE ? -1007 : code_of(a));
+}
+
+static void ask_leverage(struct binance *b, uint64_t ref) {
+    uint32_t instrument = (uint32_t)ref & 0xffff;
+    struct request *r =
+        binance_request(b, (enum binance_lane)((ref >> 16) & 0xff), HTTP_POST, AUTH_SIGNED,
+                        "/fapi/v1/leverage", 1, done_leverage, ref);
+    if (!r) {
+        tell_leverage(b, instrument, BINANCE_NOT_SENT);
+        return;
+    }
+    r->repeatable = true;
+    r->patience_ns = r->queued_ns + 2 * b->options.entry_patience_ns;
+    binance_param(r, "symbol", b->instruments[instrument].symbol);
+    binance_param_i64(r, "leverage", (int64_t)(ref >> 32));
+}
+
+static void done_margin_type(void *context, const struct request *r, const struct answer *a) {
+    struct binance *b = context;
+    uint32_t instrument = (uint32_t)r->ref & 0xffff;
+    if (a->outcome == OUTCOME_DONE ||
+        (a->outcome == OUTCOME_REFUSED && a->code == CODE_NO_CHANGE_MARGIN)) {
+        b->isolated[instrument] = true;
+        ask_leverage(b, r->ref);
+        return;
+    }
+    tell_leverage(b, instrument, code_of(a));
+}
+
+void binance_leverage(struct binance *b, const struct venue_command *c, enum binance_lane lane) {
+    uint32_t instrument = c->instrument_index;
+    uint64_t ref = (uint64_t)c->leverage << 32 | (uint64_t)lane << 16 | instrument;
+    b->leverage_busy[instrument] = true;
+    if (b->isolated[instrument]) {
+        ask_leverage(b, ref);
+        return;
+    }
+    struct request *r = binance_request(b, lane, HTTP_POST, AUTH_SIGNED, "/fapi/v1/marginType", 1,
+                                        done_margin_type, ref);
+    if (!r) {
+        tell_leverage(b, instrument, BINANCE_NOT_SENT);
+        return;
+    }
+    r->repeatable = true;
+    r->patience_ns = r->queued_ns + 2 * b->options.entry_patience_ns;
+    binance_param(r, "symbol", b->instruments[instrument].symbol);
+    binance_param(r, "marginType", "ISOLATED");
+}
