@@ -107,6 +107,10 @@ int32_t rest_limit(struct rest_call *c, uint32_t absent, uint32_t max, uint32_t 
 int32_t rest_times(struct rest_call *c, int64_t *from_ns, int64_t *to_ns);
 /* The same with the venue's window of days: nothing sent is the newest window, one end sent sets the other. */
 int32_t rest_times_window(struct rest_call *c, int days, int64_t *from_ns, int64_t *to_ns);
+/* An end that was not sent, as the market's statistics want it. */
+static inline int64_t rest_until(int64_t to_ns) {
+    return to_ns ? to_ns : INT64_MAX;
+}
 /* orderId or origClientOrderId (or the algo names); the id wins. client_id "" if by id. */
 int32_t rest_order_id(struct rest_call *c, const char *id_name, const char *client_name,
                       uint64_t *id, char client_id[CLIENT_ORDER_ID_SIZE]);
@@ -134,13 +138,14 @@ int32_t rest_response_type(struct rest_call *c, bool *result);
 /* X(handler): every handler of the table. */
 #define REST_HANDLERS(X)                                                                           \
     X(ping)                                                                                        \
-    X(time) X(exchange_info) X(depth) X(rpi_depth) X(trades) X(historical_trades) X(agg_trades)    \
-        X(klines) X(continuous_klines) X(index_klines) X(mark_klines) X(premium_klines) X(         \
-            premium_index) X(funding_rate) X(funding_info) X(ticker_day) X(ticker_price)           \
-            X(ticker_book) X(open_interest) X(constituents) X(empty_list) X(empty_symbols) X(      \
-                data_empty) X(data_taker) X(data_basis) X(order_place) X(order_test) X(order_get)  \
-                X(order_cancel) X(order_amend) X(open_order) X(open_orders) X(all_orders)          \
-                    X(cancel_all) X(batch_place) X(batch_amend) X(batch_cancel) X(countdown)       \
+    X(time)                                                                                        \
+    X(exchange_info) X(depth) X(rpi_depth) X(trades) X(historical_trades) X(agg_trades) X(klines)  \
+        X(continuous_klines) X(index_klines) X(mark_klines) X(premium_klines) X(premium_index)     \
+            X(funding_rate) X(funding_info) X(ticker_day) X(ticker_price) X(ticker_book)           \
+                X(open_interest) X(constituents) X(empty_list) X(empty_symbols) X(data_empty) X(   \
+                    data_taker) X(data_basis) X(order_place) X(order_test) X(order_get)            \
+                    X(order_cancel) X(order_amend) X(open_order) X(open_orders) X(all_orders) X(   \
+                        cancel_all) X(batch_place) X(batch_amend) X(batch_cancel) X(countdown)     \
                         X(amendments) X(algo_place) X(algo_cancel) X(algo_get) X(algo_open)        \
                             X(algo_all) X(algo_cancel_all) X(leverage) X(margin_type) X(mode_set)  \
                                 X(mode_get) X(multi_set) X(multi_get) X(position_margin)           \

@@ -88,8 +88,8 @@ static int32_t write_trades(struct rest_call *c, uint32_t absent, uint32_t max, 
     if (has_id && id == 0) id = 1; /* 0 asks for the newest ones, and ids begin at 1 */
     const struct instrument *in = rest_instrument(c, instrument);
     struct tick_trade *rows = c->rest->p->rows;
-    uint32_t count =
-        ticks_trades(c->rest->world->ticks, instrument, false, (uint64_t)id, 0, 0, rows, limit);
+    uint32_t count = ticks_trades(c->rest->world->ticks, instrument, false, (uint64_t)id, 0,
+                                  INT64_MAX, rows, limit);
     json_write_array_begin(c->out);
     for (uint32_t i = 0; i < count; i++) {
         const struct tick_trade *t = &rows[i];
@@ -128,7 +128,7 @@ int32_t rest_agg_trades(struct rest_call *c) {
     const struct instrument *in = rest_instrument(c, instrument);
     struct tick_trade *rows = c->rest->p->rows;
     uint32_t count = ticks_trades(c->rest->world->ticks, instrument, true, (uint64_t)id, from_ns,
-                                  to_ns, rows, limit);
+                                  rest_until(to_ns), rows, limit);
     json_write_array_begin(c->out);
     for (uint32_t i = 0; i < count; i++) {
         const struct tick_trade *t = &rows[i];
@@ -185,8 +185,8 @@ static int32_t write_klines(struct rest_call *c, uint32_t instrument, enum tick_
     const struct instrument *in = rest_instrument(c, instrument);
     int px_digits = series == TICKS_LAST ? render_px_decimals(in) : 8;
     struct tick_bar *rows = c->rest->p->rows;
-    uint32_t count = ticks_bars(c->rest->world->ticks, series, instrument, interval, from_ns, to_ns,
-                                rows, limit);
+    uint32_t count = ticks_bars(c->rest->world->ticks, series, instrument, interval, from_ns,
+                                rest_until(to_ns), rows, limit);
     json_write_array_begin(c->out);
     for (uint32_t i = 0; i < count; i++)
         write_bar(c, in, &rows[i], series == TICKS_LAST, px_digits);
@@ -282,7 +282,7 @@ int32_t rest_data_taker(struct rest_call *c) {
     if (code) return code;
     struct tick_bar *rows = c->rest->p->rows;
     uint32_t count = ticks_bars(c->rest->world->ticks, TICKS_LAST, instrument, interval, from_ns,
-                                to_ns, rows, limit);
+                                rest_until(to_ns), rows, limit);
     json_write_array_begin(c->out);
     for (uint32_t i = 0; i < count; i++) {
         int64_t buy = rows[i].taker_volume.e8, sell = rows[i].volume.e8 - buy;
@@ -311,8 +311,10 @@ int32_t rest_data_basis(struct rest_call *c) {
     const struct instrument *in = rest_instrument(c, instrument);
     const struct ticks *ticks = c->rest->world->ticks;
     struct tick_bar *last = c->rest->p->rows, *index = last + KLINES_MAX;
-    uint32_t n = ticks_bars(ticks, TICKS_LAST, instrument, interval, from_ns, to_ns, last, limit);
-    uint32_t m = ticks_bars(ticks, TICKS_INDEX, instrument, interval, from_ns, to_ns, index, limit);
+    uint32_t n = ticks_bars(ticks, TICKS_LAST, instrument, interval, from_ns, rest_until(to_ns),
+                            last, limit);
+    uint32_t m = ticks_bars(ticks, TICKS_INDEX, instrument, interval, from_ns, rest_until(to_ns),
+                            index, limit);
     json_write_array_begin(c->out);
     for (uint32_t i = 0, j = 0; i < n; i++) {
         while (j < m && index[j].open_ns < last[i].open_ns) j++;

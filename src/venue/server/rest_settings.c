@@ -194,17 +194,15 @@ int32_t rest_fee_burn_set(struct rest_call *c) {
 
 int32_t rest_commission(struct rest_call *c) {
     uint32_t instrument;
-    struct exchange_account a;
     int32_t code = rest_symbol(c, &instrument);
     if (code) return code;
-    const struct instrument *in = rest_instrument(c, instrument);
-    exchange_account_get(c->exchange, c->account, &a);
-    bool own = a.fee_maker.e8 || a.fee_taker.e8; /* a tier of the account's own */
+    int64_t maker = exchange_fee_rate(c->exchange, c->account, instrument, true).e8;
+    int64_t taker = exchange_fee_rate(c->exchange, c->account, instrument, false).e8;
     json_write_object_begin(c->out);
-    render_key_text(c->out, "symbol", in->symbol);
-    render_key_decimal(c->out, "makerCommissionRate", own ? a.fee_maker.e8 : in->fee_maker.e8, 4);
-    render_key_decimal(c->out, "takerCommissionRate", own ? a.fee_taker.e8 : in->fee_taker.e8, 4);
-    render_key_decimal(c->out, "rpiCommissionRate", 0, 4);
+    render_key_text(c->out, "symbol", rest_instrument(c, instrument)->symbol);
+    render_key_decimal(c->out, "makerCommissionRate", maker, 4);
+    render_key_decimal(c->out, "takerCommissionRate", taker, 4);
+    render_key_decimal(c->out, "rpiCommissionRate", 0, 4); /* no such orders here */
     json_write_object_end(c->out);
     return 0;
 }

@@ -46,8 +46,9 @@ static void write_day(struct rest_call *c, uint32_t instrument, const struct ins
     render_key_decimal(w, "quoteVolume", d.quote.e8, 2);
     render_key_i64(w, "openTime", rest_ms(d.open_ns));
     render_key_i64(w, "closeTime", rest_ms(d.close_ns));
-    render_key_u64(w, "firstId", d.first_id);
-    render_key_u64(w, "lastId", d.last_id);
+    /* -1 of a day without a trade. */
+    render_key_i64(w, "firstId", d.count ? (int64_t)d.first_id : -1);
+    render_key_i64(w, "lastId", d.count ? (int64_t)d.last_id : -1);
     render_key_u64(w, "count", d.count);
 }
 int32_t rest_ticker_day(struct rest_call *c) {
@@ -146,7 +147,8 @@ int32_t rest_funding_rate(struct rest_call *c) {
                       REST_ROWS_BYTES,
                   "fundings of all contracts");
     for (uint32_t i = begin; i < end; i++) {
-        uint32_t n = ticks_fundings(c->rest->world->ticks, i, from_ns, to_ns, one, limit);
+        uint32_t n =
+            ticks_fundings(c->rest->world->ticks, i, from_ns, rest_until(to_ns), one, limit);
         for (uint32_t k = 0; k < n; k++)
             rows[count++] = (struct funding_row){.funding = one[k], .instrument = i};
     }
@@ -167,13 +169,12 @@ int32_t rest_funding_rate(struct rest_call *c) {
     return 0;
 }
 
-/* The cap is three quarters of the first bracket's maintenance rate, either way (the venue's funding page). */
 int32_t rest_funding_info(struct rest_call *c) {
     uint32_t count = exchange_instrument_count(c->exchange);
     json_write_array_begin(c->out);
     for (uint32_t i = 0; i < count; i++) {
         const struct instrument *in = rest_instrument(c, i);
-        int64_t cap = in->brackets[0].maint_margin_rate.e8 * 3 / 4;
+        int64_t cap = market_funding_cap(in).e8;
         json_write_object_begin(c->out);
         render_key_text(c->out, "symbol", in->symbol);
         render_key_decimal(c->out, "adjustedFundingRateCap", cap, 8);
