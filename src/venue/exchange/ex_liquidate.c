@@ -49,6 +49,7 @@ static int64_t bankruptcy_px(const struct exchange *ex, uint32_t account, uint32
     bool is_long = l->qty > 0;
     ex_i128 value = (ex_i128)l->entry_cost - leg_backing(ex, account, s, leg);
     ex_i128 up = is_long ? value : -value, qty = ex_abs(l->qty);
+    ASSERT(qty > 0);
     if (up <= 0) return ex_px_of(y, 1);
     ex_i128 px = is_long ? (up * FX_ONE + qty - 1) / qty : up * FX_ONE / qty;
     ex_i128 ticks = is_long ? (px - y->base + y->tick - 1) / y->tick : (px - y->base) / y->tick;

@@ -296,78 +296,73 @@ static int32_t filters_told(struct exchange *ex, const struct exchange_input *in
     return 0;
 }
 
-static void dispatch(struct exchange *ex, const struct exchange_input *in,
-                     struct exchange_reply *reply) {
-    switch ((enum exchange_input_kind)in->kind) {
+/* Orders: those whose reply is more than a code. */
+static bool dispatch_order(struct exchange *ex, const struct exchange_input *in,
+                           struct exchange_reply *reply) {
+    switch (in->kind) {
     case EXI_ORDER_PLACE:
     case EXI_ORDER_TEST:
         ex_order_place(ex, in, reply);
-        return;
+        return true;
     case EXI_ORDER_CANCEL:
         ex_order_cancel(ex, in, reply);
-        return;
+        return true;
     case EXI_ORDER_AMEND:
         ex_order_amend(ex, in, reply);
-        return;
+        return true;
     case EXI_CANCEL_ALL:
     case EXI_ALGO_CANCEL_ALL:
         do_cancel_all(ex, in, reply);
-        return;
-    case EXI_COUNTDOWN:
-        reply->code = ex_set_countdown(ex, in);
-        return;
+        return true;
     case EXI_ALGO_PLACE:
         ex_algo_place(ex, in, false, reply);
-        return;
+        return true;
     case EXI_ALGO_CANCEL:
         ex_algo_cancel(ex, in, reply);
-        return;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int32_t dispatch(struct exchange *ex, const struct exchange_input *in,
+                        struct exchange_reply *reply) {
+    switch (in->kind) {
+    case EXI_COUNTDOWN:
+        return ex_set_countdown(ex, in);
     case EXI_LEVERAGE:
-        reply->code = ex_set_leverage(ex, in, reply);
-        return;
+        return ex_set_leverage(ex, in, reply);
     case EXI_MARGIN_TYPE:
-        reply->code = ex_set_margin_type(ex, in);
-        return;
+        return ex_set_margin_type(ex, in);
     case EXI_POSITION_MODE:
-        reply->code = ex_set_position_mode(ex, in);
-        return;
+        return ex_set_position_mode(ex, in);
     case EXI_POSITION_MARGIN:
-        reply->code = ex_set_position_margin(ex, in);
-        return;
+        return ex_set_position_margin(ex, in);
     case EXI_MULTI_ASSETS:
-        reply->code = ex_set_multi_assets(ex, in);
-        return;
+        return ex_set_multi_assets(ex, in);
     case EXI_ACCOUNT_OPEN:
-        reply->code = ex_account_open(ex, in, reply);
-        return;
+        return ex_account_open(ex, in, reply);
     case EXI_DEPOSIT:
-        reply->code = ex_deposit(ex, in);
-        return;
+        return ex_deposit(ex, in);
     case EXI_FEES:
-        reply->code = ex_set_fees(ex, in);
-        return;
+        return ex_set_fees(ex, in);
     case EXI_QUOTE:
-        reply->code = ex_house_quote(ex, in->instrument, in->side, in->price.e8, in->qty.e8);
-        return;
+        return ex_house_quote(ex, in->instrument, in->side, in->price.e8, in->qty.e8);
     case EXI_PRINT:
-        reply->code = ex_market_print(ex, in);
-        return;
+        return ex_market_print(ex, in);
     case EXI_MARK:
-        reply->code = ex_set_mark(ex, in);
-        return;
+        return ex_set_mark(ex, in);
     case EXI_FUNDING:
-        reply->code = ex_funding(ex, in);
-        return;
+        return ex_funding(ex, in);
     case EXI_STATUS:
-        reply->code = ex_set_status(ex, in);
-        return;
+        return ex_set_status(ex, in);
     case EXI_FILTERS:
-        reply->code = filters_told(ex, in);
-        return;
+        return filters_told(ex, in);
     case EXI_TIME: /* what is due ran already */
-        return;
+        return 0;
     }
     ASSERT(0 && "an input of no kind");
+    return 0;
 }
 
 void exchange_step(struct exchange *ex, const struct exchange_input *in, int64_t now_ns,
@@ -380,7 +375,7 @@ void exchange_step(struct exchange *ex, const struct exchange_input *in, int64_t
     reply->account = in->account;
     run_pending(ex); /* left over from an input that led to too much */
     run_timers(ex);
-    dispatch(ex, in, reply);
+    if (!dispatch_order(ex, in, reply)) reply->code = dispatch(ex, in, reply);
     run_pending(ex);
 }
 

@@ -320,6 +320,51 @@ static void test_gtd_algo_expires(void **state) {
     tx_close(w);
 }
 
+static void test_work_that_does_not_fit_goes_on_later(void **state) {
+    (void)state;
+    struct instrument in = tx_instrument("BTCUSDT", 0.1);
+    struct exchange_config c = exchange_config_defaults();
+    c.instruments = &in;
+    c.instrument_count = 1;
+    c.accounts_max = 8;
+    c.orders_max = c.book_orders_max = c.book_levels_max = 64;
+    c.algos_max = 1024;
+    c.events_max = 0; /* three pieces of work, some 4000 events each */
+    struct tx *w = calloc(1, sizeof *w);
+    w->memory = malloc(exchange_size(&c));
+    w->ex = exchange_init(w->memory, &c);
+    tx_mark(w, BTC, 50000);
+    print_px(w, 50000);
+    tx_quote(w, BTC, SIDE_SELL, 50200, 100);
+    for (uint32_t a = 1; a <= 5; a++) {
+        tx_account(w, 1000000);
+        for (int i = 0; i < 200; i++)
+            assert_int_equal(ALGO(.account = a, .type = ORDER_STOP_MARKET, .side = SIDE_BUY,
+                                  .qty = QTY(0.01), .price2 = PX(50100)),
+                             0);
+    }
+    struct exchange_input input = {
+        .kind = EXI_PRINT, .side = SIDE_BUY, .price = PX(50100), .qty = QTY(1)};
+    struct exchange_totals t;
+    int steps = 0, finished = 0;
+    do {
+        const struct exchange_event *e;
+        w->now += 1000000;
+        exchange_step(w->ex, &input, w->now, &w->r);
+        while ((e = exchange_event_next(w->ex)) != NULL)
+            finished += e->kind == EXE_ALGO && e->u.algo.status == EXA_FINISHED;
+        exchange_totals_get(w->ex, &t);
+        assert_int_equal(t.error.e8, 0);
+        input = (struct exchange_input){.kind = EXI_TIME};
+        steps++;
+    } while (exchange_deadline(w->ex) <= w->now);
+    assert_true(steps > 1);
+    assert_int_equal(finished, 1000);
+    for (uint32_t a = 1; a <= 5; a++)
+        assert_int_equal(tx_position_of(w, a, POSITION_BOTH).qty.e8, E8(2));
+    tx_close(w);
+}
+
 /* ---- before 2025-12-09 ---- */
 
 static void test_classic_conditional_is_an_ordinary_order(void **state) {
@@ -372,6 +417,7 @@ int main(void) {
         cmocka_unit_test(test_one_child_fires_the_next),
         cmocka_unit_test(test_names_cancel_and_limits),
         cmocka_unit_test(test_gtd_algo_expires),
+        cmocka_unit_test(test_work_that_does_not_fit_goes_on_later),
         cmocka_unit_test(test_classic_conditional_is_an_ordinary_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
