@@ -83,8 +83,8 @@ static uint32_t due_first(const struct market *m) {
     return m->leaves > 1 ? tree[1] : 0;
 }
 
-/* First point after now of the contract's own raster: contracts are spread over the period, so that the
- * load is even. */
+/* First point after now of the contract's own raster: contracts are spread over the period, so that
+ * the load is even. */
 static int64_t raster_next(const struct market *m, uint32_t i, int64_t period, int64_t now) {
     int64_t first = m->start_ns + period / m->count * i;
     return now < first ? first : first + ((now - first) / period + 1) * period;
@@ -168,8 +168,8 @@ static void slot_do(struct market *m, uint32_t i, const struct market_call *c) {
     due_changed(m, i);
 }
 
-/* Settlements that were missed, at their times and in their order. Beyond funding_count_max the oldest
- * are let go. */
+/* Settlements that were missed, at their times and in their order. Beyond funding_count_max the
+ * oldest are let go. */
 static void jump_fundings(struct market *m, struct market_call *c, int64_t now_ns) {
     for (uint32_t i = 0; i < m->count; i++) {
         struct market_slot *s = &m->slots[i];

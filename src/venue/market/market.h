@@ -1,13 +1,14 @@
-/* The market of the exchange: where prices and liquidity come from, and what the public is told of it.
+/* The market of the exchange: where prices and liquidity come from, and what the public hears of it.
  *
- * A source moves the house's quotes, prints the trades of everybody else, sets mark and index, and settles
- * funding: market_advance(now) makes every such input that is due, in order of time, through the function it is
- * given. Sources: seeded synthetic (default), candles of a store replayed, recorded trades, or none ("pure": only
- * the users' orders; mark follows the book).
+ * A source moves the house's quotes, prints the trades of everybody else, sets mark and index, and
+ * settles funding: market_advance(now) makes every such input that is due, in order of time,
+ * through the function it is given. Sources: seeded synthetic (default), candles of a store
+ * replayed, recorded trades, or none ("pure": only the users' orders; mark follows the book).
  *
- * The statistics half folds exchange events into candles, 24 h tickers and the tape's ring. Both are pure and
- * deterministic: blocks of memory without pointers; given the same calls, the same outcome. Bars to be replayed are
- * handed over by the caller (market_bar), who reads them from wherever they are. */
+ * The statistics half folds exchange events into candles, 24 h tickers and the tape's ring. Both
+ * are pure and deterministic: blocks of memory without pointers; given the same calls, the same
+ * outcome. Bars to be replayed are handed over by the caller (market_bar), who reads them from
+ * wherever they are. */
 #ifndef VENUE_MARKET_MARKET_H
 #define VENUE_MARKET_MARKET_H
 
@@ -24,8 +25,8 @@ struct market_config {
     uint64_t seed;
     uint32_t instrument_count;
     const struct instrument *instruments; /* copied as far as needed */
-    /* (instrument_count): first index price. Needed by synthetic and pure; replays may give NULL and then begin
-     * with their first bar or trade. */
+    /* (instrument_count): first index price. Needed by synthetic and pure; replays may give NULL
+     * and then begin with their first bar or trade. */
     const px_t *start_px;
     int64_t start_ns;       /* exchange time at which it begins */
     int64_t interval_ns;    /* candles: of the bars; 1 minute */
@@ -43,16 +44,18 @@ struct market *market_init(void *memory, const struct market_config *config);
 
 /* The caller's hands: does one input (journal, exchange_step, events drawn and passed on). */
 typedef void market_do(void *context, const struct exchange_input *input, int64_t ts_ns);
-/* Everything due up to and including now_ns; how the time is cut into calls does not matter, but: a call more than a
- * minute behind the last one (the program was away) is a jump. The price moves as far as it would have, the quotes in
- * between are not made, missed settlements are, at their times and the last mark. */
+/* Everything due up to and including now_ns; how the time is cut into calls does not matter, but: a
+ * call more than a minute behind the last one (the program was away) is a jump. The price moves as
+ * far as it would have, the quotes in between are not made, missed settlements are, at their times
+ * and the last mark. */
 void market_advance(struct market *m, const struct exchange *ex, int64_t now_ns, market_do *act,
                     void *context);
 /* When it has something to do next. */
 int64_t market_deadline(const struct market *m);
-/* Candle replay: the bar that starts at bar->open_ts_ns (exchange time) for a contract; trades replay: the next
- * trade. Ascending. ST_FULL if the queue is; ST_INVALID out of order, impossible, or for another source.
- * market_hungry: how many more it takes (of 4 bars, 256 trades). A contract without its next bar stands at the close. */
+/* Candle replay: the bar that starts at bar->open_ts_ns (exchange time) for a contract; trades
+ * replay: the next trade. Ascending. ST_FULL if the queue is; ST_INVALID out of order, impossible,
+ * or for another source. market_hungry: how many more it takes (of 4 bars, 256 trades). A contract
+ * without its next bar stands at the close. */
 enum status market_bar(struct market *m, uint32_t instrument, const struct bar *bar);
 struct market_trade {
     int64_t ts_ns;
@@ -65,19 +68,22 @@ uint32_t market_hungry(const struct market *m, uint32_t instrument);
 /* Rate of the running period as it would be settled now, and when it will be. */
 void market_funding_rate_get(const struct market *m, uint32_t instrument, rate_t *rate,
                              int64_t *next_ns);
-/* Funding rate of a period from its premium: [P + clamp(0.01 % - P, -0.05 %, 0.05 %)] / (8 h / interval), within cap.
+/* Funding rate of a period from its premium: [P + clamp(0.01 % - P, -0.05 %, 0.05 %)] / (8 h /
+ * interval), within cap.
  * Source   Binance's funding rate page, as of 2025-09-18. */
 rate_t market_funding_rate(rate_t premium, int64_t interval_ns, rate_t cap);
-/* Cap (and, negated, floor) of a contract's rate: 0.75 of the maintenance rate of its first bracket. */
+/* Cap (and, negated, floor) of a contract's rate: 0.75 of the maintenance rate of its first
+ * bracket. */
 rate_t market_funding_cap(const struct instrument *in);
-/* Faults: true stops a contract's book and tape from moving, false lets them go on; mark and index move anyway. */
+/* Faults: true stops a contract's book and tape from moving, false lets them go on; mark and index
+ * move anyway. */
 void market_stale_set(struct market *m, uint32_t instrument, bool stale);
 
 /* ---- the contracts of a plain exchange ---- */
 
 enum { MARKET_SYMBOLS_MAX = 400 };
-/* BTCUSDT, ETHUSDT … with the venue's rules as of late 2025, then made-up ones, SYN011USDT …; and the price each
- * starts at. count <= MARKET_SYMBOLS_MAX (asserted). */
+/* BTCUSDT, ETHUSDT … with the venue's rules as of late 2025, then made-up ones, SYN011USDT …; and
+ * the price each starts at. count <= MARKET_SYMBOLS_MAX (asserted). */
 void market_symbols_default(struct instrument *out, px_t *start_px, uint32_t count);
 
 /* ---- statistics ---- */
@@ -85,22 +91,22 @@ void market_symbols_default(struct instrument *out, px_t *start_px, uint32_t cou
 struct ticks; /* candles of all 15 intervals, 24 h statistics, last trades */
 struct ticks_limits {
     uint32_t instrument_count;
-    /* Kept of the stored intervals of the last price (1m 5m 1h; a quarter of it of 1d); mark, index and premium
-     * keep a third (1m 1h; a twelfth of 1d). At least 120. */
+    /* Kept of the stored intervals of the last price (1m 5m 1h; a quarter of it of 1d); mark, index
+     * and premium keep a third (1m 1h; a twelfth of 1d). Never fewer than 60. */
     uint32_t bars;
     uint32_t trades;   /* kept of the tape a contract: 1000 */
     uint32_t fundings; /* kept settlements a contract: 1000 */
 };
-/* The block is written from the front of each ring only: give zeroed memory that is made on first touch (calloc,
- * mmap), and what no history has filled yet costs nothing. */
+/* The block is written from the front of each ring only: give zeroed memory that is made on first
+ * touch (calloc, mmap), and what no history has filled yet costs nothing. */
 size_t ticks_size(const struct ticks_limits *limits);
 struct ticks *ticks_init(void *memory, const struct ticks_limits *limits);
 /* EXE_TRADE and EXE_MARK are looked at. A candle without a trade repeats the last close, volume 0. */
 void ticks_event(struct ticks *t, const struct exchange_event *event);
 /* Closes candles that ended by now_ns. */
 void ticks_time(struct ticks *t, int64_t now_ns);
-/* History from before the exchange's start, oldest first, 1m bars (closed, all before the first event). Holes are
- * filled with candles without a trade. */
+/* History from before the exchange's start, oldest first, 1m bars (closed, all before the first
+ * event). Holes are filled with candles without a trade. */
 void ticks_seed(struct ticks *t, uint32_t instrument, const struct bar *bar);
 void ticks_funding(struct ticks *t, uint32_t instrument, int64_t ts_ns, rate_t rate, px_t mark);
 
@@ -114,9 +120,10 @@ struct tick_bar {
     bool closed;
 };
 enum tick_series { TICKS_LAST = 0, TICKS_MARK, TICKS_INDEX, TICKS_PREMIUM };
-/* Bars of an interval (venue_interval index) that start in [from_ns, to_ns], ascending, the newest `max` if from_ns
- * is 0, else the oldest. The last may be the one now forming. MARK, INDEX, PREMIUM carry no volume; premium is
- * (mark - index) / index in e8. Intervals not stored are folded from finer ones, exactly, as far as these reach back. */
+/* Bars of an interval (venue_interval index) that start in [from_ns, to_ns], ascending, the newest
+ * `max` if from_ns is 0, else the oldest. The last may be the one now forming. MARK, INDEX, PREMIUM
+ * carry no volume; premium is (mark - index) / index in e8. Intervals not stored are folded from
+ * finer ones, exactly, as far as these reach back. */
 uint32_t ticks_bars(const struct ticks *t, enum tick_series series, uint32_t instrument,
                     int interval, int64_t from_ns, int64_t to_ns, struct tick_bar *out,
                     uint32_t max);
@@ -139,8 +146,9 @@ struct tick_trade { /* one aggregate trade: equal price and side, from one taker
     int64_t ts_ns;
     bool buyer_is_maker;
 };
-/* aggregate: aggTrades; else single trades (first_id = last_id = id, agg_id that of its aggregate). Ascending: those
- * from from_id on (agg_id or id); from_id 0: in [from_ns, to_ns], the newest `max` if from_ns is 0, else the oldest. */
+/* aggregate: aggTrades; else single trades (first_id = last_id = id, agg_id that of its aggregate).
+ * Ascending: those from from_id on (agg_id or id); from_id 0: in [from_ns, to_ns], the newest `max`
+ * if from_ns is 0, else the oldest. */
 uint32_t ticks_trades(const struct ticks *t, uint32_t instrument, bool aggregate, uint64_t from_id,
                       int64_t from_ns, int64_t to_ns, struct tick_trade *out, uint32_t max);
 struct tick_funding {

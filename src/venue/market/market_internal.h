@@ -1,5 +1,5 @@
-/* Inside the liquidity source. One block: struct market with its slots, then the house's quotes, the queues of
- * bars or trades to be replayed, and the tree that knows which contract is due next. */
+/* Inside the liquidity source. One block: struct market with its slots, then the house's quotes,
+ * the queues of bars or trades to be replayed, and the tree that knows which contract is due next. */
 #ifndef VENUE_MARKET_MARKET_INTERNAL_H
 #define VENUE_MARKET_MARKET_INTERNAL_H
 
@@ -29,7 +29,8 @@ struct market_slot {
     int64_t index_e8; /* where the path stands; 0: nothing known yet */
     int64_t path_ns;  /* at this time */
 
-    /* the ladder: own quotes at base + multiples of spacing; bids in cells cell, cell - 1 …, asks above */
+    /* the ladder: own quotes at base + multiples of spacing; bids in cells cell, cell - 1 …, asks
+     * above */
     int64_t tick, step, base, spacing, spacing_index, cell;
     bool placed, stale;
 

@@ -1,4 +1,5 @@
-/* Mark price, index and the funding rate: binance-usdm §9.3 and §9.7. All in integers: margin hangs on them. */
+/* Mark price, index and the funding rate: binance-usdm §9.3 and §9.7. All in integers: margin hangs
+ * on them. */
 #include "venue/market/market_internal.h"
 
 enum {

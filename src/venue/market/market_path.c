@@ -1,4 +1,5 @@
-/* Where the index price is: drawn, along the bars, or at the last recorded trade. And the trades of others. */
+/* Where the index price is: drawn, along the bars, or at the last recorded trade. And the trades
+ * of others. */
 #include <math.h>
 
 #include "base/assert.h"
@@ -14,7 +15,8 @@ static const double TRADE_NOTIONAL = 600.0, TRADE_SPREAD = 1.2;
 static const double LEAN = 0.12;
 static const double SLOW_MOVES = 16.0;
 
-/* Prints of a replayed bar: its four corners and five between each two. A bar of fewer lots has the corners. */
+/* Prints of a replayed bar: its four corners and five between each two. A bar of fewer lots has the
+ * corners. */
 enum { PRINTS = 19, CORNERS = 4 };
 
 static double clamp(double x, double lo, double hi) {
@@ -70,7 +72,7 @@ static void step_synthetic(struct market *m, uint32_t i, const struct market_cal
     s->slow = jumped ? s->level : s->slow + (s->level - s->slow) / SLOW_MOVES;
 }
 
-/* ---- along a bar: open, first extreme, second extreme, close, in straight lines (docs/simex.md) ---- */
+/* ---- along a bar: open, first extreme, second extreme, close, in straight lines ---- */
 
 struct corners {
     int64_t ts[CORNERS], px[CORNERS];
@@ -200,7 +202,8 @@ static void flow_chance(struct market *m, uint32_t i, const struct market_call *
                         (int64_t)clamp(notional * 1e16 / (double)px.e8, 1, 4e18));
 }
 
-/* Buys among the prints of a bar in the proportion the bar says; where it says nothing, with its path. */
+/* Buys among the prints of a bar in the proportion the bar says; where it says nothing, with its
+ * path. */
 static enum side print_side(struct market_slot *s, uint32_t print) {
     double share = (double)s->bar.taker_buy_ratio;
     if (isnan(share)) {

@@ -1,10 +1,12 @@
-/* The house in the book: a ladder of quotes around the path, and its trades with whoever rests there. */
+/* The house in the book: a ladder of quotes around the path, and its trades with whoever rests
+ * there. */
 #include <string.h>
 
 #include "num/elementary.h"
 #include "venue/market/market_internal.h"
 
-/* A level's notional in quote units: the middle, the deviation of its logarithm, drawn within two of them. */
+/* A level's notional in quote units: the middle, the deviation of its logarithm, drawn within two
+ * of them. */
 static const double LEVEL_NOTIONAL = 60000.0, LEVEL_SPREAD = 0.6;
 /* What the house takes at once from an order that the path has passed, in quote units. */
 static const double SWEEP_NOTIONAL = 500000.0;
@@ -27,7 +29,8 @@ static int64_t cell_below(const struct market_slot *s, int64_t px) {
     return market_max(px - s->base, 0) / s->spacing;
 }
 
-/* What the house last quoted at a cell of a side. A side has as many cells in a row as there are levels. */
+/* What the house last quoted at a cell of a side. A side has as many cells in a row as there are
+ * levels. */
 static int64_t *own_of(struct market *m, uint32_t i, int side, int64_t cell) {
     return market_own(m, i) + (size_t)side * m->levels + (size_t)(cell % (int64_t)m->levels);
 }
@@ -90,7 +93,8 @@ static void ladder_clear(struct market *m, uint32_t i, const struct market_call 
     s->placed = false;
 }
 
-/* Levels lie a spread apart: the spread is twice half_spread of the price, in whole ticks, at least one. */
+/* Levels lie a spread apart: the spread is twice half_spread of the price, in whole ticks, at least
+ * one. */
 static void ladder_place(struct market *m, uint32_t i, const struct market_call *c) {
     struct market_slot *s = &m->slots[i];
     const struct instrument *in = exchange_instrument(c->ex, i);
@@ -109,8 +113,8 @@ static void ladder_place(struct market *m, uint32_t i, const struct market_call 
     }
 }
 
-/* The order matters: what the new quotes would cross goes first, then what falls out at the far end (it shares
- * slots with what comes), then the new quotes, which trade with users' orders they meet. */
+/* The order matters: what the new quotes would cross goes first, then what falls out at the far end
+ * (it shares slots with what comes), then the new quotes, which trade with users' orders they meet. */
 static void ladder_up(struct market *m, uint32_t i, const struct market_call *c, int64_t to) {
     struct market_slot *s = &m->slots[i];
     int64_t from = s->cell, levels = m->levels;
@@ -149,8 +153,8 @@ static int64_t own_at(struct market *m, uint32_t i, int side, int64_t px) {
     return *own_of(m, i, side, cell);
 }
 
-/* The house takes qty at px from those who rest on `side` there: its own quote steps aside, what it does not get
- * does not stay, and its own quote comes back behind the others. */
+/* The house takes qty at px from those who rest on `side` there: its own quote steps aside, what it
+ * does not get does not stay, and its own quote comes back behind the others. */
 static void take(struct market *m, uint32_t i, const struct market_call *c, int side, int64_t px,
                  int64_t qty) {
     int64_t own = own_at(m, i, side, px);
@@ -176,8 +180,8 @@ static void sweep(struct market *m, uint32_t i, const struct market_call *c, int
     }
 }
 
-/* What others have taken from the ladder comes back: levels better than the book's best are gone, the best may be
- * in part. Deeper ones cannot have been touched. */
+/* What others have taken from the ladder comes back: levels better than the book's best are gone,
+ * the best may be in part. Deeper ones cannot have been touched. */
 static void repair(struct market *m, uint32_t i, const struct market_call *c, int side) {
     struct market_slot *s = &m->slots[i];
     struct exchange_prices p;
@@ -242,8 +246,8 @@ void market_trade_at(struct market *m, uint32_t i, const struct market_call *c, 
     int side = taker == SIDE_SELL ? BID : ASK;
     px_t touch = side == BID ? p.bid : p.ask;
     if (px.e8 == touch.e8) {
-        /* Who is there? Users alone are traded with; those who share the price with the house get their turn now
-         * and then: the tape does not tell who stood in front. */
+        /* Who is there? Users alone are traded with; those who share the price with the house get
+         * their turn now and then: the tape does not tell who stood in front. */
         int64_t own = own_at(m, i, side, px.e8);
         int64_t theirs = (side == BID ? p.bid_qty.e8 : p.ask_qty.e8) - own;
         if (theirs > 0 && (own == 0 || rng_below(&s->flow_rng, SHARED_ONE_IN) == 0)) {

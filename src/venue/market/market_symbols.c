@@ -1,6 +1,7 @@
-/* The contracts of a plain exchange. The ten named ones carry the venue's rules: filters as recorded in 2025 and 2026
- * (BTCUSDT in full; SOLUSDT, DOGEUSDT and AVAXUSDT only in their order of magnitude), brackets of late 2025, of which
- * the first four of BTCUSDT were seen again in August 2026. Starting prices are round numbers of no particular day. */
+/* The contracts of a plain exchange. The ten named ones carry the venue's rules: filters as
+ * recorded in 2025 and 2026 (BTCUSDT in full; SOLUSDT, DOGEUSDT and AVAXUSDT only in their order of
+ * magnitude), brackets of late 2025, of which the first four of BTCUSDT were seen again in August
+ * 2026. Starting prices are round numbers of no particular day. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -316,8 +317,9 @@ static void made_name(char out[SYMBOL_SIZE], uint32_t number) {
     for (int at = 5; number > 0; number /= 10) out[at--] = (char)('0' + number % 10);
 }
 
-/* Everything follows from the number. The price is log-uniform between 0.01 and 5000 and has 10^4 to 10^5 ticks; a
- * step is worth at most one quote unit. Every other contract settles funding each 4 h. */
+/* Everything follows from the number. The price is log-uniform between 0.01 and 5000 and has 10^4
+ * to 10^5 ticks; a step is worth at most one quote unit. Every other contract settles funding each
+ * 4 h. */
 static void made_make(struct instrument *out, px_t *start_px, uint32_t number) {
     char symbol[SYMBOL_SIZE];
     struct rng rng = rng_init(number);

@@ -32,7 +32,8 @@ static void how_time_is_cut_does_not_matter(void **state) {
     fixture_free(many);
 }
 
-/* Taken from this program itself (gcc -O2): it holds compilers and levels of optimisation to the same inputs. */
+/* Taken from this program itself (gcc -O2): it holds compilers and levels of optimisation to the
+ * same inputs. */
 static void inputs_are_golden(void **state) {
     (void)state;
     struct fixture *f = fixture_new(12, 7);
@@ -196,7 +197,8 @@ static void the_path_has_the_volatility_asked_for(void **state) {
     double n = PATHS * (double)MINUTES;
     print_message("variance %.3f, correlation %.3f, lag %.3f\n", square / n, common / MINUTES,
                   lag / n);
-    /* With a correlation of 0.3, n returns say as much of a variance as n / (1 + 29 * 0.09) independent ones. */
+    /* With a correlation of 0.3, n returns say as much of a variance as n / (1 + 29 * 0.09)
+     * independent ones. */
     assert_true(fabs(square / n - 1) < 5 * sqrt(2 * 3.6 / n));
     assert_true(fabs(common / MINUTES - 0.3) < 5 * 0.5 * sqrt(2.0 / MINUTES));
     assert_true(fabs(sum / n) < 5 * sqrt(9.7 / n));
@@ -364,7 +366,8 @@ static void post_only_at_the_touch_fills(void **state) {
         assert_conserved(f);
     }
     print_message("%u of %u filled within half a minute\n", filled, orders);
-    /* A walk at the touch leaves it behind about as often as it comes through; the flow takes some on the way. */
+    /* A walk at the touch leaves it behind about as often as it comes through; the flow takes some
+     * on the way. */
     assert_true(filled > orders * 6 / 10 && filled < orders);
     fixture_free(f);
 }

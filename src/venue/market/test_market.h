@@ -84,10 +84,9 @@ static inline void fixture_run(struct fixture *f, int64_t until_ns) {
 }
 
 static inline void *test_block(size_t size) {
-    void *p = NULL;
-    size_t whole = (size + 63) / 64 * 64;
-    assert_true(size > 0 && (p = aligned_alloc(64, whole)) != NULL);
-    return memset(p, 0, whole);
+    void *p = aligned_alloc(64, (size + 63) / 64 * 64);
+    if (!p) abort();
+    return memset(p, 0, (size + 63) / 64 * 64);
 }
 
 /* count default contracts; change f->config before fixture_open. */

@@ -1,4 +1,5 @@
-/* Bars and recorded trades replayed, the book that is only its users', and a day of each kind with money counted. */
+/* Bars and recorded trades replayed, the book that is only its users', and a day of each kind with
+ * money counted. */
 #include <math.h>
 
 #include "venue/market/test_market.h"

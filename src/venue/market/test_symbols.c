@@ -1,4 +1,5 @@
-/* The contracts of a plain exchange, and those of them that are known against the venue's own table. */
+/* The contracts of a plain exchange, and those of them that are known against the venue's own
+ * table. */
 #include "venue/market/test_market.h"
 
 enum { N = MARKET_SYMBOLS_MAX };
@@ -79,7 +80,8 @@ static void btcusdt_is_the_venues(void **state) {
     }
 }
 
-/* Last row of the venue's table of late 2025: leverage 1, 50 %, and the cum that all rows before it lead to. */
+/* Last row of the venue's table of late 2025: leverage 1, 50 %, and the cum that all rows before it
+ * lead to. */
 static void cums_add_up_to_the_venues(void **state) {
     (void)state;
     static const int64_t cum[10] = {421482000, 280507000, 66731475, 25024810, 16683735,

@@ -149,7 +149,8 @@ static void every_interval_folds_exactly(void **state) {
     struct rng rng = rng_init(test_seed());
     trade_along(n, &rng, 3000, 20 * NS_PER_MINUTE);
     check_all(n);
-    /* From its beginning on: nothing is forgotten yet, and the first candles began before the first trade. */
+    /* From its beginning on: nothing is forgotten yet, and the first candles began before the first
+     * trade. */
     struct tick_bar out[2];
     for (int interval = 0; interval < VENUE_INTERVALS; interval++) {
         int64_t second = next_open(interval, venue_interval_open(interval, n->begin_ns));
@@ -160,7 +161,8 @@ static void every_interval_folds_exactly(void **state) {
     naive_free(n);
 }
 
-/* Small rings that have gone round: what is answered is still exact, and reaches back as far as it can. */
+/* Small rings that have gone round: what is answered is still exact, and reaches back as far as it
+ * can. */
 static void what_is_forgotten_is_left_out(void **state) {
     (void)state;
     struct ticks_limits limits = {2, 300, 100, 10};
@@ -378,7 +380,8 @@ static void the_day_rolls(void **state) {
     }
     assert_true(n->now_ns - n->begin_ns > 5 * NS_PER_DAY);
     naive_free(n);
-    /* With too few minutes kept it begins later, with a whole longer candle, and is right from there. */
+    /* With too few minutes kept it begins later, with a whole longer candle, and is right from
+     * there. */
     limits.bars = 200;
     n = naive_new(&limits);
     trade_along(n, &rng, 20000, 10 * NS_PER_MINUTE);

@@ -10,8 +10,9 @@ __extension__ typedef __int128 i128;
 const int64_t TICKS_RING_NS[TICKS_RINGS] = {NS_PER_MINUTE, 5 * NS_PER_MINUTE, NS_PER_HOUR,
                                             NS_PER_DAY};
 
-/* Rows as stored. Prices are px * 10^exponent: a contract has less than 2^31 ticks, and what comes with more digits
- * (nobody's prices do) keeps nine of them. Ids are relative to the contract's first. */
+/* Rows as stored. Prices are px * 10^exponent: a contract has less than 2^31 ticks, and what comes
+ * with more digits (nobody's prices do) keeps nine of them. Ids are relative to the contract's
+ * first. */
 struct row_price {
     int32_t px[4];
     uint8_t exponent, traded;
@@ -181,7 +182,8 @@ static void fold(struct ticks_candle *out, const struct ticks_candle *c) {
     if (c->last_id != UINT64_MAX) out->last_id = c->last_id;
 }
 
-/* The coarsest row that starts at *at, or where the series begins if that is later, and ends by `to`. */
+/* The coarsest row that starts at *at, or where the series begins if that is later, and ends by
+ * `to`. */
 static bool row_next(const struct ticks *t, uint32_t i, int series, int64_t *at, int64_t to,
                      struct ticks_candle *out) {
     const struct ticks_track *k = &t->contracts[i].track[series];

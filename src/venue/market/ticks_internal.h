@@ -51,8 +51,8 @@ struct ticks {
 /* Lengths of the stored intervals: 1m 5m 1h 1d. Each divides the next. */
 extern const int64_t TICKS_RING_NS[TICKS_RINGS];
 
-/* Folds everything of a series in [from_ns, to_ns), the forming minute too, from the coarsest rows there are. False
- * if rows of it are gone; out->any is false if there is nothing. */
+/* Folds everything of a series in [from_ns, to_ns), the forming minute too, from the coarsest rows
+ * there are. False if rows of it are gone; out->any is false if there is nothing. */
 bool ticks_fold(const struct ticks *t, uint32_t instrument, enum tick_series series,
                 int64_t from_ns, int64_t to_ns, struct ticks_candle *out);
 
