@@ -208,7 +208,9 @@ static int32_t admit_margin(const struct exchange *ex, const struct exchange_ord
         ex_order_margin(ex, o->account, o->instrument, ex_leverage(ex, o->account, o->instrument),
                         leg_index, o->side, fx_mul_half_even(px, qty));
     int64_t opening = qty - ex_min(qty, ex_reducible(&c->leg[leg_index], o->side));
-    int64_t loss_px = ex_max(0, (px - mark) * side_sign((enum side)o->side));
+    /* A limit order's loss is at its own price: a sell below mark is valued at mark, and may trade there. */
+    int64_t order_px = o->type == ORDER_LIMIT ? o->price.e8 : px;
+    int64_t loss_px = ex_max(0, (order_px - mark) * side_sign((enum side)o->side));
     int64_t fee = fx_mul_ceil(fx_mul_half_even(px, opening),
                               ex_fee_rate(ex, o->account, o->instrument, false));
     ex_i128 cost =

@@ -48,7 +48,6 @@ struct table {
 };
 
 struct history {
-    uint64_t amendments;
     struct table tables[TABLE_COUNT];
 };
 
@@ -342,11 +341,11 @@ static void add_income(struct history *h, const struct exchange_event *e) {
 static void add_amendment(struct history *h, const struct exchange_event *e) {
     const struct exchange_order *o = &e->u.order;
     struct link link = {.rank = ++h->tables[AMENDMENTS].rank,
-                        .id = h->tables[AMENDMENTS].rank,
+                        .id = e->sequence,
                         .ts_ns = e->ts_ns,
                         .keys = {o->account, symbol_key(o->account, o->instrument), o->order_id}};
     struct history_amendment *row = row_of(h, AMENDMENTS, row_add(h, AMENDMENTS, &link));
-    *row = (struct history_amendment){.amendment_id = link.id,
+    *row = (struct history_amendment){.amendment_id = e->sequence,
                                       .order_id = o->order_id,
                                       .account = o->account,
                                       .instrument = o->instrument,

@@ -277,6 +277,7 @@ static void an_amendment_tells_before_and_after(void **state) {
     struct exchange_event e = {.kind = EXE_AMENDED,
                                .account = 1,
                                .ts_ns = 6,
+                               .sequence = 44,
                                .px2 = {99 * FX_ONE},
                                .qty2 = {2 * FX_ONE},
                                .u.order = o};
@@ -288,6 +289,7 @@ static void an_amendment_tells_before_and_after(void **state) {
     assert_int_equal(out[0].price_after.e8, 100 * FX_ONE);
     assert_int_equal(out[0].qty_before.e8, 2 * FX_ONE);
     assert_int_equal(out[0].qty_after.e8, FX_ONE);
+    assert_int_equal(out[0].amendment_id, 44);
     assert_int_equal(out[0].count, 3);
     assert_string_equal(out[0].client_order_id, "amended");
     q.order_id = 11;
