@@ -198,7 +198,9 @@ static inline json_t *ask(struct fixture *f, const char *who, enum net_method me
     }
     assert_true(wire_sign(key, signature, text, size, NULL, 0) > 0);
     wire_key_free(own);
-    assert_true(wire_percent_encode(encoded, sizeof encoded, signature, strlen(signature)) > 0);
+    size_t n = wire_percent_encode(encoded, sizeof encoded, signature, strlen(signature));
+    assert_true(n > 0 && n < sizeof encoded);
+    encoded[n] = '\0';
     snprintf(text + size, sizeof text - size, "&signature=%s", encoded);
     bool in_query = method == NET_GET || method == NET_DELETE;
     return ask_raw(f, api_key, method, path, in_query ? text : "", in_query ? "" : text);

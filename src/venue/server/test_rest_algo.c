@@ -32,7 +32,7 @@ static void answer_has_the_documented_shape(void **state) {
     assert_int_equal(I(j, "createTime"), f->now_ns / NS_PER_MS);
     assert_int_equal(I(j, "triggerTime"), 0);
     assert_int_equal(I(j, "goodTillDate"), 0);
-    assert_int_equal(json_object_size(j), 23);
+    assert_int_equal(json_object_size(j), 25);
 
     j = done(f, "alice", NET_GET, algo, "symbol=BTCUSDT&clientAlgoId=a1");
     assert_int_equal(I(j, "algoId"), 5001);
@@ -41,7 +41,7 @@ static void answer_has_the_documented_shape(void **state) {
     assert_string_equal(S(j, "actualType"), "");
     assert_string_equal(S(j, "actualQty"), "");
     assert_string_equal(S(j, "tpOrderType"), "");
-    assert_int_equal(json_object_size(j), 28);
+    assert_int_equal(json_object_size(j), 30);
 }
 
 static void trailing_takes_both_names_of_its_start(void **state) {
