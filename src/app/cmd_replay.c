@@ -26,7 +26,9 @@ static int complain(const struct err *err) {
     return EXIT_FAILED;
 }
 
-static enum status open_feed(struct feed **feed, const struct run_options *o, struct err *err) {
+static enum status open_feed(struct feed **feed, const struct run_options *o, const char *run_dir,
+                             struct err *err) {
+    if (o->venue_url[0]) return run_open_venue_feed(feed, o, run_dir, err);
     if (o->mode == MODE_PAPER) return run_open_paper_feed(feed, o, err);
     return run_open_replay_feed(feed, o, err);
 }
@@ -38,7 +40,7 @@ static int verify(const char *run_dir, const char *data, bool json) {
     enum status st = run_options_load(&o, run_dir, &err);
     if (st != ST_OK) return complain(&err);
     if (data) snprintf(o.data, sizeof o.data, "%s", data);
-    st = open_feed(&run.session.feed, &o, &err);
+    st = open_feed(&run.session.feed, &o, run_dir, &err);
     if (st != ST_OK) return complain(&err);
     struct feed *feed = run.session.feed;
     run.session = session_options_defaults();
@@ -48,6 +50,11 @@ static int verify(const char *run_dir, const char *data, bool json) {
     run.session.seed = o.seed;
     run.session.run_dir = run_dir;
     run.session.verify = true;
+    static const struct venue_port nobody = {0}; /* a verification asks no venue */
+    if (o.venue_url[0]) {
+        run.session.port = &nobody;
+        run.session.wallet_start = o.wallet_start;
+    }
     snprintf(run.model_path, sizeof run.model_path, "%s", o.model);
     if (o.strategy == STRATEGY_ENSEMBLE) {
         /* The file is asked for its barriers and its hash; its answers come from the journal. */

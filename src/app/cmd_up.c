@@ -22,6 +22,20 @@ static const char up_usage[] =
     "next start goes on.\n"
     "  --mode paper       (default) a made-up market with a planted pattern, on the embedded "
     "exchange\n"
+    "                     with --venue-url: on that exchange, over its sockets\n"
+    "  --mode testnet     the venue's demo environment; --mode live: real money. Both need --keys; "
+    "live "
+    "also needs\n"
+    "                     \"mode\": \"live\" in the keys file and QUANTUM_LIVE=yes in the "
+    "environment\n"
+    "  --venue-url URL    http://127.0.0.1:8100 (an exchange started with `quantum exchange`); "
+    "testnet "
+    "and live know theirs\n"
+    "  --stream-url URL   ws://HOST:PORT (default: as fits --venue-url); --ca-file PEM: of a "
+    "self-signed exchange\n"
+    "  --keys FILE        JSON: api_key, and api_secret or ed25519_private_key; chmod 600\n"
+    "  --symbols-max N    venue: follow at most N contracts; --tape FILE: record all that is "
+    "received\n"
     "  --mode replay      candles of a store, on the embedded exchange; then the report\n"
     "  --strategy NAME    ensemble (default); momentum, random, sma_cross: labelled baselines, "
     "cost gate not applied\n"
@@ -86,6 +100,12 @@ enum {
     OPT_SYNTH_PATTERN,
     OPT_STEPS,
     OPT_PORT,
+    OPT_VENUE_URL,
+    OPT_STREAM_URL,
+    OPT_KEYS,
+    OPT_CA_FILE,
+    OPT_TAPE,
+    OPT_SYMBOLS_MAX,
     OPT_NO_API,
     OPT_NO_BASELINES,
     OPT_FRESH,
@@ -111,6 +131,12 @@ static const struct option long_options[] = {
     {"synth-pattern", required_argument, NULL, OPT_SYNTH_PATTERN},
     {"steps", required_argument, NULL, OPT_STEPS},
     {"port", required_argument, NULL, OPT_PORT},
+    {"venue-url", required_argument, NULL, OPT_VENUE_URL},
+    {"stream-url", required_argument, NULL, OPT_STREAM_URL},
+    {"keys", required_argument, NULL, OPT_KEYS},
+    {"ca-file", required_argument, NULL, OPT_CA_FILE},
+    {"tape", required_argument, NULL, OPT_TAPE},
+    {"symbols-max", required_argument, NULL, OPT_SYMBOLS_MAX},
     {"no-api", no_argument, NULL, OPT_NO_API},
     {"no-baselines", no_argument, NULL, OPT_NO_BASELINES},
     {"fresh", no_argument, NULL, OPT_FRESH},
@@ -123,7 +149,7 @@ static const struct option long_options[] = {
 struct up {
     struct run_options options;
     const char *state;
-    bool json, help, live_asked;
+    bool json, help;
 };
 
 static bool whole_number(uint64_t *out, const char *text, uint64_t max) {
@@ -142,15 +168,12 @@ static bool real_number(double *out, const char *text, double min, double max) {
 }
 
 static bool set_mode(struct up *u, const char *text) {
-    if (strcmp(text, "paper") == 0)
-        u->options.mode = MODE_PAPER;
-    else if (strcmp(text, "replay") == 0)
-        u->options.mode = MODE_REPLAY;
-    else if (strcmp(text, "live") == 0 || strcmp(text, "testnet") == 0)
-        u->live_asked = true;
-    else
-        return false;
-    return true;
+    for (int m = MODE_REPLAY; m <= MODE_LIVE; m++)
+        if (strcmp(text, run_mode_text((enum run_mode)m)) == 0) {
+            u->options.mode = (enum run_mode)m;
+            return true;
+        }
+    return false;
 }
 
 static bool set_strategy(struct run_options *o, const char *text) {
@@ -210,6 +233,29 @@ static bool set_market_option(struct up *u, int option) {
     }
 }
 
+static bool set_venue_option(struct up *u, int option) {
+    struct run_options *o = &u->options;
+    uint64_t n;
+    switch (option) {
+    case OPT_VENUE_URL:
+        return copy(o->venue_url, sizeof o->venue_url, optarg);
+    case OPT_STREAM_URL:
+        return copy(o->stream_url, sizeof o->stream_url, optarg);
+    case OPT_KEYS:
+        return copy(o->keys, sizeof o->keys, optarg);
+    case OPT_CA_FILE:
+        return copy(o->ca_file, sizeof o->ca_file, optarg);
+    case OPT_TAPE:
+        return copy(o->tape, sizeof o->tape, optarg);
+    case OPT_SYMBOLS_MAX:
+        if (!whole_number(&n, optarg, INSTRUMENTS_MAX) || n == 0) return false;
+        o->symbols_max = (uint32_t)n;
+        return true;
+    default:
+        return set_market_option(u, option);
+    }
+}
+
 static bool set_option(struct up *u, int option) {
     struct run_options *o = &u->options;
     uint64_t n;
@@ -238,7 +284,7 @@ static bool set_option(struct up *u, int option) {
         u->state = optarg;
         return *optarg != 0;
     default:
-        return set_market_option(u, option);
+        return set_venue_option(u, option);
     }
 }
 
@@ -267,11 +313,10 @@ static int read_options(struct up *u, int argc, char **argv, const char *usage) 
                 argv[0], argv[optind], argv[0]);
         return EXIT_USAGE;
     }
-    if (u->live_asked) {
-        fprintf(stderr, "quantum: testnet and live trading do not exist in this version; nothing "
-                        "was started\n");
-        return EXIT_REFUSED;
-    }
+    struct run_options *o = &u->options;
+    if (!o->venue_url[0] && (o->mode == MODE_TESTNET || o->mode == MODE_LIVE))
+        snprintf(o->venue_url, sizeof o->venue_url, "%s",
+                 o->mode == MODE_LIVE ? RUN_URL_LIVE : RUN_URL_TESTNET);
     return state_dir(u->options.state, sizeof u->options.state, u->state) == 0 ? -1 : EXIT_FAILED;
 }
 
@@ -324,11 +369,16 @@ static void show_paper(struct shown *w, const struct session_progress *p) {
     if (!p->recovering) show_new_trades(w);
     if (!w->tty && now - w->last_line_ns < 10 * NS_PER_SECOND) return;
     w->last_line_ns = now;
-    char at[TSTAMP_TEXT_SIZE];
+    char at[TSTAMP_TEXT_SIZE], market[96];
+    if (w->run->options.venue_url[0])
+        snprintf(market, sizeof market, "%s on %.64s", run_mode_text(w->run->options.mode),
+                 w->run->options.venue_url);
+    else
+        snprintf(market, sizeof market, "paper, SYNTHETIC market at %gx", w->run->options.speed);
     fprintf(stderr,
-            "%spaper, SYNTHETIC market at %gx: %.16s  equity %.2f (%+.2f) USDT  %u open, %" PRIu64
-            " trades, %" PRIu64 " intents denied%s",
-            w->tty ? "\r\033[K" : "", w->run->options.speed, tstamp_format(at, p->market_ts_ns),
+            "%s%s: %.16s  equity %.2f (%+.2f) USDT  %u open, %" PRIu64 " trades, %" PRIu64
+            " intents denied%s",
+            w->tty ? "\r\033[K" : "", market, tstamp_format(at, p->market_ts_ns),
             money_to_f64(w->view->equity),
             money_to_f64(w->view->equity) - money_to_f64(w->view->wallet_start),
             w->view->position_count, w->view->trades, w->view->intents_denied, w->tty ? "" : "\n");
@@ -337,7 +387,7 @@ static void show_paper(struct shown *w, const struct session_progress *p) {
 static void on_progress(void *context, const struct session_progress *p) {
     struct shown *w = context;
     if (w->run->options.quiet) return;
-    if (w->run->options.mode == MODE_PAPER)
+    if (w->run->options.mode != MODE_REPLAY)
         show_paper(w, p);
     else if (w->tty)
         show_replay(w, p);
@@ -410,7 +460,7 @@ static int run_it(struct run *run, bool report, bool json) {
         enum status st = session_run(result, &run->session, &err);
         double seconds = (double)(tstamp_monotonic_ns() - begin) / 1e9;
         if (st == ST_OK) show_end(run, result, seconds);
-        bool baselines = st == ST_OK && !run->options.no_baselines &&
+        bool baselines = st == ST_OK && !run->options.no_baselines && !run->options.venue_url[0] &&
                          (result->complete || run->options.mode == MODE_PAPER);
         if (baselines && result->totals.bars_trading > 0)
             st = save_baselines(run, result->steps, &err);

@@ -11,6 +11,8 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(backtest, "replay at full speed, then report")                                               \
     X(report, "what a run earned, net of everything, with baselines")                              \
     X(status, "each role of a running system, with the age of its last work")                      \
+    X(doctor,                                                                                      \
+      "check clock, keys, rules, modes and capabilities of a venue, and say what up would do")     \
     X(train, "train the XGBoost voter on candles")                                                 \
     X(data, "import, list, check, show and synthesise candles")                                    \
     X(replay, "re-run a journal and compare state hashes")                                         \

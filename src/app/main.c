@@ -24,8 +24,8 @@ static void usage(FILE *out) {
             QUANTUM_VERSION, QUANTUM_COMMIT);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
-    fprintf(out, "\n`quantum COMMAND --help` explains a command. Nothing here trades real money: "
-                 "live trading does not exist yet.\n"
+    fprintf(out, "\n`quantum COMMAND --help` explains a command. Real money is traded by "
+                 "`up --mode live` alone, and only after three confirmations.\n"
                  "Exit codes: 0 done, 1 failed, 2 usage, 3 refused for safety.\n");
 }
 

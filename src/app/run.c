@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/venue_link.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/tstamp.h"
@@ -80,7 +81,7 @@ static enum status train(struct run *run, const struct learn_series *series, siz
 
 /* ---- models ---- */
 
-static enum status load_model(struct run *run, int64_t from_ns, struct err *err) {
+enum status run_load_model(struct run *run, int64_t from_ns, struct err *err) {
     enum status st = served_model_load(&run->session.model, run->model_path, err);
     if (st != ST_OK) return st;
     if (served_model_data_end_ns(run->session.model) > from_ns) {
@@ -148,7 +149,7 @@ static enum status fitting_model(struct run *run, const struct learn_series *ser
     enum status st = auto_model_path(run, data_hash, from, to, err);
     if (st != ST_OK) return st;
     if (access(run->model_path, R_OK) == 0) {
-        st = load_model(run, to, err);
+        st = run_load_model(run, to, err);
         if (st == ST_OK) {
             fprintf(stderr, "model %s: %s\n", run->view_model.path,
                     served_model_report(run->session.model)->verdict);
@@ -157,7 +158,7 @@ static enum status fitting_model(struct run *run, const struct learn_series *ser
         if (!is_outdated(st)) return st;
     }
     st = train(run, series, count, from, to, stop, err);
-    return st == ST_OK ? load_model(run, to, err) : st;
+    return st == ST_OK ? run_load_model(run, to, err) : st;
 }
 
 /* ---- replay ---- */
@@ -340,7 +341,7 @@ static int prepare_replay(struct run *run, const volatile sig_atomic_t *stop) {
     if (st == ST_OK && ensemble) {
         if (o->model[0]) {
             snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
-            st = load_model(run, feed_from_ns(run->session.feed), &err);
+            st = run_load_model(run, feed_from_ns(run->session.feed), &err);
         } else
             st = train_on_store(run, &span, stop, &err);
     }
@@ -410,7 +411,7 @@ static int prepare_paper(struct run *run, const volatile sig_atomic_t *stop) {
     if (st == ST_OK && o->strategy == STRATEGY_ENSEMBLE) {
         if (o->model[0]) {
             snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
-            st = load_model(run, from, &err);
+            st = run_load_model(run, from, &err);
         } else
             st = train_on_synth(run, &c, stop, &err);
     }
@@ -419,9 +420,8 @@ static int prepare_paper(struct run *run, const volatile sig_atomic_t *stop) {
 
 /* ---- both ---- */
 
-static int make_run_dir(struct run *run) {
-    struct err err = {0};
-    char runs[RUN_PATH_SIZE], path[RUN_PATH_SIZE + 64], temp[RUN_PATH_SIZE + 72], name[64];
+int run_make_dir(struct run *run) {
+    char runs[RUN_PATH_SIZE], path[RUN_PATH_SIZE + 64], name[64];
     const struct run_options *o = &run->options;
     snprintf(runs, sizeof runs, "%.4000s/runs", o->state);
     if (mkdir(runs, 0755) != 0 && errno != EEXIST) {
@@ -443,6 +443,15 @@ static int make_run_dir(struct run *run) {
         fprintf(stderr, "quantum: %s: %s\n", run->run_dir, strerror(errno));
         return EXIT_FAILED;
     }
+    run->session.run_dir = run->run_dir;
+    return EXIT_DONE;
+}
+
+int run_keep(const struct run *run) {
+    struct err err = {0};
+    char path[RUN_PATH_SIZE + 64], temp[RUN_PATH_SIZE + 72];
+    const struct run_options *o = &run->options;
+    const char *name = strrchr(run->run_dir, '/') + 1;
     struct run_options kept = *o;
     snprintf(kept.model, sizeof kept.model, "%s", run->model_path);
     if (run_options_save(&kept, run->run_dir, &err) != ST_OK) return fail(&err);
@@ -453,7 +462,6 @@ static int make_run_dir(struct run *run) {
         fprintf(stderr, "quantum: %s: %s\n", path, strerror(errno));
         return EXIT_FAILED;
     }
-    run->session.run_dir = run->run_dir;
     return EXIT_DONE;
 }
 
@@ -470,11 +478,20 @@ int run_prepare(struct run *run, const struct run_options *options,
     run->session.step_limit = options->step_limit;
     run->session.durable = options->mode != MODE_REPLAY;
     run->session.bus_url = run->options.bus[0] ? run->options.bus : NULL;
+    if (options->venue_url[0]) {
+        struct err err = {0};
+        int done = run_prepare_venue(run, &err);
+        if (err.st != ST_OK) fprintf(stderr, "quantum: %s\n", err.text);
+        return done;
+    }
     int code = options->mode == MODE_REPLAY ? prepare_replay(run, stop) : prepare_paper(run, stop);
-    return code == EXIT_DONE ? make_run_dir(run) : code;
+    if (code == EXIT_DONE) code = run_make_dir(run);
+    return code == EXIT_DONE ? run_keep(run) : code;
 }
 
 void run_release(struct run *run) {
+    venue_link_close(run->link);
+    run->link = NULL;
     if (run->session.model) served_model_destroy(run->session.model);
     feed_close(run->session.feed);
     run->session.model = NULL;

@@ -7,6 +7,8 @@
 
 #include "backtest/session.h"
 
+#define RUN_URL_TESTNET "https://demo-fapi.binance.com"
+#define RUN_URL_LIVE    "https://fapi.binance.com"
 enum { RUN_PATH_SIZE = 4096, RUN_LIST_SIZE = 16384 };
 
 /* Everything a user can ask of a run; kept in the run's folder so that `report` and `replay` know it. */
@@ -27,10 +29,21 @@ struct run_options {
     uint32_t synth_symbols;
     double synth_pattern;
     uint16_t port;
+    /* A venue that is somewhere else; "" = the embedded exchange. */
+    char venue_url[RUN_PATH_SIZE];
+    char stream_url[RUN_PATH_SIZE]; /* "" = as fits venue_url */
+    char keys[RUN_PATH_SIZE];       /* file */
+    char ca_file[RUN_PATH_SIZE], tape[RUN_PATH_SIZE];
+    uint32_t symbols_max;
+    money_t wallet_start; /* as the venue had it when the run began */
+    uint64_t market_hash; /* of what names the market: venue, key, symbols */
 };
+
+struct venue_link;
 
 struct run {
     struct run_options options;
+    struct venue_link *link; /* NULL: embedded exchange */
     struct session_options session;
     char run_dir[RUN_PATH_SIZE];
     char model_path[RUN_PATH_SIZE];
@@ -46,9 +59,27 @@ int run_prepare(struct run *run, const struct run_options *options,
                 const volatile sig_atomic_t *stop);
 void run_release(struct run *run);
 
+/* run_venue.c: a run on a venue somewhere else; the run folder is made here, for what the venue said at the first start
+ * (contracts, wallet, moment) is kept in it and holds for every later one. Returns an exit code. */
+int run_prepare_venue(struct run *run, struct err *err);
+/* Refuses keys, URLs and confirmations that do not fit the mode. EXIT_DONE, EXIT_REFUSED or EXIT_FAILED. */
+struct venue_keys {
+    char api_key[160], api_secret[4096];
+    char mode[16]; /* "" if the file does not say */
+};
+int run_venue_keys(struct venue_keys *out, const struct run_options *o, struct err *err);
+/* Fits a model into a prepared feed: options.model, no training here. */
+enum status run_load_model(struct run *run, int64_t from_ns, struct err *err);
+/* The run's folder (made, or with --fresh made anew); then its options into it, and it is the current one. Exit codes. */
+int run_make_dir(struct run *run);
+int run_keep(const struct run *run);
+
 /* The market a run's options name; the model is not looked at. from_ns and interval_ns are known. */
 enum status run_open_replay_feed(struct feed **out, const struct run_options *o, struct err *err);
 enum status run_open_paper_feed(struct feed **out, const struct run_options *o, struct err *err);
+/* The contracts a venue run began with, as its folder keeps them; no venue is asked. */
+enum status run_open_venue_feed(struct feed **out, const struct run_options *o, const char *run_dir,
+                                struct err *err);
 
 /* Options of a run kept in its folder. */
 enum status run_options_save(const struct run_options *o, const char *run_dir, struct err *err);

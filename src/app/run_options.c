@@ -1,5 +1,6 @@
 /* A run's options as a small text file, key=value: readable by hand, written once. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@ struct run_options run_options_defaults(void) {
                                 .speed = 600,
                                 .synth_symbols = 12,
                                 .synth_pattern = 1.0,
-                                .port = 8001};
+                                .port = 8001,
+                                .symbols_max = INSTRUMENTS_MAX};
 }
 
 enum status run_options_save(const struct run_options *o, const char *run_dir, struct err *err) {
@@ -31,7 +33,48 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
             "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
             o->interval_ns, o->from_ns, o->to_ns, o->seed, o->speed, o->synth_symbols,
             o->synth_pattern);
+    if (o->venue_url[0])
+        fprintf(f,
+                "venue_url=%s\nstream_url=%s\nkeys=%s\nca_file=%s\ntape=%s\nsymbols_max=%u\n"
+                "wallet_start_e8=%" PRId64 "\nmarket_hash=%" PRIu64 "\n",
+                o->venue_url, o->stream_url, o->keys, o->ca_file, o->tape, o->symbols_max,
+                o->wallet_start.e8, o->market_hash);
     if (fclose(f) != 0 || rename(temp, path) != 0) return err_errno(err, ST_IO, "%s", path);
+    return ST_OK;
+}
+
+#define TEXT_ROW(member)                                                                           \
+    { #member, offsetof(struct run_options, member), sizeof((struct run_options *)0)->member }
+static const struct {
+    const char *key;
+    size_t offset, size;
+} texts[] = {TEXT_ROW(data), TEXT_ROW(symbols),   TEXT_ROW(model),
+             TEXT_ROW(bus),  TEXT_ROW(venue_url), TEXT_ROW(stream_url),
+             TEXT_ROW(keys), TEXT_ROW(ca_file),   TEXT_ROW(tape)};
+
+static enum status apply_number(struct run_options *o, const char *key, const char *value) {
+    if (strcmp(key, "interval_ns") == 0)
+        o->interval_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "from_ns") == 0)
+        o->from_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "to_ns") == 0)
+        o->to_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "seed") == 0)
+        o->seed = strtoull(value, NULL, 10);
+    else if (strcmp(key, "speed") == 0)
+        o->speed = strtod(value, NULL);
+    else if (strcmp(key, "synth_symbols") == 0)
+        o->synth_symbols = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(key, "synth_pattern") == 0)
+        o->synth_pattern = strtod(value, NULL);
+    else if (strcmp(key, "symbols_max") == 0)
+        o->symbols_max = (uint32_t)strtoul(value, NULL, 10);
+    else if (strcmp(key, "wallet_start_e8") == 0)
+        o->wallet_start.e8 = strtoll(value, NULL, 10);
+    else if (strcmp(key, "market_hash") == 0)
+        o->market_hash = strtoull(value, NULL, 10);
+    else
+        return ST_INVALID;
     return ST_OK;
 }
 
@@ -52,31 +95,12 @@ static enum status apply(struct run_options *o, const char *key, const char *val
             }
         return ST_INVALID;
     }
-    if (strcmp(key, "data") == 0)
-        snprintf(o->data, sizeof o->data, "%s", value);
-    else if (strcmp(key, "symbols") == 0)
-        snprintf(o->symbols, sizeof o->symbols, "%s", value);
-    else if (strcmp(key, "model") == 0)
-        snprintf(o->model, sizeof o->model, "%s", value);
-    else if (strcmp(key, "bus") == 0)
-        snprintf(o->bus, sizeof o->bus, "%s", value);
-    else if (strcmp(key, "interval_ns") == 0)
-        o->interval_ns = strtoll(value, NULL, 10);
-    else if (strcmp(key, "from_ns") == 0)
-        o->from_ns = strtoll(value, NULL, 10);
-    else if (strcmp(key, "to_ns") == 0)
-        o->to_ns = strtoll(value, NULL, 10);
-    else if (strcmp(key, "seed") == 0)
-        o->seed = strtoull(value, NULL, 10);
-    else if (strcmp(key, "speed") == 0)
-        o->speed = strtod(value, NULL);
-    else if (strcmp(key, "synth_symbols") == 0)
-        o->synth_symbols = (uint32_t)strtoul(value, NULL, 10);
-    else if (strcmp(key, "synth_pattern") == 0)
-        o->synth_pattern = strtod(value, NULL);
-    else
-        return ST_INVALID;
-    return ST_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(key, texts[i].key) == 0) {
+            snprintf((char *)o + texts[i].offset, texts[i].size, "%s", value);
+            return ST_OK;
+        }
+    return apply_number(o, key, value);
 }
 
 enum status run_options_load(struct run_options *o, const char *run_dir, struct err *err) {

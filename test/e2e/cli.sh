@@ -55,7 +55,26 @@ expect 2 . bench no_such_figure
 
 # Refused for safety.
 expect 3 'nothing was started' up --mode live --state "$state"
-expect 3 'nothing was started' up --mode testnet --state "$state"
+expect 2 'a venue needs keys' up --mode testnet --state "$state"
+# Live is asked for three times, and a URL must fit its mode.
+echo '{"mode":"live","api_key":"a","api_secret":"b"}' >"$work/live.json"
+echo '{"api_key":"a","api_secret":"b"}' >"$work/keys.json"
+chmod 600 "$work/keys.json"
+chmod 644 "$work/live.json"
+export QUANTUM_LIVE=yes
+expect 3 'can be read by others' up --mode live --keys "$work/live.json" --state "$state"
+chmod 600 "$work/live.json"
+expect 3 'does not say "mode": "live"' up --mode live --keys "$work/keys.json" --state "$state"
+expect 3 'is a demo venue' up --mode live --keys "$work/live.json" --venue-url https://demo-fapi.binance.com --state "$state"
+expect 3 'must be https' up --mode live --keys "$work/live.json" --venue-url http://127.0.0.1:1 --state "$state"
+unset QUANTUM_LIVE
+expect 3 'QUANTUM_LIVE=yes' up --mode live --keys "$work/live.json" --state "$state"
+expect 3 'the mode is testnet' up --mode testnet --keys "$work/keys.json" --venue-url https://fapi.binance.com --state "$state"
+expect 3 'venue of the outside world' up --venue-url https://fapi.binance.com --keys "$work/keys.json" --state "$state"
+expect 3 'not an http' up --venue-url 127.0.0.1:1 --keys "$work/keys.json" --state "$state"
+echo '{"api_key":"a"' >"$work/broken.json"
+expect 1 'broken.json: line 1' up --venue-url http://127.0.0.1:1 --keys "$work/broken.json" --state "$state"
+expect 1 'does not tell the time' doctor --venue-url http://127.0.0.1:1 --keys "$work/keys.json"
 [[ ! -e $state/runs ]] || die "a refused mode left a run behind"
 
 # Nothing there.
