@@ -324,7 +324,7 @@ static void done_probe(void *context, const struct request *r, const struct answ
 
 static int64_t clock_time(struct binance *b, int64_t now_ns) {
     if (b->probe_busy) return INT64_MAX;
-    bool due = !b->clock.known || b->clock.doubtful ||
+    bool due = !b->clock.trusted || b->clock.doubtful ||
                binance_clock_error(&b->clock, now_ns) > CLOCK_ERROR_MAX_NS;
     if (due && b->probe_at_ns > now_ns + PROBE_RETRY_NS) b->probe_at_ns = now_ns;
     if (b->probe_at_ns > now_ns) return b->probe_at_ns;

@@ -1,6 +1,5 @@
 #include "venue/binance/clock.h"
 
-#include <string.h>
 
 #include "base/assert.h"
 
@@ -8,9 +7,8 @@
 enum { DRIFT_PPM = 500 };
 
 void binance_clock_reset(struct binance_clock *c) {
-    uint64_t resets = c->resets + 1;
-    memset(c, 0, sizeof *c);
-    c->resets = resets;
+    c->trusted = false;
+    c->resets++;
 }
 
 static int64_t drift(const struct binance_clock *c, int64_t monotonic_ns) {
@@ -23,7 +21,7 @@ void binance_clock_sample(struct binance_clock *c, int64_t sent_ns, int64_t rece
     ASSERT(sent_ns <= received_ns && resolution_ns >= 0);
     int64_t low = server_ns - received_ns, high = server_ns + resolution_ns - sent_ns;
     c->samples++;
-    if (c->known) {
+    if (c->trusted) {
         int64_t d = drift(c, received_ns);
         int64_t known_low = c->low_ns - d, known_high = c->high_ns + d;
         if (known_low > high || known_high < low) {
@@ -33,7 +31,7 @@ void binance_clock_sample(struct binance_clock *c, int64_t sent_ns, int64_t rece
             if (known_high < high) high = known_high;
         }
     }
-    c->known = true;
+    c->known = c->trusted = true;
     c->doubtful = false;
     c->base_ns = received_ns;
     c->low_ns = low;
@@ -41,7 +39,7 @@ void binance_clock_sample(struct binance_clock *c, int64_t sent_ns, int64_t rece
 }
 
 void binance_clock_not_before(struct binance_clock *c, int64_t received_ns, int64_t server_ns) {
-    if (!c->known || received_ns < c->base_ns) return;
+    if (!c->trusted || received_ns < c->base_ns) return;
     int64_t low = server_ns - received_ns, d = drift(c, received_ns);
     if (low > c->high_ns + d) {
         c->doubtful = true;
@@ -59,7 +57,7 @@ int64_t binance_clock_now(const struct binance_clock *c, int64_t monotonic_ns) {
 }
 
 int64_t binance_clock_error(const struct binance_clock *c, int64_t monotonic_ns) {
-    if (!c->known) return INT64_MAX;
+    if (!c->trusted) return INT64_MAX;
     return (c->high_ns - c->low_ns) / 2 + drift(c, monotonic_ns);
 }
 

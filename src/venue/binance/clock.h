@@ -14,13 +14,15 @@
 #include <stdint.h>
 
 struct binance_clock {
-    bool known;
-    bool doubtful;             /* something contradicted it: ask again */
+    bool known;    /* stays so: an old reading is better than none for what is not signed */
+    bool trusted;  /* good enough to sign with */
+    bool doubtful; /* something contradicted it: ask again */
     int64_t base_ns;           /* monotonic time at which the bounds were good */
     int64_t low_ns, high_ns;   /* of venue - monotonic */
     uint64_t samples, resets;
 };
 
+/* The venue refused a timestamp: what is known is wrong, the next reading replaces it. */
 void binance_clock_reset(struct binance_clock *c);
 /* The venue's clock read server_ns, cut to resolution_ns, at some time between sent and received (monotonic). A reading
  * that contradicts what is known replaces it: one of the two clocks was set. */

@@ -38,7 +38,7 @@ static int64_t venue_ts(const struct binance *b) {
 
 /* A time the venue's clock has certainly reached; 0 unknown. */
 static int64_t venue_at_least(const struct binance *b, int64_t now_ns) {
-    if (!b->clock.known) return 0;
+    if (!b->clock.trusted) return 0;
     return binance_clock_now(&b->clock, now_ns) - binance_clock_error(&b->clock, now_ns);
 }
 

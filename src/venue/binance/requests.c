@@ -88,7 +88,7 @@ struct gate {
 static bool may_leave(struct requests *q, const struct request *r, struct gate *shut,
                       int64_t now_ns) {
     if (r->not_before_ns > now_ns) return false;
-    if (r->auth == AUTH_SIGNED && !q->clock->known) return false;
+    if (r->auth == AUTH_SIGNED && !q->clock->trusted) return false;
     if ((shut->weight && r->weight) || (shut->orders && r->orders)) return false;
     switch (binance_budget_ask(&q->budget, (enum binance_lane)r->lane, r->weight, r->orders,
                                now_ns)) {
