@@ -13,6 +13,7 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(status, "each role of a running system, with the age of its last work")                      \
     X(doctor,                                                                                      \
       "check clock, keys, rules, modes and capabilities of a venue, and say what up would do")     \
+    X(exchange, "a futures exchange of your own, with the venue's interface, for any client")      \
     X(train, "train the XGBoost voter on candles")                                                 \
     X(data, "import, list, check, show and synthesise candles")                                    \
     X(replay, "re-run a journal and compare state hashes")                                         \

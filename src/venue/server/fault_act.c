@@ -1,0 +1,467 @@
+/* What each fault does. The exchange is asked to do nothing that its operator could not ask: rules, status, a switch. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "venue/server/server_internal.h"
+
+enum {
+    LIMIT_SECONDS_MAX = 3,
+    BAN_SECONDS = 5,
+    HIDDEN_SECONDS = 3,
+    SILENT_SECONDS = 20,
+    STALE_SECONDS = 10,
+    FILTERS_SECONDS = 60,
+    CLOSING_SECONDS = 30,
+    MAINTENANCE_SECONDS = 10,
+    CONDITIONAL_SECONDS = 20,
+    COARSER = 10,
+    KEPT_OF_4 = 3 /* three quarters of the contracts are never delisted */
+};
+
+static int64_t in_seconds(const struct server *s, int seconds) {
+    return s->last_ns + seconds * NS_PER_SECOND;
+}
+
+/* ---- stream messages ---- */
+
+static enum stream_fault on_message(void *context, bool user_data) {
+    struct server *s = context;
+    if (s->state.doubling && user_data) return STREAM_TWICE;
+    if (fault_ask(&s->faults, FAULT_DROP)) return STREAM_DROP;
+    if (fault_ask(&s->faults, FAULT_SWAP)) return STREAM_SWAP;
+    return fault_ask(&s->faults, FAULT_DOUBLE) ? STREAM_TWICE : STREAM_DELIVER;
+}
+
+/* Without a fault in sight messages go their straight way. */
+void fault_rates_changed(struct server *s) {
+    streams_fault_set(s->streams, faults_are_on(&s->faults) ? on_message : NULL, s);
+}
+
+/* ---- rules of a contract ---- */
+
+static bool same_rules(const struct instrument *a, const struct instrument *b) {
+    return a->tick_size.e8 == b->tick_size.e8 && a->step_size.e8 == b->step_size.e8 &&
+           a->market_step_size.e8 == b->market_step_size.e8;
+}
+
+static void filters_restore(struct server *s, uint32_t i) {
+    struct exchange_reply reply;
+    struct instrument rules = s->options.listing->instruments[i];
+    rules.status = exchange_instrument(s->world->exchange, i)->status;
+    world_filters(s->world, i, &rules, s->last_ns, &reply);
+    s->state.filters_ns[i] = 0;
+}
+
+static void filters_coarsen(struct server *s, uint32_t i) {
+    struct exchange_reply reply;
+    struct instrument rules = *exchange_instrument(s->world->exchange, i);
+    if (s->state.filters_ns[i]) return; /* coarse enough */
+    if (fault_draw(&s->faults, FAULT_FILTERS, 0, 1)) {
+        rules.tick_size.e8 *= COARSER;
+        rules.px_min.e8 = fx_snap_up(rules.px_min.e8, rules.tick_size.e8);
+    } else {
+        rules.step_size.e8 *= COARSER;
+        rules.market_step_size.e8 *= COARSER;
+        rules.qty_min.e8 = fx_snap_up(rules.qty_min.e8, rules.step_size.e8);
+        rules.market_qty_min.e8 = fx_snap_up(rules.market_qty_min.e8, rules.market_step_size.e8);
+    }
+    world_filters(s->world, i, &rules, s->last_ns, &reply);
+    s->state.filters_ns[i] = in_seconds(s, FILTERS_SECONDS);
+    log_info("faults", "rules are coarser", "symbol=%s tick_e8=%lld step_e8=%lld", rules.symbol,
+             (long long)rules.tick_size.e8, (long long)rules.step_size.e8);
+}
+
+static void status_set(struct server *s, uint32_t i, uint32_t status) {
+    struct exchange_reply reply;
+    struct exchange_input in = {.kind = EXI_STATUS, .instrument = i, .status = status};
+    world_do(s->world, &in, s->last_ns, &reply);
+    log_info("faults", status == INSTRUMENT_CLOSED ? "delisted" : "is being delisted",
+             "symbol=%s code=%d", exchange_instrument(s->world->exchange, i)->symbol, reply.code);
+}
+
+/* One of the last quarter that still trades. */
+static void delist(struct server *s) {
+    uint32_t count = s->options.listing->count, floor = (count * KEPT_OF_4 + 3) / 4;
+    for (uint32_t tries = 0; floor < count && tries < count; tries++) {
+        uint32_t i = (uint32_t)fault_draw(&s->faults, FAULT_DELISTING, floor, count - 1);
+        if (exchange_instrument(s->world->exchange, i)->status != INSTRUMENT_TRADING) continue;
+        status_set(s, i, INSTRUMENT_SETTLING);
+        s->state.closing_ns[i] = in_seconds(s, CLOSING_SECONDS);
+        return;
+    }
+}
+
+static void stale_begin(struct server *s) {
+    uint32_t i =
+        (uint32_t)fault_draw(&s->faults, FAULT_STALE, 0, s->options.listing->count - UINT64_C(1));
+    if (!s->state.stale_ns[i]) world_stale_set(s->world, i, true, s->last_ns);
+    s->state.stale_ns[i] = in_seconds(s, STALE_SECONDS);
+}
+
+static void conditional_set(struct server *s, bool classic) {
+    s->rest.options.classic_conditional = classic;
+    world_classic_set(s->world, classic, s->last_ns);
+}
+
+/* ---- what happens by itself ---- */
+
+static void second_do(struct server *s, enum fault kind) {
+    switch (kind) {
+    case FAULT_SILENT:
+        streams_user_silent(s->streams, true);
+        s->state.silent_ns = in_seconds(s, SILENT_SECONDS);
+        break;
+    case FAULT_KEY_EXPIRED:
+        streams_keys_expire(s->streams, s->last_ns);
+        break;
+    case FAULT_STALE:
+        stale_begin(s);
+        break;
+    case FAULT_FILTERS:
+        filters_coarsen(s, (uint32_t)fault_draw(&s->faults, FAULT_FILTERS, 0,
+                                                s->options.listing->count - UINT64_C(1)));
+        break;
+    case FAULT_DELISTING:
+        delist(s);
+        break;
+    case FAULT_MAINTENANCE:
+        s->state.maintenance_ns = in_seconds(s, MAINTENANCE_SECONDS);
+        break;
+    case FAULT_CONDITIONAL:
+        if (!s->state.conditional_ns) conditional_set(s, !s->options.classic_conditional);
+        s->state.conditional_ns = in_seconds(s, CONDITIONAL_SECONDS);
+        break;
+    case FAULT_UNAVAILABLE:
+    case FAULT_RESET_BEFORE:
+    case FAULT_LIMIT:
+    case FAULT_BAN:
+    case FAULT_CLOCK:
+    case FAULT_UNKNOWN_NOT_DONE:
+    case FAULT_UNKNOWN_DONE:
+    case FAULT_LOST_ACK:
+    case FAULT_RESET_AFTER:
+    case FAULT_LATE_ACK:
+    case FAULT_DOUBLED_ACK:
+    case FAULT_ALGO_HIDDEN:
+    case FAULT_DROP:
+    case FAULT_SWAP:
+    case FAULT_DOUBLE:
+    case FAULT_COUNT:
+        break;
+    }
+    log_info("faults", "happens", "kind=%s", fault_name(kind));
+}
+
+static bool is_over(int64_t *until_ns, int64_t now) {
+    if (*until_ns == 0 || *until_ns > now) return false;
+    *until_ns = 0;
+    return true;
+}
+
+static void second_end(struct server *s, int64_t now) {
+    struct fault_state *f = &s->state;
+    if (is_over(&f->silent_ns, now)) streams_user_silent(s->streams, false);
+    if (is_over(&f->conditional_ns, now)) conditional_set(s, s->options.classic_conditional);
+    is_over(&f->maintenance_ns, now);
+    for (uint32_t i = 0; i < s->options.listing->count; i++) {
+        if (is_over(&f->stale_ns[i], now)) world_stale_set(s->world, i, false, now);
+        if (is_over(&f->filters_ns[i], now)) filters_restore(s, i);
+        if (is_over(&f->closing_ns[i], now)) status_set(s, i, INSTRUMENT_CLOSED);
+    }
+}
+
+void fault_second(struct server *s) {
+    second_end(s, server_now(s));
+    if (!faults_are_on(&s->faults)) return;
+    for (int k = 0; k < FAULT_COUNT; k++)
+        if (fault_scope_of((enum fault)k) == FAULT_PER_SECOND &&
+            fault_ask(&s->faults, (enum fault)k))
+            second_do(s, (enum fault)k);
+    server_settle(s);
+}
+
+void fault_fire(struct server *s, enum fault kind) {
+    if (fault_scope_of(kind) == FAULT_PER_SECOND) {
+        server_now(s);
+        s->faults.rows[kind].fired++;
+        second_do(s, kind);
+        server_settle(s);
+        return;
+    }
+    fault_force(&s->faults, kind);
+    fault_rates_changed(s);
+}
+
+/* ---- before a call ---- */
+
+static bool applies(enum fault kind, const struct call *call) {
+    switch (fault_scope_of(kind)) {
+    case FAULT_PER_CALL:
+        return true;
+    case FAULT_PER_SIGNED:
+        return call->kind == REST_READ || call->kind == REST_TRADE;
+    case FAULT_PER_TRADE:
+        return call->kind == REST_TRADE;
+    case FAULT_PER_ALGO: /* asked when it is placed */
+    case FAULT_PER_MESSAGE:
+    case FAULT_PER_SECOND:
+        break;
+    }
+    return false;
+}
+
+/* Verdicts by kind, in the table's order; every kind is asked, so that each keeps its own sequence. */
+static enum verdict drawn(struct server *s, const struct call *call) {
+    static const enum verdict verdicts[FAULT_COUNT] = {[FAULT_UNAVAILABLE] = VERDICT_UNAVAILABLE,
+                                                       [FAULT_RESET_BEFORE] = VERDICT_RESET_BEFORE,
+                                                       [FAULT_LIMIT] = VERDICT_LIMIT,
+                                                       [FAULT_BAN] = VERDICT_BAN,
+                                                       [FAULT_CLOCK] = VERDICT_CLOCK,
+                                                       [FAULT_UNKNOWN_NOT_DONE] =
+                                                           VERDICT_UNKNOWN_NOT_DONE,
+                                                       [FAULT_UNKNOWN_DONE] = VERDICT_UNKNOWN_DONE,
+                                                       [FAULT_LOST_ACK] = VERDICT_LOST,
+                                                       [FAULT_RESET_AFTER] = VERDICT_RESET_AFTER,
+                                                       [FAULT_LATE_ACK] = VERDICT_LATE,
+                                                       [FAULT_DOUBLED_ACK] = VERDICT_DOUBLED};
+    enum verdict first = VERDICT_NONE;
+    for (int k = 0; k < FAULT_COUNT; k++) {
+        if (verdicts[k] == VERDICT_NONE || !applies((enum fault)k, call)) continue;
+        bool happens = fault_ask(&s->faults, (enum fault)k);
+        if (happens && first == VERDICT_NONE) first = verdicts[k];
+    }
+    return first;
+}
+
+enum verdict fault_verdict(struct server *s, const struct call *call) {
+    struct fault_state *f = &s->state;
+    int64_t now = server_now(s);
+    if (f->maintenance_ns > now) return VERDICT_UNAVAILABLE;
+    if (f->limited_ns > now) {
+        f->disobeyed++;
+        return f->limited_status == 418 ? VERDICT_BAN : VERDICT_LIMIT;
+    }
+    if (!faults_are_on(&s->faults)) return VERDICT_NONE;
+    enum verdict v = drawn(s, call);
+    if (v == VERDICT_LIMIT || v == VERDICT_BAN) {
+        int seconds = v == VERDICT_BAN
+                          ? BAN_SECONDS
+                          : (int)fault_draw(&s->faults, FAULT_LIMIT, 1, LIMIT_SECONDS_MAX);
+        f->limited_status = v == VERDICT_BAN ? 418 : 429;
+        f->limited_ns = now + seconds * NS_PER_SECOND;
+    }
+    return v;
+}
+
+/* ---- answers that no exchange gave ---- */
+
+struct made {
+    int status;
+    int32_t code;
+    char text[160];
+};
+
+static void made_of(const struct server *s, enum verdict v, struct made *m) {
+    long long until_ms = (long long)(s->state.limited_ns / NS_PER_MS);
+    *m = (struct made){.status = 503, .code = -1008};
+    switch (v) {
+    case VERDICT_LIMIT:
+        m->status = 429;
+        m->code = -1003;
+        snprintf(m->text, sizeof m->text, "%s", "Too many requests; slow down.");
+        return;
+    case VERDICT_BAN:
+        m->status = 418;
+        m->code = -1003;
+        snprintf(m->text, sizeof m->text, "Way too many requests; IP banned until %lld.", until_ms);
+        return;
+    case VERDICT_CLOCK:
+        m->status = venue_error_http(-1021);
+        m->code = -1021;
+        snprintf(m->text, sizeof m->text, "%s", venue_error_text(-1021));
+        return;
+    case VERDICT_UNKNOWN_NOT_DONE:
+    case VERDICT_UNKNOWN_DONE:
+        m->code = -1000;
+        snprintf(m->text, sizeof m->text, "%s",
+                 "Unknown error, please check your request or try again later.");
+        return;
+    case VERDICT_NONE:
+    case VERDICT_UNAVAILABLE:
+    case VERDICT_RESET_BEFORE:
+    case VERDICT_LOST:
+    case VERDICT_RESET_AFTER:
+    case VERDICT_LATE:
+    case VERDICT_DOUBLED:
+        snprintf(m->text, sizeof m->text, "%s", venue_error_text(-1008));
+        return;
+    }
+}
+
+/* The id of a WebSocket API message, raw; "null" if it has none. */
+static struct json_text id_of(struct net_text message) {
+    struct json_reader r;
+    struct json_text key, id = {"null", 4, false};
+    json_reader_init(&r, message.data, message.size);
+    json_object_begin(&r);
+    while (json_object_next(&r, &key)) {
+        if (!json_text_is(&key, "id")) {
+            json_skip(&r);
+            continue;
+        }
+        struct json_text found = json_raw(&r);
+        if (!r.error) id = found;
+    }
+    return id;
+}
+
+bool fault_answer(struct server *s, const struct client *client, const struct call *call,
+                  struct answer *out) {
+    static char body[1024], headers[64]; /* the server has one thread, and this is copied at once */
+    struct made m;
+    struct json_writer w;
+    if (call->verdict == VERDICT_RESET_BEFORE) return false;
+    made_of(s, call->verdict, &m);
+    *out = (struct answer){.status = m.status, .type = "application/json"};
+    bool plain = client->kind == CLIENT_HTTP && call->verdict == VERDICT_UNAVAILABLE;
+    if (plain) { /* as the gateway in front of the venue says it, without a code */
+        out->type = "text/plain";
+        out->body = (struct net_text){"Service Unavailable.", 20};
+        return true;
+    }
+    json_writer_init(&w, body, sizeof body);
+    json_write_object_begin(&w);
+    if (client->kind == CLIENT_WSAPI) {
+        struct json_text id = id_of(call->body);
+        json_write_key(&w, "id");
+        json_write_raw(&w, id.size < sizeof body / 2 ? id.data : "null",
+                       id.size < sizeof body / 2 ? id.size : 4);
+        json_write_key(&w, "status");
+        json_write_i64(&w, m.status);
+        json_write_key(&w, "error");
+        json_write_object_begin(&w);
+    }
+    json_write_key(&w, "code");
+    json_write_i64(&w, m.code);
+    json_write_key(&w, "msg");
+    json_write_string(&w, m.text);
+    if (client->kind == CLIENT_WSAPI) json_write_object_end(&w);
+    json_write_object_end(&w);
+    if (json_writer_finish(&w) != ST_OK) return false;
+    out->body = (struct net_text){body, w.size};
+    if (m.status == 429 || m.status == 418) {
+        int64_t left = (s->state.limited_ns - s->last_ns + NS_PER_SECOND - 1) / NS_PER_SECOND;
+        snprintf(headers, sizeof headers, "Retry-After: %lld\r\n", (long long)left);
+        out->headers = headers;
+    }
+    return true;
+}
+
+/* ---- conditional orders that queries do not show yet ---- */
+
+static uint64_t algo_id_of(const char *data, size_t size) {
+    struct json_reader r;
+    struct json_text key;
+    uint64_t id = 0;
+    json_reader_init(&r, data, size);
+    if (json_peek(&r) != JSON_OBJECT) return 0;
+    json_object_begin(&r);
+    while (json_object_next(&r, &key)) {
+        if (json_text_is(&key, "algoId"))
+            id = (uint64_t)json_i64(&r);
+        else
+            json_skip(&r);
+    }
+    return r.error ? 0 : id;
+}
+
+static bool is_hidden(const struct server *s, uint64_t id) {
+    for (int i = 0; i < HIDDEN_MAX; i++)
+        if (s->state.hidden[i].algo_id == id && s->state.hidden[i].until_ns > s->last_ns)
+            return id != 0;
+    return false;
+}
+
+static bool hides_anything(const struct server *s) {
+    for (int i = 0; i < HIDDEN_MAX; i++)
+        if (s->state.hidden[i].until_ns > s->last_ns) return true;
+    return false;
+}
+
+/* A list without the rows that are hidden: only ever shorter, so it is written over itself. */
+static void list_filter(const struct server *s, struct net_text *body) {
+    struct json_reader r;
+    char *to = (char *)(uintptr_t)body->data, *begin = to;
+    bool first = true;
+    json_reader_init(&r, body->data, body->size);
+    if (json_peek(&r) != JSON_ARRAY) return;
+    json_array_begin(&r);
+    *to++ = '[';
+    while (json_array_next(&r)) {
+        struct json_text row = json_raw(&r);
+        if (is_hidden(s, algo_id_of(row.data, row.size))) continue;
+        if (!first) *to++ = ',';
+        first = false;
+        memmove(to, row.data, row.size);
+        to += row.size;
+    }
+    *to++ = ']';
+    body->size = (size_t)(to - begin);
+}
+
+static bool path_is(const struct call *call, const char *path) {
+    return call->path.size == strlen(path) && memcmp(call->path.data, path, call->path.size) == 0;
+}
+
+void fault_after(struct server *s, const struct call *call, struct answer *answer) {
+    static const char missing[] = "{\"code\":-2013,\"msg\":\"Order does not exist.\"}";
+    if (answer->status != 200) return;
+    if (call->algo && faults_are_on(&s->faults) && fault_ask(&s->faults, FAULT_ALGO_HIDDEN)) {
+        struct fault_state *f = &s->state;
+        f->hidden[f->hidden_next++ % HIDDEN_MAX] = (struct hidden){
+            algo_id_of(answer->body.data, answer->body.size), in_seconds(s, HIDDEN_SECONDS)};
+    }
+    if (call->method != NET_GET || !hides_anything(s)) return;
+    if (path_is(call, "/fapi/v1/openAlgoOrders") || path_is(call, "/fapi/v1/allAlgoOrders")) {
+        list_filter(s, &answer->body);
+    } else if (path_is(call, "/fapi/v1/algoOrder") &&
+               is_hidden(s, algo_id_of(answer->body.data, answer->body.size))) {
+        answer->status = venue_error_http(-2013);
+        answer->body = (struct net_text){missing, sizeof missing - 1};
+    }
+}
+
+/* ---- beginning ---- */
+
+/* What a fault of an earlier life left behind ends soon: rules, books that stand, contracts on their way out. */
+static void leftovers(struct server *s) {
+    for (uint32_t i = 0; i < s->options.listing->count; i++) {
+        const struct instrument *is = exchange_instrument(s->world->exchange, i);
+        world_stale_set(s->world, i, false, server_now(s));
+        if (!same_rules(is, &s->options.listing->instruments[i]))
+            s->state.filters_ns[i] = in_seconds(s, FILTERS_SECONDS);
+        if (is->status == INSTRUMENT_SETTLING)
+            s->state.closing_ns[i] = in_seconds(s, CLOSING_SECONDS);
+    }
+}
+
+enum status fault_state_init(struct server *s, struct err *err) {
+    size_t count = s->options.listing->count;
+    s->state.stale_ns = calloc(count, sizeof(int64_t));
+    s->state.filters_ns = calloc(count, sizeof(int64_t));
+    s->state.closing_ns = calloc(count, sizeof(int64_t));
+    if (!s->state.stale_ns || !s->state.filters_ns || !s->state.closing_ns)
+        return err_set(err, ST_NO_MEMORY, "faults of %zu contracts", count);
+    leftovers(s);
+    fault_rates_changed(s);
+    return ST_OK;
+}
+
+void fault_state_free(struct server *s) {
+    free(s->state.stale_ns);
+    free(s->state.filters_ns);
+    free(s->state.closing_ns);
+}
