@@ -42,7 +42,7 @@ static void test_paths(void **state) {
     struct stage t;
     char key[LISTEN_KEY_SIZE], text[400];
     stage_open(&t, true, SEEDED);
-    streams_key_start(t.s, 1, t.w->now_ns, key);
+    streams_key_start(t.s, 1, t.now_ns, key);
 
     path_case(&t, "/public/ws/btcusdt@bookTicker", "", "btcusdt@bookTicker", false);
     path_case(&t, "/market/ws/btcusdt@aggTrade/ethusdt@kline_1m", "",
@@ -274,7 +274,7 @@ static void test_no_subscriber(void **state) {
 
 static void user_open(struct sock *k, struct stage *t, uint32_t account, const char *events) {
     char key[LISTEN_KEY_SIZE], query[300];
-    streams_key_start(t->s, account, t->w->now_ns, key);
+    streams_key_start(t->s, account, t->now_ns, key);
     snprintf(query, sizeof query, "listenKey=%s%s%s", key, events ? "&events=" : "",
              events ? events : "");
     assert_true(sock_open(k, t, "/private/ws", query));
@@ -324,7 +324,7 @@ static void test_execution(void **state) {
     assert_int_equal(sock_waiting(&maker), 0); /* a resting order changes no balance */
 
     assert_int_equal(stage_do(&t, market(2, SIDE_BUY, 2)).code, 0);
-    streams_time(t.s, t.w->now_ns);
+    streams_time(t.s, t.now_ns);
     struct exchange_account a;
     exchange_account_get(t.w->exchange, 2, &a);
     order_event(sock_take(&taker), "NEW", "NEW");
@@ -393,7 +393,7 @@ static void test_account_events(void **state) {
 
     stage_do(&t, (struct exchange_input){
                      .kind = EXI_DEPOSIT, .account = 1, .amount = {12 * FX_ONE + 5}});
-    streams_time(t.s, t.w->now_ns);
+    streams_time(t.s, t.now_ns);
     m = json_object_get(sock_take(&k), "a");
     assert_string_equal(text_at(m, "m"), "DEPOSIT");
     const json_t *b = json_array_get(json_object_get(m, "B"), 0);
@@ -462,7 +462,7 @@ static void test_listen_keys(void **state) {
     char key[LISTEN_KEY_SIZE], again[LISTEN_KEY_SIZE], text[200];
     stage_open(&t, true, (struct streams_options){0}); /* keys of real randomness */
     const int64_t minute = NS_PER_MINUTE;
-    int64_t start = t.w->now_ns;
+    int64_t start = t.now_ns;
     assert_int_equal(streams_key_ping(t.s, 1, start, again), -1125);
     assert_int_equal(streams_key_stop(t.s, 1), -1125);
     streams_key_start(t.s, 1, start, key);
@@ -503,13 +503,13 @@ static void test_listen_keys(void **state) {
     event_is(m, "listenKeyExpired");
     assert_string_equal(text_at(m, "listenKey"), key);
     event_is(json_object_get(sock_take(&two), "data"), "listenKeyExpired");
-    assert_int_equal(streams_key_ping(t.s, 1, t.w->now_ns, again), -1125);
+    assert_int_equal(streams_key_ping(t.s, 1, t.now_ns, again), -1125);
     leverage.leverage = 4;
     stage_do(&t, leverage);
     assert_int_equal(sock_waiting(&one) + sock_waiting(&two), 0);
 
     /* Another key: the sockets of the old one stay silent. */
-    streams_key_start(t.s, 1, t.w->now_ns, again);
+    streams_key_start(t.s, 1, t.now_ns, again);
     assert_string_not_equal(key, again);
     leverage.leverage = 5;
     stage_do(&t, leverage);
@@ -568,7 +568,7 @@ static void test_faults(void **state) {
     assert_int_equal(levered(&k), 5);
     next_fault = STREAM_SWAP; /* nothing follows: it is late, not lost */
     lever(&t, 7);
-    assert_true(streams_deadline(t.s) <= t.w->now_ns + NS_PER_SECOND);
+    assert_true(streams_deadline(t.s) <= t.now_ns + NS_PER_SECOND);
     stage_run(&t, 1100 * NS_PER_MS);
     assert_int_equal(levered(&k), 7);
     assert_true(asked_user == 6 && asked_market == 0);
@@ -584,7 +584,7 @@ static void test_faults(void **state) {
     streams_user_silent(t.s, false);
     lever(&t, 9);
     assert_int_equal(levered(&k), 9);
-    streams_keys_expire(t.s, t.w->now_ns);
+    streams_keys_expire(t.s, t.now_ns);
     event_is(sock_take(&k), "listenKeyExpired");
     lever(&t, 10);
     assert_int_equal(sock_waiting(&k), 0);

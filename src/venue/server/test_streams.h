@@ -17,6 +17,8 @@ struct stage {
     struct test_setup setup;
     struct world *w;
     struct streams *s;
+    int64_t
+        now_ns; /* the server's clock: a world where nothing is due keeps the time of its last input */
 };
 
 static inline void stage_event(void *context, const struct exchange_event *e) {
@@ -32,6 +34,7 @@ static inline void stage_open(struct stage *t, bool pure, struct streams_options
     t->setup.options.market.trades_per_s = 4;
     assert_int_equal(world_open(&t->w, &t->setup.options, &err), ST_OK);
     assert_int_equal(streams_create(&t->s, t->w, &options, &err), ST_OK);
+    t->now_ns = TEST_START_NS;
     t->w->on_event = stage_event;
     t->w->on_event_context = t;
 }
@@ -42,14 +45,15 @@ static inline void stage_close(struct stage *t) {
 }
 
 static inline void stage_until(struct stage *t, int64_t now_ns) {
+    t->now_ns = now_ns;
     world_advance(t->w, now_ns);
     streams_time(t->s, now_ns);
 }
 
 /* In steps of 10 ms, as a server would. */
 static inline void stage_run(struct stage *t, int64_t ns) {
-    int64_t until = t->w->now_ns + ns;
-    for (int64_t now = t->w->now_ns; now < until;) {
+    int64_t until = t->now_ns + ns;
+    for (int64_t now = t->now_ns; now < until;) {
         now += 10 * NS_PER_MS;
         stage_until(t, now < until ? now : until);
     }
@@ -57,7 +61,7 @@ static inline void stage_run(struct stage *t, int64_t ns) {
 
 static inline struct exchange_reply stage_do(struct stage *t, struct exchange_input in) {
     struct exchange_reply reply;
-    world_do(t->w, &in, t->w->now_ns, &reply);
+    world_do(t->w, &in, t->now_ns, &reply);
     return reply;
 }
 
@@ -123,7 +127,7 @@ static inline struct net_text text_of(const char *text) {
 static inline bool sock_open(struct sock *k, struct stage *t, const char *path, const char *query) {
     *k = (struct sock){.s = t->s, .messages = json_array()};
     struct streams_sink sink = {k, sock_framed, sock_send, sock_shut};
-    k->c = streams_open(t->s, text_of(path), text_of(query), &sink, t->w->now_ns);
+    k->c = streams_open(t->s, text_of(path), text_of(query), &sink, t->now_ns);
     return k->c != NULL;
 }
 
