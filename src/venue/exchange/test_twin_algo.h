@@ -245,6 +245,7 @@ static void tw_algo_position_gone(struct tw *w, uint32_t account, uint32_t s, in
 
 static inline bool tw_algo_is_protected(const struct tw *w, const struct exchange_algo *a) {
     const struct tw_market *m = &w->market[a->instrument];
+    if (m->last == 0) return false; /* no trade yet: nothing is apart */
     return a->price_protect && (tw_wide)tw_abs(m->mark - m->last) * FX_ONE >=
                                    (tw_wide)m->mark * w->config.trigger_protect.e8;
 }
