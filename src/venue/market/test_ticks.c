@@ -279,6 +279,9 @@ static void seeds_lie_before_the_trades(void **state) {
     }
     assert_int_equal(out[200].close.e8, 1200); /* the minute in between */
     assert_int_equal(out[201].open.e8, 2000);
+    /* Seeds know no ids: an hour of seeds and trades has those of its trades. */
+    assert_int_equal(ticks_bars(n->ticks, TICKS_LAST, 1, 5, 0, INT64_MAX, out, 1), 1);
+    assert_true(out[0].first_id == 5000 && out[0].last_id == 5000 && out[0].open.e8 == 1190);
     /* Five minutes at once. */
     assert_int_equal(ticks_bars(n->ticks, TICKS_LAST, 1, 2, 0, INT64_MAX, out, 400), 41);
     assert_int_equal(out[0].open.e8, 1000);
