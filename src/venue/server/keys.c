@@ -22,10 +22,13 @@ struct row_text {
     bool has_balance, has_fees;
 };
 
-/* Where in the file, for messages. */
+/* Where in the file, for messages: the reader knows only where its own errors are. */
 static enum status bad(const struct json_reader *r, const char *file, const char *field,
                        struct err *err, const char *what) {
-    return err_set(err, ST_INVALID, "%s: line %u: %s: %s", file, json_error_line(r), field, what);
+    uint32_t line = 1;
+    for (const char *p = r->begin; p < r->cursor; p++) line += *p == '\n';
+    if (r->error) line = json_error_line(r);
+    return err_set(err, ST_INVALID, "%s: line %u: %s: %s", file, line, field, what);
 }
 
 static bool text_field(struct json_reader *r, char *out, size_t size) {
