@@ -293,13 +293,22 @@ static void test_trades(void **state) {
     uint32_t seen = ticks_trades(t.w->ticks, 0, false, 0, 0, INT64_MAX, rows, 500);
     uint32_t seen_aggs = ticks_trades(t.w->ticks, 0, true, 0, 0, INT64_MAX, rows, 500);
     for (int i = 0; i < 300; i++) {
-        /* A taker that goes through several levels: several trades, fewer aggregates. */
+        /* Two makers at the best price and a taker that wants more than they have: several trades, fewer aggregates. */
         struct exchange_input in = {.kind = EXI_ORDER_PLACE,
-                                    .account = 1,
-                                    .side = (uint8_t)(i % 2 ? SIDE_BUY : SIDE_SELL),
-                                    .type = ORDER_MARKET,
-                                    .qty = {(i % 3 + 1) * 4 * FX_ONE}};
-        if (i % 10 == 0) stage_do(&t, in);
+                                    .account = 2,
+                                    .side = SIDE_SELL,
+                                    .type = ORDER_LIMIT,
+                                    .price = prices_of(&t, 0).ask,
+                                    .qty = {FX_ONE / 10}};
+        if (i % 10 == 0) {
+            stage_do(&t, in);
+            in.account = 1;
+            in.side = SIDE_BUY;
+            in.type = ORDER_MARKET;
+            in.qty.e8 = 4 * FX_ONE;
+            in.price.e8 = 0;
+            stage_do(&t, in);
+        }
         stage_run(&t, 20 * NS_PER_MS);
     }
     stage_run(&t, 100 * NS_PER_MS);
