@@ -19,7 +19,7 @@ wants() { # test
     return 1
 }
 
-# Starts an exchange; its ready line's fields are in $url $ws_url $api_key $api_secret.
+# Starts an exchange; its ready line's fields are in $url $ws_url $ca_file $api_key $api_secret.
 serve() { # name option...
     local out=$work/$1.out
     shift
@@ -28,7 +28,7 @@ serve() { # name option...
     local ready
     ready=$(grep -m1 '^{"url"' "$out")
     url=$(jq -r .url <<<"$ready") ws_url=$(jq -r .ws_url <<<"$ready")
-    api_key=$(jq -r .api_key <<<"$ready") api_secret=$(jq -r .api_secret <<<"$ready")
+    ca_file=$(jq -r .ca_file <<<"$ready") api_key=$(jq -r .api_key <<<"$ready") api_secret=$(jq -r .api_secret <<<"$ready")
 }
 
 drive() { # test [environment...]
@@ -60,8 +60,8 @@ if wants together; then
 fi
 
 if wants tls; then
-    serve tls --tls "$work/cert.pem,$work/key.pem" --tls-names fapi.quantum.test
-    drive tls TLS_PORT="${url##*:}" NODE_EXTRA_CA_CERTS="$work/cert.pem"
+    serve tls --tls --tls-names fapi.quantum.test
+    drive tls TLS_PORT="${url##*:}" NODE_EXTRA_CA_CERTS="$ca_file"
 fi
 
 ((${#failed[@]} == 0)) || die "${failed[*]}"

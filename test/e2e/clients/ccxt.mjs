@@ -31,6 +31,7 @@ if (process.argv[1].endsWith('ccxt.mjs')) {
   let market, last, start;
   const amount = 0.01;
   const price = (factor) => Number(ex.priceToPrecision(S, last * factor));
+  const wallet = async () => number((await ex.fetchBalance()).info.assets.find((a) => a.asset === 'USDT').walletBalance);
   const position = async () => (await ex.fetchPositions([S])).find((p) => p.contracts > 0);
   const flat = async () => {
     await ex.cancelAllOrders(S);
@@ -141,7 +142,6 @@ if (process.argv[1].endsWith('ccxt.mjs')) {
     const p = await position();
     assert.equal(p.contracts, amount);
     assert.equal(p.side, 'long');
-    assert.equal(p.leverage, 10);
     const trades = (await ex.fetchMyTrades(S)).filter((t) => t.order === o.id);
     near(trades.reduce((sum, t) => sum + t.amount, 0), amount, 1e-12, 'sum of fills');
     const cost = trades.reduce((sum, t) => sum + t.cost, 0);
@@ -150,7 +150,7 @@ if (process.argv[1].endsWith('ccxt.mjs')) {
     near(p.initialMargin, p.notional / 10, 0.5, 'initial margin');
     const again = await ex.fetchOrder(o.id, S);
     near(again.average, cost / amount, 0.01, 'average price');
-    near((await ex.fetchBalance()).USDT.total, start.total - cost * 0.0005, 1e-6, 'wallet after the fee');
+    near(await wallet(), start.total - cost * 0.0005, 1e-6, 'wallet after the fee');
   });
   check('addMargin, reduceMargin', async () => {
     await fails(ex.addMargin(S, 1), (e) => /-4049/.test(e.message), 'margin of a cross position');
@@ -170,7 +170,7 @@ if (process.argv[1].endsWith('ccxt.mjs')) {
   check('fetchLedger / income', async () => {
     const rows = await ex.fapiPrivateGetIncome({ symbol: 'BTCUSDT', limit: 1000 });
     const sum = rows.reduce((total, row) => total + Number(row.income), 0);
-    near((await ex.fetchBalance()).USDT.total, start.total + sum, 1e-6, 'income is the change of the wallet');
+    near(await wallet(), start.total + sum, 1e-6, 'income is the change of the wallet');
     assert.ok(rows.some((row) => row.incomeType === 'COMMISSION') && rows.some((row) => row.incomeType === 'REALIZED_PNL'));
     await ex.fetchFundingHistory(S);
   });

@@ -66,7 +66,7 @@ export async function run(client, end = async () => {}) {
       console.log(`ok   ${client} ${name} (${Date.now() - began} ms)`);
     } catch (e) {
       failed++;
-      console.log(`FAIL ${client} ${name}: ${e.stack ?? e}`);
+      console.log(`FAIL ${client} ${name}: ${e.stack ?? JSON.stringify(e)}`);
     }
   }
   try {

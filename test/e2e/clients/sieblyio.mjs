@@ -61,7 +61,7 @@ check('submitMultipleOrders, cancelMultipleOrders, cancelAllOpenOrders, setCance
   const one = { symbol, side: 'BUY', type: 'LIMIT', timeInForce: 'GTC', quantity: '10' };
   const both = await c.submitMultipleOrders([{ ...one, price: String(price(0.97)) }, { ...one, price: String(price(0.96)) }]);
   assert.ok(both.every((o) => o.status === 'NEW'));
-  const gone = await c.cancelMultipleOrders({ symbol, orderIdList: JSON.stringify(both.map((o) => o.orderId)) });
+  const gone = await c.cancelMultipleOrders({ symbol, orderIdList: both.map((o) => o.orderId) });
   assert.ok(gone.every((o) => o.status === 'CANCELED'));
   await c.submitNewOrder({ ...one, quantity: 10, price: price(0.97) });
   await c.cancelAllOpenOrders({ symbol });
@@ -109,7 +109,7 @@ check('WebsocketClient: trades, klines, book ticker, depth, user data', async ()
   ws.closeAll(true);
 });
 check('WebsocketAPIClient: submitNewFuturesOrder, getFuturesOrderStatus, cancelFuturesOrder, getFuturesAccountBalance', async () => {
-  const api = new WebsocketAPIClient({ ...keys, wsUrl: `${env('WS_URL')}/ws-fapi/v1`, attachEventListeners: false }, quiet);
+  const api = new WebsocketAPIClient({ ...keys, wsUrl: env('WS_URL'), attachEventListeners: false }, quiet);
   const o = (await api.submitNewFuturesOrder('usdm', { symbol, side: 'BUY', type: 'LIMIT', timeInForce: 'GTC', quantity: 10, price: price(0.97), timestamp: Date.now() })).result;
   assert.equal(o.status, 'NEW');
   assert.equal((await api.getFuturesOrderStatus('usdm', { symbol, orderId: o.orderId, timestamp: Date.now() })).result.orderId, o.orderId);

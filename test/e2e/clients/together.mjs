@@ -12,7 +12,7 @@ const [bobKey, bobSecret] = env('BOB').split(':');
 const alice = make(ccxt.binanceusdm, { apiKey: aliceKey, secret: aliceSecret });
 const bob = new pkg.USDMClient({ api_key: bobKey, api_secret: bobSecret, baseUrl: env('URL') });
 const wallets = async () => [
-  (await alice.fetchBalance()).USDT.total,
+  number((await alice.fetchBalance()).info.assets.find((a) => a.asset === 'USDT').walletBalance),
   number((await bob.getBalance()).find((b) => b.asset === 'USDT').balance),
 ];
 const positions = async () => [
