@@ -51,8 +51,8 @@ int64_t ex_fillable(struct exchange *ex, const struct exchange_order *o, uint32_
                     int64_t enough) {
     const struct match *book = ex_book(ex, o->instrument);
     enum match_side other = ex_other_side(o->side);
-    int64_t found = 0;
     ex->walk++;
+    int64_t found = 0, most = walk_cap(ex, o, enough);
     for (uint32_t tick = match_best(book, other); tick && !is_beyond(o->side, tick, limit);
          tick = match_worse(book, other, tick)) {
         for (match_handle h = match_front_at(book, other, tick); h && found < enough;
@@ -64,7 +64,7 @@ int64_t ex_fillable(struct exchange *ex, const struct exchange_order *o, uint32_
             bool own = maker && maker->o.account == o->account;
             if (own && o->stp == STP_EXPIRE_MAKER) continue;
             if (own && o->stp != STP_NONE) return found;
-            int64_t qty = walk_cap(ex, o, ex_min(m.qty, enough - found));
+            int64_t qty = walk_cap(ex, o, ex_min(m.qty, most - found));
             if (qty == 0) return found; /* nothing left to reduce */
             if (maker) qty = walk_cap(ex, &maker->o, qty);
             if (maker) *walk_qty(ex, &maker->o) += side_sign((enum side)maker->o.side) * qty;
@@ -200,6 +200,9 @@ void ex_match(struct exchange *ex, struct ex_taker *t) {
     struct match *book = ex_book(ex, t->s);
     enum match_side other = ex_other_side(t->side);
     const struct ex_leg *leg = &ex_cell(ex, t->account, t->s)->leg[t->leg];
+    /* What there was to reduce at the start: own orders it trades with may add to the position as fast as it
+     * reduces, and it would go on a position's worth at a time. */
+    int64_t least = t->reduces ? t->leaves - ex_min(t->leaves, ex_reducible(leg, t->side)) : 0;
     ex->taker_id++;
     while (t->leaves > 0) {
         struct match_order m;
@@ -216,7 +219,7 @@ void ex_match(struct exchange *ex, struct ex_taker *t) {
         }
         int64_t qty = ex_min(t->leaves, m.qty);
         if (t->reduces) {
-            qty = ex_min(qty, ex_reducible(leg, t->side));
+            qty = ex_min(qty, ex_min(ex_reducible(leg, t->side), t->leaves - least));
             if (qty == 0) {
                 t->status = EXO_EXPIRED;
                 t->expiry = EXPIRY_REDUCE;

@@ -59,6 +59,7 @@ static struct pair *pair_open(uint64_t seed) {
     p->config.book_levels_max = 512;
     p->config.classic_conditional = seed % 2;
     p->config.countdown_cancels_algos = seed % 3 == 0;
+    p->config.trigger_protect.e8 = FX_ONE / 100;
     p->config.first_order_id = 1000000;
     p->config.first_algo_id = 1000000000;
     p->config.first_trade_id = 10;
@@ -88,19 +89,14 @@ static void same(struct pair *p, const char *what, int64_t core, int64_t twin) {
     if (is_loud) printf("  %s: exchange %lld, twin %lld\n", what, (long long)core, (long long)twin);
 }
 
-#define ORDER_FIELDS(X)                                                                            \
-    X(order_id)                                                                                    \
-    X(algo_id)                                                                                     \
-    X(account)                                                                                     \
-    X(instrument)                                                                                  \
-    X(side)                                                                                        \
-    X(type)                                                                                        \
-    X(orig_type)                                                                                   \
-    X(time_in_force)                                                                               \
-    X(position_side)                                                                               \
-    X(working_type) X(stp) X(price_match) X(status) X(expiry) X(reduce_only) X(close_position)     \
-        X(price_protect) X(forced) X(amendments) X(price.e8) X(stop_price.e8) X(orig_qty.e8)       \
-            X(cum_qty.e8) X(cum_quote.e8) X(good_till_ns) X(time_ns) X(update_ns)
+/* clang-format off */
+#define ORDER_FIELDS(X) \
+    X(order_id) X(algo_id) X(account) X(instrument) X(side) X(type) X(orig_type) \
+    X(time_in_force) X(position_side) X(working_type) X(stp) X(price_match) X(status) X(expiry) \
+    X(reduce_only) X(close_position) X(price_protect) X(forced) X(amendments) X(price.e8) \
+    X(stop_price.e8) X(orig_qty.e8) X(cum_qty.e8) X(cum_quote.e8) X(good_till_ns) X(time_ns) \
+    X(update_ns)
+/* clang-format on */
 
 static void same_order(struct pair *p, const char *what, const struct exchange_order *core,
                        const struct exchange_order *twin) {
@@ -114,20 +110,14 @@ static void same_order(struct pair *p, const char *what, const struct exchange_o
 #undef ORDER_FIELD
 }
 
-#define ALGO_FIELDS(X)                                                                             \
-    X(algo_id)                                                                                     \
-    X(actual_order_id)                                                                             \
-    X(account)                                                                                     \
-    X(instrument)                                                                                  \
-    X(side)                                                                                        \
-    X(type)                                                                                        \
-    X(time_in_force)                                                                               \
-    X(position_side)                                                                               \
-    X(working_type)                                                                                \
-    X(stp) X(price_match) X(status) X(reduce_only) X(close_position) X(price_protect) X(activated) \
-        X(reject_code) X(trigger_price.e8) X(price.e8) X(activate_price.e8) X(extreme_price.e8)    \
-            X(callback_rate.e8) X(qty.e8) X(actual_qty.e8) X(actual_quote.e8) X(create_ns)         \
-                X(update_ns) X(trigger_ns) X(good_till_ns)
+/* clang-format off */
+#define ALGO_FIELDS(X) \
+    X(algo_id) X(actual_order_id) X(account) X(instrument) X(side) X(type) X(time_in_force) \
+    X(position_side) X(working_type) X(stp) X(price_match) X(status) X(reduce_only) \
+    X(close_position) X(price_protect) X(activated) X(reject_code) X(trigger_price.e8) \
+    X(price.e8) X(activate_price.e8) X(extreme_price.e8) X(callback_rate.e8) X(qty.e8) \
+    X(actual_qty.e8) X(actual_quote.e8) X(create_ns) X(update_ns) X(trigger_ns) X(good_till_ns)
+/* clang-format on */
 
 static void same_algo(struct pair *p, const char *what, const struct exchange_algo *core,
                       const struct exchange_algo *twin) {
@@ -208,16 +198,12 @@ static void compare_events(struct pair *p) {
     same(p, "margin calls", p->calls, p->log->calls);
 }
 
-#define ACCOUNT_MONEY(X)                                                                           \
-    X(wallet)                                                                                      \
-    X(cross_wallet)                                                                                \
-    X(unrealized)                                                                                  \
-    X(cross_unrealized)                                                                            \
-    X(initial_margin)                                                                              \
-    X(position_margin)                                                                             \
-    X(order_margin)                                                                                \
-    X(maint_margin)                                                                                \
-    X(available) X(max_withdraw) X(realized_pnl) X(fees) X(funding) X(deposits) X(insurance)
+/* clang-format off */
+#define ACCOUNT_MONEY(X) \
+    X(wallet) X(cross_wallet) X(unrealized) X(cross_unrealized) X(initial_margin) \
+    X(position_margin) X(order_margin) X(maint_margin) X(available) X(max_withdraw) \
+    X(realized_pnl) X(fees) X(funding) X(deposits) X(insurance)
+/* clang-format on */
 
 static void compare_account(struct pair *p, uint32_t account) {
     struct exchange_account core, twin;
@@ -404,8 +390,12 @@ static void draw_events(struct pair *p) {
     p->order_count = p->algo_count = p->trade_count = p->calls = 0;
     memset(p->income, 0, sizeof p->income);
     for (const struct exchange_event *e; (e = exchange_event_next(p->ex)) != NULL;) {
-        assert_true(p->order_count < TW_CHANGED_MAX && p->algo_count < TW_CHANGED_MAX &&
-                    p->trade_count < TW_CHANGED_MAX);
+        if (p->order_count == TW_CHANGED_MAX || p->algo_count == TW_CHANGED_MAX ||
+            p->trade_count == TW_CHANGED_MAX) {
+            same(p, "events of one input", TW_CHANGED_MAX + 1, TW_CHANGED_MAX);
+            while (exchange_event_next(p->ex)) {}
+            return;
+        }
         if (e->kind == EXE_ORDER) p->orders[p->order_count++] = e->u.order;
         if (e->kind == EXE_ALGO) p->algos[p->algo_count++] = e->u.algo;
         if (e->kind == EXE_TRADE)
@@ -531,6 +521,16 @@ static void on_abort(int signal_number) {
     show(under_way.seed, under_way.ops, under_way.count);
 }
 
+/* A liquidation price of somebody, for the prices drawn next. */
+static void find_edge(struct pair *p, struct ops *random) {
+    uint32_t account = 1 + (uint32_t)ops_below(random, OPS_ACCOUNTS);
+    uint32_t s = (uint32_t)ops_below(random, TW_SYMBOLS_MAX);
+    struct exchange_position held;
+    bool hedge = p->w->account[account].hedge;
+    exchange_position_get(p->ex, account, s, hedge ? POSITION_LONG : POSITION_BOTH, &held);
+    random->edge[s] = held.liquidation_px.e8;
+}
+
 /* One world from its opening on; returns how many operations were done. */
 static int episode(uint64_t seed, int count) {
     struct pair *p = pair_open(seed);
@@ -539,6 +539,7 @@ static int episode(uint64_t seed, int count) {
     struct op *ops = get((size_t)(count + 64) * sizeof *ops);
     int n = 0, first = ops_first(&random, ops);
     for (; n < count; n++) {
+        if (n >= first && n % 4 == 0) find_edge(p, &random);
         if (n >= first) ops_draw(&random, p->w, &ops[n]);
         under_way.seed = seed;
         under_way.ops = ops;

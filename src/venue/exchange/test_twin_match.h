@@ -185,6 +185,9 @@ static inline bool tw_meets_itself(struct tw *w, struct tw_taker *t, struct tw_o
 
 static inline void tw_match(struct tw *w, struct tw_taker *t) {
     struct tw_line line;
+    /* No more than the position it found, even if own orders it meets add to it. */
+    int64_t whole = t->left;
+    int64_t may = tw_reducible(&w->account[t->account].position[t->s][t->leg], t->side);
     while (t->left > 0 && tw_first(w, t->s, tw_other(t->side), &line)) {
         if (t->limit && (line.px - t->limit) * tw_sign(t->side) > 0) return;
         if (line.quote && t->account == EXCHANGE_HOUSE) {
@@ -197,9 +200,10 @@ static inline void tw_match(struct tw *w, struct tw_taker *t) {
             continue;
         }
         int64_t qty = tw_min(t->left, line.qty);
-        if (t->reduces)
-            qty =
-                tw_min(qty, tw_reducible(&w->account[t->account].position[t->s][t->leg], t->side));
+        if (t->reduces) {
+            const struct tw_position *p = &w->account[t->account].position[t->s][t->leg];
+            qty = tw_min(qty, tw_min(tw_reducible(p, t->side), may - (whole - t->left)));
+        }
         if (qty == 0) {
             t->status = EXO_EXPIRED;
             t->expiry = EXPIRY_REDUCE;
@@ -332,7 +336,7 @@ static inline void tw_order_place(struct tw *w, const struct exchange_input *in,
 
 static inline struct tw_order *tw_order_named(struct tw *w, uint32_t account, uint32_t s,
                                               uint64_t id, const char *client_id) {
-    for (int i = 0; i < w->order_count; i++) {
+    for (int i = w->order_count - 1; i >= 0; i--) { /* of two with one name the newest */
         struct exchange_order *o = &w->order[i].o;
         if (o->account == account && o->instrument == s &&
             (id ? o->order_id == id : strcmp(o->client_order_id, client_id) == 0))

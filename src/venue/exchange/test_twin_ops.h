@@ -19,6 +19,7 @@ struct op {
 struct ops {
     struct rng g;
     int64_t mid[TW_SYMBOLS_MAX];
+    int64_t edge[TW_SYMBOLS_MAX]; /* a mark at which somebody is liquidated, 0 none */
     uint64_t names;
 };
 
@@ -74,6 +75,11 @@ static inline void ops_instrument(struct instrument *in, uint32_t s, uint32_t va
         in->qty_min = in->step_size;
         in->notional_min.e8 *= 3;
         in->orders_max = 6;
+    }
+    if (variant == 3) { /* the band nearer than the bound of market orders */
+        in->multiplier_up.e8 = 101 * FX_ONE / 100;
+        in->multiplier_down.e8 = 99 * FX_ONE / 100;
+        in->market_take_bound.e8 = 3 * FX_ONE / 100;
     }
     if (variant == 2) {
         in->multiplier_up.e8 = 102 * FX_ONE / 100;
@@ -329,10 +335,26 @@ static inline void ops_move(struct ops *x, uint32_t s) {
     if (x->mid[s] < start / 2) x->mid[s] += x->mid[s] / 20;
 }
 
+/* A price at which something just happens, or just does not: of a conditional order, of a liquidation. */
+static inline int64_t ops_edge(struct ops *x, const struct tw *w, uint32_t s) {
+    int64_t px = x->edge[s];
+    if (w->algo_count > 0 && ops_one_in(x, 2)) {
+        const struct exchange_algo *a = &w->algo[ops_below(x, w->algo_count)].a;
+        if (a->instrument != s) return 0;
+        px = a->trigger_price.e8 ? a->trigger_price.e8 : a->activate_price.e8;
+        if (a->activated && a->side == SIDE_SELL)
+            px = tw_down(a->extreme_price.e8, FX_ONE - a->callback_rate.e8, FX_ONE);
+        else if (a->activated)
+            px = tw_up(a->extreme_price.e8, FX_ONE + a->callback_rate.e8, FX_ONE);
+    }
+    int64_t away = px - x->mid[s];
+    return px && away < x->mid[s] / 20 && away > -x->mid[s] / 20 ? px + ops_below(x, 3) - 1 : 0;
+}
+
 static inline void ops_market(struct ops *x, const struct tw *w, struct exchange_input *in) {
     uint32_t s = in->instrument = (uint32_t)ops_below(x, 3);
     in->side = ops_one_in(x, 2) ? SIDE_BUY : SIDE_SELL;
-    int64_t kind = ops_below(x, 100);
+    int64_t kind = ops_below(x, 100), edge = 0;
     if (kind < 55) {
         in->kind = EXI_QUOTE;
         in->price = ops_px(x, w, s, 8);
@@ -354,11 +376,15 @@ static inline void ops_market(struct ops *x, const struct tw *w, struct exchange
         in->kind = EXI_PRINT;
         in->price = ops_px(x, w, s, 2);
         in->qty = ops_qty(x, w, s, 100);
+        if (ops_one_in(x, 4)) edge = ops_edge(x, w, s);
+        if (edge) in->price.e8 = edge;
     } else if (kind < 96) {
         ops_move(x, s);
         in->kind = EXI_MARK;
         in->price.e8 = x->mid[s] + ops_below(x, x->mid[s] / 500) - x->mid[s] / 1000;
         in->price2.e8 = x->mid[s];
+        if (ops_one_in(x, 4)) edge = ops_edge(x, w, s);
+        if (edge) in->price.e8 = edge;
     } else if (kind < 99) {
         in->kind = EXI_FUNDING;
         in->rate.e8 = ops_below(x, 600001) - 300000;
@@ -431,7 +457,7 @@ static inline void ops_draw(struct ops *x, const struct tw *w, struct op *op) {
         op->value = !w->config.classic_conditional;
     } else if (kind < 697) {
         op->op = OP_FILTERS;
-        op->value = (uint32_t)ops_below(x, 3);
+        op->value = (uint32_t)ops_below(x, 4);
         in->kind = EXI_FILTERS;
         in->instrument = (uint32_t)ops_below(x, 3);
     } else {
