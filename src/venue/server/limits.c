@@ -57,41 +57,43 @@ const struct limiter_config *limiter_config_of(const struct limiter *l) {
     return &l->config;
 }
 
-/* NUL padded, so that comparing is one memcmp; longer ones are cut. */
+/* Longer names are cut: two that begin alike are one. */
 static const struct peer *peer_find(const struct limiter *l, const char *peer, uint64_t *set) {
-    size_t size = strnlen(peer, PEER_TEXT_SIZE - 1);
-    *set = hash64(peer, size) % PEER_SETS;
-    for (int i = 0; i < PEER_WAYS; i++) {
-        const struct peer *p = &l->peers[*set][i];
-        if (size && strncmp(p->text, peer, PEER_TEXT_SIZE - 1) == 0) return p;
-    }
+    *set = hash64(peer, strnlen(peer, PEER_TEXT_SIZE - 1)) % PEER_SETS;
+    for (int i = 0; i < PEER_WAYS; i++)
+        if (strncmp(l->peers[*set][i].text, peer, PEER_TEXT_SIZE - 1) == 0)
+            return &l->peers[*set][i];
     return NULL;
+}
+
+/* Who makes room: a free slot, else whoever is not banned, else whoever was unseen for longest. */
+static struct peer *peer_replaced(struct limiter *l, uint64_t set, int64_t now_ns) {
+    struct peer *chosen = &l->peers[set][0];
+    for (int i = 1; i < PEER_WAYS && chosen->text[0]; i++) {
+        struct peer *p = &l->peers[set][i];
+        bool banned = p->ban_until_ns > now_ns, chosen_banned = chosen->ban_until_ns > now_ns;
+        if (!p->text[0] || banned < chosen_banned ||
+            (banned == chosen_banned && p->seen_ns < chosen->seen_ns))
+            chosen = p;
+    }
+    return chosen;
 }
 
 static struct peer *peer_of(struct limiter *l, const char *peer, int64_t now_ns) {
     uint64_t set;
-    const struct peer *found = peer_find(l, *peer ? peer : "?", &set);
-    struct peer *p = NULL;
-    if (found) {
-        p = &l->peers[set][found - l->peers[set]];
-    } else {
-        for (int i = 0; i < PEER_WAYS; i++) {
-            struct peer *q = &l->peers[set][i];
-            if (!q->text[0]) {
-                p = q;
-                break;
-            }
-            bool banned = q->ban_until_ns > now_ns;
-            if (!p || (p->ban_until_ns > now_ns && !banned) ||
-                (banned == (p->ban_until_ns > now_ns) && q->seen_ns < p->seen_ns))
-                p = q;
-        }
+    const struct peer *found = peer_find(l, peer, &set);
+    struct peer *p = found ? &l->peers[set][found - l->peers[set]] : peer_replaced(l, set, now_ns);
+    if (!found) {
         memset(p, 0, sizeof *p);
-        size_t size = strnlen(*peer ? peer : "?", PEER_TEXT_SIZE - 1);
-        memcpy(p->text, *peer ? peer : "?", size);
+        memcpy(p->text, peer, strnlen(peer, PEER_TEXT_SIZE - 1));
     }
     p->seen_ns = now_ns;
     return p;
+}
+
+/* An address that is not known is one, too. */
+static const char *named(const char *peer) {
+    return *peer ? peer : "?";
 }
 
 static uint32_t limit_of(const struct limiter *l, enum limit_pool pool) {
@@ -133,7 +135,7 @@ static bool ban_is_due(struct peer *p, uint32_t ban_after, int64_t now_ns) {
 
 int limiter_charge(struct limiter *l, const char *peer, enum limit_pool pool, uint32_t weight,
                    int64_t now_ns, int64_t *retry_ms) {
-    struct peer *p = peer_of(l, peer, now_ns);
+    struct peer *p = peer_of(l, named(peer), now_ns);
     int64_t window = now_ns / window_ns[pool];
     if (p->window[pool] != window) {
         p->window[pool] = window;
@@ -154,17 +156,18 @@ int limiter_charge(struct limiter *l, const char *peer, enum limit_pool pool, ui
 
 uint32_t limiter_weight(const struct limiter *l, const char *peer, int64_t now_ns) {
     uint64_t set;
-    const struct peer *p = peer_find(l, *peer ? peer : "?", &set);
+    const struct peer *p = peer_find(l, named(peer), &set);
     return p && p->window[POOL_WEIGHT] == now_ns / NS_PER_MINUTE ? p->used[POOL_WEIGHT] : 0;
 }
 
-/* Slot of the account, or the free one where it belongs. */
+/* Slot of the account, or the free one where it belongs. Keys open at most KEYS_MAX accounts. */
 static uint32_t account_slot(const struct limiter *l, uint32_t account) {
-    uint32_t slot = (uint32_t)(hash64(&account, sizeof account) % ACCOUNT_SLOTS);
-    for (uint32_t n = 0; n < ACCOUNT_SLOTS; n++, slot = (slot + 1) % ACCOUNT_SLOTS)
-        if (l->accounts[slot].number == account + 1 || l->accounts[slot].number == 0) return slot;
-    ASSERT(!"as many accounts as slots"); /* keys open at most KEYS_MAX */
-    return 0;
+    uint32_t slot = (uint32_t)(hash64(&account, sizeof account) % ACCOUNT_SLOTS), n = 0;
+    while (l->accounts[slot].number != account + 1 && l->accounts[slot].number != 0) {
+        slot = (slot + 1) % ACCOUNT_SLOTS;
+        ASSERT(++n < ACCOUNT_SLOTS);
+    }
+    return slot;
 }
 
 int limiter_order(struct limiter *l, uint32_t account, uint32_t orders_10s, uint32_t orders_1m,

@@ -131,7 +131,7 @@ static void write_positions(struct rest_call *c, uint32_t instrument, enum listi
 static void write_head(const struct position_row *r) {
     struct json_writer *w = r->c->out;
     render_key_text(w, "symbol", r->in->symbol);
-    render_key_text(w, "positionSide", venue_position_side_text(r->side));
+    render_key_text(w, "positionSide", venue_position_side_text((int)r->side));
     render_key_decimal(w, "positionAmt", r->p.qty.e8, render_qty_decimals(r->in));
 }
 

@@ -250,12 +250,12 @@ static inline int64_t I(const json_t *o, const char *key) {
     return json_integer_value(member(o, key));
 }
 static inline double N(const json_t *o, const char *key) {
-    int type = json_typeof(member(o, key));
+    int type = (int)json_typeof(member(o, key));
     if (type != JANSSON_INTEGER && type != JANSSON_REAL) fail_msg("%s is no number", key);
     return json_number_value(member(o, key));
 }
 static inline bool B(const json_t *o, const char *key) {
-    int type = json_typeof(member(o, key));
+    int type = (int)json_typeof(member(o, key));
     if (type != JANSSON_TRUE && type != JANSSON_FALSE) fail_msg("%s is no boolean", key);
     return type == JANSSON_TRUE;
 }

@@ -138,6 +138,7 @@ static void envelope_carries_limits(void **state) {
 
 static void damaged_messages_are_answered(void **state) {
     struct door d = open_door(state);
+    static const char twice[] = "{\"id\":1,\"method\":\"ping\",\"params\":{\"a\":1,\"a\":2}}";
     static const char *const damaged[] = {"",
                                           "x",
                                           "[]",
@@ -146,8 +147,7 @@ static void damaged_messages_are_answered(void **state) {
                                           "{\"id\":1,\"method\":5}",
                                           "{\"id\":1,\"method\":\"ping\"} x",
                                           "{\"id\":1,\"method\":\"ping\",\"params\":[]}",
-                                          "{\"id\":1,\"method\":\"ping\",\"params\":{\"a\":1,"
-                                          "\"a\":2}}"};
+                                          twice};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
         expect_refusal(&d, damaged[i], -1013, 400);
     expect_refusal(&d, "{\"id\":1,\"method\":\"order.buy\"}", -1020, 400);
