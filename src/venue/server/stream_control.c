@@ -91,6 +91,12 @@ static void answer_list(struct streams *s, struct stream_client *c, const struct
     if (!c->sink.send(c->sink.context, text, (size_t)(p - text))) c->gone = true;
 }
 
+/* Of params that are an array. */
+static void params_begin(struct json_reader *r, const struct control *control) {
+    json_reader_init(r, control->params.data, control->params.size);
+    json_array_begin(r);
+}
+
 /* The next name of a params array. False: at its end, or *good says that it is no name. */
 static bool next_name(struct json_reader *r, char name[STREAM_NAME_SIZE], size_t *size,
                       bool *good) {
@@ -112,8 +118,7 @@ static void subscribe(struct streams *s, struct stream_client *c, const struct c
     uint32_t fresh = 0;
     size_t size = 0;
     bool good = control->params_type == JSON_ARRAY;
-    json_reader_init(&r, control->params.data, control->params.size);
-    json_array_begin(&r);
+    if (good) params_begin(&r, control);
     while (good && next_name(&r, name, &size, &good)) fresh += !stream_is_subscribed(c, name, size);
     if (!good) {
         answer_error(c, control, ERROR_REQUEST,
@@ -125,8 +130,7 @@ static void subscribe(struct streams *s, struct stream_client *c, const struct c
         return;
     }
     answer(c, control, "null"); /* in front of the first message that follows from it */
-    json_reader_init(&r, control->params.data, control->params.size);
-    json_array_begin(&r);
+    params_begin(&r, control);
     while (next_name(&r, name, &size, &good)) {
         if (on)
             (void)stream_subscribe(s, c, name, size,
@@ -138,8 +142,8 @@ static void subscribe(struct streams *s, struct stream_client *c, const struct c
 
 static void set_property(struct stream_client *c, const struct control *control) {
     struct json_reader r;
-    json_reader_init(&r, control->params.data, control->params.size);
-    bool array = control->params_type == JSON_ARRAY && json_array_begin(&r);
+    bool array = control->params_type == JSON_ARRAY;
+    if (array) params_begin(&r, control);
     if (!array || !json_array_next(&r) || json_peek(&r) != JSON_STRING) {
         answer_error(c, control, ERROR_REQUEST, "Invalid request: property name must be a string");
         return;
