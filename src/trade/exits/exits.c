@@ -38,19 +38,11 @@ static void tell(struct exits_actions *out, enum exits_action_kind kind) {
     add(out, kind, px_e8(0), qty_e8(0), 0);
 }
 
-static px_t grid_px(const struct instrument *in, int64_t e8, bool up) {
-    int64_t tick = in->tick_size.e8, rest = e8 - in->px_min.e8;
-    int64_t snapped = in->px_min.e8 + (up ? fx_snap_up(rest, tick) : fx_snap_down(rest, tick));
-    int64_t lowest = in->px_min.e8 > 0 ? in->px_min.e8 : tick;
-    if (snapped < lowest) snapped = lowest;
-    return px_e8(snapped);
-}
-
 /* px moved by +-distance, rounded outward, at least one tick away. */
 static px_t away_px(const struct instrument *in, px_t px, double distance, bool up) {
     int64_t step = fx_from_f64(px_to_f64(px) * distance);
     if (step < in->tick_size.e8) step = in->tick_size.e8;
-    return grid_px(in, up ? px.e8 + step : px.e8 - step, up);
+    return instrument_round_px(in, px_e8(up ? px.e8 + step : px.e8 - step), up);
 }
 
 px_t exits_stop_px(const struct instrument *instrument, enum side side, px_t px, double distance) {

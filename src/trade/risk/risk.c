@@ -141,8 +141,7 @@ static qty_t market_qty(const struct instrument *instrument, double qty) {
     int64_t e8 = fx_from_f64(qty);
     /* To the nearest may be up; what is up by rounding of doubles alone (0.3 - 1e-17) may stay. */
     if ((double)e8 > qty * 1e8 * (1 + 1e-12)) e8--;
-    if (e8 > instrument->market_qty_max.e8) e8 = instrument->market_qty_max.e8;
-    return qty_e8(fx_snap_down(e8, instrument->market_step_size.e8));
+    return instrument_round_qty(instrument, qty_e8(e8), true);
 }
 
 void risk_check(struct risk_verdict *out, const struct risk_state *state,
@@ -176,7 +175,7 @@ void risk_check(struct risk_verdict *out, const struct risk_state *state,
         out->reason = RISK_LEVERAGE;
         return;
     }
-    if (qty.e8 <= 0 || qty.e8 < instrument->market_qty_min.e8) {
+    if (qty.e8 == 0) { /* none that the venue takes */
         out->reason = RISK_QTY_MIN;
         return;
     }
