@@ -70,7 +70,7 @@ static int snapshot_path(char *out, size_t size, const char *dir, int rank) {
 }
 
 static void flip_byte(const char *path, off_t at) {
-    uint8_t byte;
+    uint8_t byte = 0;
     int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
     byte ^= 0x40;
