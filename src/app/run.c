@@ -481,7 +481,7 @@ int run_prepare(struct run *run, const struct run_options *options,
     if (options->venue_url[0]) {
         struct err err = {0};
         int done = run_prepare_venue(run, &err);
-        if (err.st != ST_OK) fprintf(stderr, "quantum: %s\n", err.text);
+        if (done != EXIT_DONE) fprintf(stderr, "quantum: %s\n", err.text);
         return done;
     }
     int code = options->mode == MODE_REPLAY ? prepare_replay(run, stop) : prepare_paper(run, stop);

@@ -21,9 +21,15 @@ static int64_t shell_now(void *context) {
     return tstamp_monotonic_ns();
 }
 
-static void shell_time(uv_timer_t *timer) {
-    struct shell *s = timer->data;
+/* The loop looks at its timers first and then sleeps until the next one, also when a timer's callback has brought what we
+ * wait for: told to stop, it does not sleep. */
+static void heard(struct shell *s) {
     s->input = true;
+    uv_stop(&s->loop);
+}
+
+static void shell_time(uv_timer_t *timer) {
+    heard(timer->data);
 }
 
 static void shell_wait(void *context, struct binance *b, int64_t until_ns) {
@@ -76,22 +82,22 @@ static void shell_destroy(void *context) {
 
 static void got_reply(void *context, uint32_t id, const struct reply *reply) {
     struct shell *s = context;
-    s->input = true;
+    heard(s);
     binance_on_reply(s->client, id, reply);
 }
 static void got_up(void *context, uint32_t socket) {
     struct shell *s = context;
-    s->input = true;
+    heard(s);
     binance_on_socket_up(s->client, socket);
 }
 static void got_text(void *context, uint32_t socket, const char *text, size_t size) {
     struct shell *s = context;
-    s->input = true;
+    heard(s);
     binance_on_socket_text(s->client, socket, text, size);
 }
 static void got_down(void *context, uint32_t socket) {
     struct shell *s = context;
-    s->input = true;
+    heard(s);
     binance_on_socket_down(s->client, socket);
 }
 
