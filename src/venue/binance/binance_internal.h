@@ -13,8 +13,8 @@ struct binance_send {
     uint32_t id;
     enum http_method method;
     enum request_host host;
-    const char *target;  /* path?query, signed; borrowed until send returns */
-    bool with_key;       /* X-MBX-APIKEY */
+    const char *target; /* path?query, signed; borrowed until send returns */
+    bool with_key;      /* X-MBX-APIKEY */
     int64_t within_ns;
 };
 struct binance_ports {
@@ -26,7 +26,8 @@ struct binance_ports {
     void (*abort)(void *context, uint32_t id);                 /* no reply to it any more */
     void (*socket_open)(void *context, uint32_t socket, const char *path);
     void (*socket_send)(void *context, uint32_t socket, const char *text, size_t size);
-    void (*socket_close)(void *context, uint32_t socket); /* binance_on_socket_down does not follow */
+    void (*socket_close)(void *context,
+                         uint32_t socket); /* binance_on_socket_down does not follow */
     void (*destroy)(void *context);
 };
 
@@ -34,7 +35,11 @@ struct binance_ports {
 
 /* Feed 0 is user data; the others are market data of FEED_SYMBOLS contracts each. Two sockets a feed, so that one can
  * take over from the other. */
-enum { FEED_SYMBOLS = 256, FEEDS_MAX = 1 + INSTRUMENTS_MAX / FEED_SYMBOLS, SOCKETS_MAX = 2 * FEEDS_MAX };
+enum {
+    FEED_SYMBOLS = 256,
+    FEEDS_MAX = 1 + INSTRUMENTS_MAX / FEED_SYMBOLS,
+    SOCKETS_MAX = 2 * FEEDS_MAX
+};
 enum socket_phase { SOCKET_NONE = 0, SOCKET_CONNECTING, SOCKET_OPEN };
 struct feed {
     struct {
@@ -75,7 +80,7 @@ struct market_symbol {
 
 struct reconcile {
     bool running, wanted, failed, compared;
-    bool report; /* finished: to be told behind its events */
+    bool report;         /* finished: to be told behind its events */
     bool symbols_wanted; /* symbolConfig too */
     uint32_t pending;    /* replies */
     int64_t started_ns, next_ns, income_from_ns;
@@ -83,7 +88,7 @@ struct reconcile {
     bool has_wallet;
     money_t wallet;
     struct binance_reconciliation result;
-    bool seen[ORDERS_MAX];     /* by slot */
+    bool seen[ORDERS_MAX];        /* by slot */
     uint32_t serials[ORDERS_MAX]; /* the slot's order when it was seen */
     qty_t positions[INSTRUMENTS_MAX];
     bool repair[INSTRUMENTS_MAX]; /* trades of the contract are to be looked through */

@@ -24,9 +24,8 @@ void binance_budget_init(struct binance_budget *b, const struct binance_limits *
 }
 
 static void forget(struct binance_budget *b, int64_t now_ns) {
-    while (b->tail_10s != b->head &&
-           b->sent[b->tail_10s % BUDGET_SENT_MAX].ts_ns <=
-               now_ns - 10 * NS_PER_SECOND - SLACK_TEN_NS)
+    while (b->tail_10s != b->head && b->sent[b->tail_10s % BUDGET_SENT_MAX].ts_ns <=
+                                         now_ns - 10 * NS_PER_SECOND - SLACK_TEN_NS)
         b->orders_10s -= b->sent[b->tail_10s++ % BUDGET_SENT_MAX].orders;
     while (b->tail_1m != b->head && b->sent[b->tail_1m % BUDGET_SENT_MAX].ts_ns <=
                                         now_ns - NS_PER_MINUTE - SLACK_MINUTE_NS) {

@@ -12,8 +12,8 @@
 
 enum { SYMBOL_MAP_SIZE = 4 * INSTRUMENTS_MAX, TARGET_SIZE = 1536 };
 
-#define PROBE_EVERY_NS    (60 * NS_PER_SECOND)
-#define PROBE_RETRY_NS    (500 * NS_PER_MS)
+#define PROBE_EVERY_NS     (60 * NS_PER_SECOND)
+#define PROBE_RETRY_NS     (500 * NS_PER_MS)
 #define CLOCK_ERROR_MAX_NS (200 * NS_PER_MS)
 
 struct binance_options binance_options_defaults(void) {
@@ -49,9 +49,9 @@ static void enqueue(void *context, const struct venue_event *event) {
 
 static bool copy_texts(struct binance *b) {
     struct binance_options *o = &b->options;
-    const char **const fields[] = {&o->rest_url, &o->stream_url, &o->api_key, &o->api_secret,
-                                   &o->ca_file,  &o->tape_file,  &o->symbols, &o->interval,
-                                   &o->restrictions_url};
+    const char **const fields[] = {&o->rest_url,   &o->stream_url, &o->api_key,
+                                   &o->api_secret, &o->ca_file,    &o->tape_file,
+                                   &o->symbols,    &o->interval,   &o->restrictions_url};
     size_t count = sizeof fields / sizeof *fields, size = 0, at = 0;
     for (size_t i = 0; i < count; i++)
         if (*fields[i]) size += strlen(*fields[i]) + 1;
@@ -70,8 +70,8 @@ static bool copy_texts(struct binance *b) {
 
 static enum status check_options(const struct binance_options *o, struct err *err) {
     int64_t interval_ns;
-    if (!o->rest_url || (strncmp(o->rest_url, "http://", 7) != 0 &&
-                         strncmp(o->rest_url, "https://", 8) != 0))
+    if (!o->rest_url ||
+        (strncmp(o->rest_url, "http://", 7) != 0 && strncmp(o->rest_url, "https://", 8) != 0))
         return err_set(err, ST_INVALID, "venue URL must begin with http:// or https://");
     if (!o->api_key || !o->api_key[0] || !o->api_secret || !o->api_secret[0])
         return err_set(err, ST_INVALID, "the venue's API key and secret are missing");
@@ -289,8 +289,7 @@ static void tape_reply(struct binance *b, uint32_t id, const struct reply *reply
                            r->params[0] ? "?" : "", r->params);
     }
     int64_t now = binance_monotonic(b);
-    binance_tape_write(b->tape, TAPE_REPLY,
-                       b->clock.known ? binance_clock_now(&b->clock, now) : 0,
+    binance_tape_write(b->tape, TAPE_REPLY, b->clock.known ? binance_clock_now(&b->clock, now) : 0,
                        reply->kind == REPLY_HTTP   ? reply->http
                        : reply->kind == REPLY_LOST ? -1
                                                    : -2,
@@ -318,8 +317,8 @@ static void done_probe(void *context, const struct request *r, const struct answ
     /* A few in a row at first: the quickest of them counts. */
     bool good = b->clock.samples % 4 == 0 &&
                 binance_clock_error(&b->clock, a->received_ns) <= CLOCK_ERROR_MAX_NS;
-    b->probe_at_ns = a->received_ns + (good || b->clock.samples > 16 ? PROBE_EVERY_NS
-                                                                      : PROBE_RETRY_NS / 5);
+    b->probe_at_ns =
+        a->received_ns + (good || b->clock.samples > 16 ? PROBE_EVERY_NS : PROBE_RETRY_NS / 5);
 }
 
 static int64_t clock_time(struct binance *b, int64_t now_ns) {
@@ -328,8 +327,8 @@ static int64_t clock_time(struct binance *b, int64_t now_ns) {
                binance_clock_error(&b->clock, now_ns) > CLOCK_ERROR_MAX_NS;
     if (due && b->probe_at_ns > now_ns + PROBE_RETRY_NS) b->probe_at_ns = now_ns;
     if (b->probe_at_ns > now_ns) return b->probe_at_ns;
-    struct request *r = binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_NONE, "/fapi/v1/time",
-                                        1, done_probe, 0);
+    struct request *r =
+        binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_NONE, "/fapi/v1/time", 1, done_probe, 0);
     if (!r) return INT64_MAX;
     r->repeatable = true;
     r->tries_max = 1;

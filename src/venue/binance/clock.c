@@ -1,6 +1,5 @@
 #include "venue/binance/clock.h"
 
-
 #include "base/assert.h"
 
 /* A clock being slewed by NTP runs off by at most this (the kernel's limit); crystals by far less. */

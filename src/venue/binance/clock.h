@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 struct binance_clock {
-    bool known;    /* stays so: an old reading is better than none for what is not signed */
-    bool trusted;  /* good enough to sign with */
-    bool doubtful; /* something contradicted it: ask again */
-    int64_t base_ns;           /* monotonic time at which the bounds were good */
-    int64_t low_ns, high_ns;   /* of venue - monotonic */
+    bool known;      /* stays so: an old reading is better than none for what is not signed */
+    bool trusted;    /* good enough to sign with */
+    bool doubtful;   /* something contradicted it: ask again */
+    int64_t base_ns; /* monotonic time at which the bounds were good */
+    int64_t low_ns, high_ns; /* of venue - monotonic */
     uint64_t samples, resets;
 };
 

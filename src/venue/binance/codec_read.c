@@ -126,15 +126,12 @@ static uint8_t find_spelling(struct json_reader *r, const struct spelling *table
 }
 
 uint8_t binance_read_status(struct json_reader *r) {
-    static const struct spelling table[] = {{"NEW", STATUS_NEW},
-                                            {"PARTIALLY_FILLED", STATUS_PARTIALLY_FILLED},
-                                            {"FILLED", STATUS_FILLED},
-                                            {"CANCELED", STATUS_CANCELED},
-                                            {"EXPIRED", STATUS_EXPIRED},
-                                            {"EXPIRED_IN_MATCH", STATUS_EXPIRED},
-                                            {"REJECTED", STATUS_REJECTED},
-                                            {"NEW_INSURANCE", STATUS_NEW},
-                                            {"NEW_ADL", STATUS_NEW}};
+    static const struct spelling table[] = {
+        {"NEW", STATUS_NEW},           {"PARTIALLY_FILLED", STATUS_PARTIALLY_FILLED},
+        {"FILLED", STATUS_FILLED},     {"CANCELED", STATUS_CANCELED},
+        {"EXPIRED", STATUS_EXPIRED},   {"EXPIRED_IN_MATCH", STATUS_EXPIRED},
+        {"REJECTED", STATUS_REJECTED}, {"NEW_INSURANCE", STATUS_NEW},
+        {"NEW_ADL", STATUS_NEW}};
     return find_spelling(r, table, sizeof table / sizeof *table);
 }
 

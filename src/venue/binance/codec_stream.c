@@ -275,8 +275,7 @@ static void read_config(struct decode *d, const struct json_text *key) {
             binance_read_symbol(d->r, d->out->symbol);
         } else if (letter(&inner) == 'l') {
             int64_t leverage = json_i64(d->r);
-            d->out->u.config.leverage =
-                leverage > 0 && leverage <= 1000 ? (uint32_t)leverage : 0;
+            d->out->u.config.leverage = leverage > 0 && leverage <= 1000 ? (uint32_t)leverage : 0;
         } else {
             json_skip(d->r);
         }
@@ -289,9 +288,12 @@ static uint8_t read_exec(struct json_reader *r) {
     static const struct {
         const char *text;
         uint8_t value;
-    } table[] = {{"NEW", EXEC_TYPE_NEW},         {"CANCELED", EXEC_TYPE_CANCELED},
-                 {"TRADE", EXEC_TYPE_TRADE},     {"EXPIRED", EXEC_TYPE_EXPIRED},
-                 {"CALCULATED", EXEC_TYPE_CALCULATED}, {"AMENDMENT", EXEC_TYPE_AMENDMENT}};
+    } table[] = {{"NEW", EXEC_TYPE_NEW},
+                 {"CANCELED", EXEC_TYPE_CANCELED},
+                 {"TRADE", EXEC_TYPE_TRADE},
+                 {"EXPIRED", EXEC_TYPE_EXPIRED},
+                 {"CALCULATED", EXEC_TYPE_CALCULATED},
+                 {"AMENDMENT", EXEC_TYPE_AMENDMENT}};
     struct json_text t = json_string(r);
     if (!r->error)
         for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -589,7 +591,8 @@ static void read_fields(struct decode *d) {
     if (kinds[d->out->kind].zero) memset(&d->out->u, 0, kinds[d->out->kind].zero);
     if (d->out->kind == STREAM_DEPTH) d->out->u.depth.cut = false;
     while (json_object_next(d->r, &key))
-        if (d->out->kind == STREAM_REPLY || !read_common(d, &key)) kinds[d->out->kind].read(d, &key);
+        if (d->out->kind == STREAM_REPLY || !read_common(d, &key))
+            kinds[d->out->kind].read(d, &key);
     if ((d->has & kinds[d->out->kind].must) != kinds[d->out->kind].must)
         binance_reader_fail(d->r, "a field is missing");
 }

@@ -54,8 +54,8 @@ static void check_contracts(struct doctor *d, const struct binance *b) {
     line(d, b->instrument_count > 0, "contracts: %u known with filters", b->instrument_count);
     line(d, no_brackets == 0, "leverage brackets: missing for %u contracts", no_brackets);
     line(d, true, "contracts not in trading: %u", settling);
-    line(d, true, "margin: %u contracts are on cross and are set to isolated before the first order",
-         cross);
+    line(d, true,
+         "margin: %u contracts are on cross and are set to isolated before the first order", cross);
     line(d, true, "limits: weight %u a minute, orders %u in 10 s and %u a minute",
          b->requests.budget.limits.weight_1m, b->requests.budget.limits.orders_10s,
          b->requests.budget.limits.orders_1m);
@@ -72,8 +72,7 @@ uint32_t binance_doctor(struct binance *b, void (*print)(void *context, bool ok,
         line(&d, !b->may_withdraw, "key: %s",
              b->may_withdraw ? "may withdraw: refused" : "may not withdraw");
     else
-        line(&d, b->options.restrictions_url == NULL,
-             "key: whether it may withdraw %s",
+        line(&d, b->options.restrictions_url == NULL, "key: whether it may withdraw %s",
              b->options.restrictions_url ? "could not be asked" : "is not asked on this venue");
     if (!b->loaded) return d.failed;
     line(&d, true, "conditional orders: go to the %s endpoint, and to the other one once refused",

@@ -386,8 +386,8 @@ static enum status take_known(struct binance *b, const struct binance_known *k, 
     struct order_symbol *s = &b->orders.symbols[k->instrument];
     if (k->last_trade_id > s->last_trade_id) s->last_trade_id = k->last_trade_id;
     /* Whatever the last life sent is stamped before now. */
-    binance_order_unknown(o, binance_now_ns(b) + b->options.recv_window_ms * NS_PER_MS +
-                                 500 * NS_PER_MS, now);
+    binance_order_unknown(
+        o, binance_now_ns(b) + b->options.recv_window_ms * NS_PER_MS + 500 * NS_PER_MS, now);
     return ST_OK;
 }
 
@@ -436,8 +436,9 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
            !all_known_are_resolved(b)) {
         int64_t now = binance_monotonic(b);
         if (now >= until_ns)
-            return err_set(err, ST_TIMEOUT, "streams, or what became of the known orders, did not "
-                                            "come in time");
+            return err_set(err, ST_TIMEOUT,
+                           "streams, or what became of the known orders, did not "
+                           "come in time");
         int64_t deadline = binance_step(b);
         b->ports.wait(b->ports.context, b, deadline < until_ns ? deadline : until_ns);
     }

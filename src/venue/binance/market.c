@@ -5,8 +5,8 @@
 #include "venue/binance/binance_internal.h"
 
 /* How long after its end a candle may be missing before REST is asked for it. */
-#define BAR_LATE_NS   (4 * NS_PER_SECOND)
-#define BAR_RETRY_NS  (3 * NS_PER_SECOND) /* doubled with every try in vain */
+#define BAR_LATE_NS  (4 * NS_PER_SECOND)
+#define BAR_RETRY_NS (3 * NS_PER_SECOND) /* doubled with every try in vain */
 enum { KLINES_PAGE = 499 /* the most rows for a weight of 2 */, KLINES_WEIGHT = 2 };
 
 static void tell_bar(struct binance *b, uint32_t instrument, const struct bar *bar) {

@@ -105,8 +105,8 @@ static bool switch_service(struct binance *b, struct order *o, int32_t code) {
 }
 
 static void unknown(struct order *o, const struct answer *a) {
-    binance_order_unknown(
-        o, (a->timestamp_ms + a->window_ms) * NS_PER_MS + WINDOW_MARGIN_NS, a->received_ns);
+    binance_order_unknown(o, (a->timestamp_ms + a->window_ms) * NS_PER_MS + WINDOW_MARGIN_NS,
+                          a->received_ns);
 }
 
 /* The reply of the service the order went to, as evidence; false if it is not one. */
@@ -195,9 +195,8 @@ static void query(struct binance *b, struct order *o) {
     /* Before it fired a conditional order lives at its service, afterwards its child at the ordinary one. */
     bool algo = o->conditional && o->on_algo && o->order_id == 0;
     if (o->conditional && o->ask_other && o->order_id == 0) algo = !algo;
-    struct request *r =
-        binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
-                        algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
+    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
+                                        algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
     if (!r) return;
     r->repeatable = true;
     r->tries_max = 4;
@@ -366,8 +365,7 @@ static int32_t code_of(const struct answer *a) {
 static void done_leverage(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
     uint32_t instrument = (uint32_t)r->ref & 0xffff, leverage = 0;
-    if (a->outcome == OUTCOME_DONE &&
-        binance_rest_leverage(&leverage, a->body, a->size) == ST_OK) {
+    if (a->outcome == OUTCOME_DONE && binance_rest_leverage(&leverage, a->body, a->size) == ST_OK) {
         b->positions[instrument].leverage = leverage;
         tell_leverage(b, instrument, 0);
         return;
@@ -378,9 +376,8 @@ static void done_leverage(void *context, const struct request *r, const struct a
 
 static void ask_leverage(struct binance *b, uint64_t ref) {
     uint32_t instrument = (uint32_t)ref & 0xffff;
-    struct request *r =
-        binance_request(b, (enum binance_lane)((ref >> 16) & 0xff), HTTP_POST, AUTH_SIGNED,
-                        "/fapi/v1/leverage", 1, done_leverage, ref);
+    struct request *r = binance_request(b, (enum binance_lane)((ref >> 16) & 0xff), HTTP_POST,
+                                        AUTH_SIGNED, "/fapi/v1/leverage", 1, done_leverage, ref);
     if (!r) {
         tell_leverage(b, instrument, BINANCE_NOT_SENT);
         return;

@@ -361,8 +361,8 @@ void binance_order_row(struct orders *os, struct order *o, const struct rest_ord
         return;
     case STATUS_EXPIRED:
     case STATUS_REJECTED:
-        binance_order_ended(os, o, END_EXPIRED, expiry_of_row(row, o), row->cum_qty,
-                            row->update_ns, now_ns);
+        binance_order_ended(os, o, END_EXPIRED, expiry_of_row(row, o), row->cum_qty, row->update_ns,
+                            now_ns);
         return;
     case STATUS_NEW:
     case STATUS_PARTIALLY_FILLED:
@@ -435,8 +435,8 @@ char binance_forced_kind(const char *client_id) {
     return '\0';
 }
 
-void binance_orders_foreign_fill(struct orders *os, uint32_t instrument,
-                                 const struct order_fill *f, uint64_t order_id, char forced) {
+void binance_orders_foreign_fill(struct orders *os, uint32_t instrument, const struct order_fill *f,
+                                 uint64_t order_id, char forced) {
     struct order_symbol *s = &os->symbols[instrument];
     if (f->trade_id <= s->last_trade_id) {
         os->stats.duplicates++;
@@ -564,8 +564,7 @@ static bool may_be_child(const struct orders *os, uint32_t instrument,
 static void foreign_event(struct orders *os, uint32_t instrument, const struct stream_order *e) {
     if (e->exec != EXEC_TYPE_TRADE && e->exec != EXEC_TYPE_CALCULATED) return;
     struct order_fill f = fill_of(e);
-    binance_orders_foreign_fill(os, instrument, &f, e->order_id,
-                                binance_forced_kind(e->client_id));
+    binance_orders_foreign_fill(os, instrument, &f, e->order_id, binance_forced_kind(e->client_id));
 }
 
 void binance_orders_stream(struct orders *os, uint32_t instrument, const struct stream_order *e,

@@ -57,11 +57,12 @@ struct order {
     money_t cum_cost;         /* told */
     qty_t end_qty;            /* cumulative at the end */
     qty_t venue_qty;          /* highest the venue has claimed */
-    uint64_t order_id, algo_id; /* order_id: of the ordinary order, or of the child of a conditional one */
-    int64_t end_ts_ns, venue_ts_ns; /* latest evidence, venue time */
-    int64_t evidence_ns;            /* monotonic, of the latest evidence */
-    int64_t window_end_ns;          /* venue time from which "does not exist" means something */
-    int64_t absent_since_ns;        /* monotonic */
+    uint64_t order_id,
+        algo_id; /* order_id: of the ordinary order, or of the child of a conditional one */
+    int64_t end_ts_ns, venue_ts_ns;    /* latest evidence, venue time */
+    int64_t evidence_ns;               /* monotonic, of the latest evidence */
+    int64_t window_end_ns;             /* venue time from which "does not exist" means something */
+    int64_t absent_since_ns;           /* monotonic */
     int64_t query_at_ns, trades_at_ns; /* monotonic, 0: not wanted */
     int64_t acked_ns; /* monotonic: a reply said so and the stream has not yet; 0 otherwise */
     struct order_fill held[ORDER_HELD_MAX];

@@ -12,8 +12,7 @@ enum { ROWS_MAX = 1000, INCOME_WEIGHT = 30 };
 
 static struct request *ask(struct binance *b, const char *path, uint32_t weight,
                            request_done *done) {
-    struct request *r =
-        binance_request(b, LANE_DATA, HTTP_GET, AUTH_SIGNED, path, weight, done, 0);
+    struct request *r = binance_request(b, LANE_DATA, HTTP_GET, AUTH_SIGNED, path, weight, done, 0);
     if (!r) {
         b->reconcile.failed = true;
         return NULL;
@@ -286,8 +285,7 @@ static void start_repair(struct binance *b, uint32_t instrument) {
     c->repair_at = instrument;
     binance_param(r, "symbol", b->instruments[instrument].symbol);
     if (b->orders.symbols[instrument].last_trade_id)
-        binance_param_i64(r, "fromId",
-                          (int64_t)b->orders.symbols[instrument].last_trade_id + 1);
+        binance_param_i64(r, "fromId", (int64_t)b->orders.symbols[instrument].last_trade_id + 1);
     binance_param_i64(r, "limit", ROWS_MAX);
 }
 
@@ -308,7 +306,8 @@ static void start(struct binance *b, int64_t now_ns) {
     if (b->algo_service) (void)ask(b, "/fapi/v1/openAlgoOrders", 40, done_algos);
     (void)ask(b, "/fapi/v3/positionRisk", 5, done_positions);
     (void)ask(b, "/fapi/v3/balance", 5, done_wallet);
-    if (c->symbols_wanted || b->session.user_gap) (void)ask(b, "/fapi/v1/symbolConfig", 5, done_symbols);
+    if (c->symbols_wanted || b->session.user_gap)
+        (void)ask(b, "/fapi/v1/symbolConfig", 5, done_symbols);
     struct request *r = b->session.user_gap || c->income_from_ns == 0
                             ? ask(b, "/fapi/v1/income", INCOME_WEIGHT, done_income)
                             : NULL;
@@ -322,7 +321,8 @@ static void start(struct binance *b, int64_t now_ns) {
 static bool is_ours_and_gone(const struct binance *b, const struct order *o) {
     uint32_t slot = binance_order_slot(&b->orders, o);
     const struct reconcile *c = &b->reconcile;
-    if (o->phase != PHASE_LIVE || o->end != END_NONE || o->evidence_ns >= c->started_ns) return false;
+    if (o->phase != PHASE_LIVE || o->end != END_NONE || o->evidence_ns >= c->started_ns)
+        return false;
     return !(c->seen[slot] && c->serials[slot] == o->serial);
 }
 
@@ -332,8 +332,7 @@ static bool fills_are_due(const struct binance *b, uint32_t instrument) {
         const struct order *o = &b->orders.slots[b->orders.active[i]];
         if (o->instrument != instrument) continue;
         if (o->trades_at_ns || o->query_at_ns || o->busy_query || o->busy_trades ||
-            o->venue_qty.e8 > o->cum_qty.e8 || o->phase == PHASE_ASKED ||
-            o->phase == PHASE_UNKNOWN)
+            o->venue_qty.e8 > o->cum_qty.e8 || o->phase == PHASE_ASKED || o->phase == PHASE_UNKNOWN)
             return true;
     }
     return false;
@@ -377,11 +376,10 @@ static void finish(struct binance *b, int64_t now_ns) {
     }
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. */
     if (c->has_wallet && c->fills_before == b->orders.stats.fills) b->orders.wallet = c->wallet;
-    b->session.user_gap = b->session.feed_count == 0 ||
-                          b->session.feeds[0].sockets[b->session.feeds[0].current].phase !=
-                              SOCKET_OPEN ||
-                          b->session.feeds[0].sockets[b->session.feeds[0].current].since_ns >
-                              c->started_ns;
+    b->session.user_gap =
+        b->session.feed_count == 0 ||
+        b->session.feeds[0].sockets[b->session.feeds[0].current].phase != SOCKET_OPEN ||
+        b->session.feeds[0].sockets[b->session.feeds[0].current].since_ns > c->started_ns;
     c->result.ts_ns = binance_clock_now(&b->clock, now_ns);
     c->result.wallet = b->orders.wallet;
     c->report = true;

@@ -9,12 +9,12 @@
 
 enum { CODE_TOO_MANY = -1003, CODE_TOO_MANY_ORDERS = -1015, CODE_PATH = -5000 };
 
-#define BACK_OFF_FIRST_NS  (200 * NS_PER_MS)
-#define BACK_OFF_LAST_NS   (2 * NS_PER_SECOND)
-#define BLOCK_UNTOLD_NS    (10 * NS_PER_SECOND) /* 429 without Retry-After */
-#define BAN_UNTOLD_NS      (120 * NS_PER_SECOND) /* 418 without: the shortest ban there is */
-#define FIREWALL_NS        (60 * NS_PER_SECOND)
-#define BLOCK_MAX_NS       (3 * NS_PER_DAY) /* the longest ban there is */
+#define BACK_OFF_FIRST_NS (200 * NS_PER_MS)
+#define BACK_OFF_LAST_NS  (2 * NS_PER_SECOND)
+#define BLOCK_UNTOLD_NS   (10 * NS_PER_SECOND)  /* 429 without Retry-After */
+#define BAN_UNTOLD_NS     (120 * NS_PER_SECOND) /* 418 without: the shortest ban there is */
+#define FIREWALL_NS       (60 * NS_PER_SECOND)
+#define BLOCK_MAX_NS      (3 * NS_PER_DAY) /* the longest ban there is */
 
 /* How many may be on their way before a lane holds back: connections are left for the lanes before it. */
 static const uint8_t flying_max[LANE_COUNT] = {REQUESTS_IN_FLIGHT_MAX, 18, 12, 6};
@@ -90,8 +90,8 @@ static bool may_leave(struct requests *q, const struct request *r, struct gate *
     if (r->not_before_ns > now_ns) return false;
     if (r->auth == AUTH_SIGNED && !q->clock->trusted) return false;
     if ((shut->weight && r->weight) || (shut->orders && r->orders)) return false;
-    switch (binance_budget_ask(&q->budget, (enum binance_lane)r->lane, r->weight, r->orders,
-                               now_ns)) {
+    switch (
+        binance_budget_ask(&q->budget, (enum binance_lane)r->lane, r->weight, r->orders, now_ns)) {
     case BUDGET_GO:
         return true;
     case BUDGET_WAIT_WEIGHT:
@@ -114,8 +114,7 @@ static void depart(struct requests *q, uint32_t slot, int64_t now_ns) {
     if (q->id_next == 0) q->id_next = 1;
     r->sent_ns = now_ns;
     if (r->tries < UINT8_MAX) r->tries++;
-    if (r->auth == AUTH_SIGNED)
-        r->timestamp_ms = binance_clock_now(q->clock, now_ns) / NS_PER_MS;
+    if (r->auth == AUTH_SIGNED) r->timestamp_ms = binance_clock_now(q->clock, now_ns) / NS_PER_MS;
     q->flying[q->flying_count++] = slot;
     q->stats.sent++;
 }
@@ -165,7 +164,8 @@ static enum reply_verdict verdict_of_code(int http, int32_t code, const char *me
     }
     if (http == 418 || http == 429 || http == 403) return VERDICT_LIMITED;
     if (http == 408) return VERDICT_UNKNOWN;
-    if (http == 503 && strncmp(message, "Service Unavailable", 19) == 0) return VERDICT_NOT_EXECUTED;
+    if (http == 503 && strncmp(message, "Service Unavailable", 19) == 0)
+        return VERDICT_NOT_EXECUTED;
     if (http >= 400 && http < 500) return VERDICT_REFUSED;
     return VERDICT_UNKNOWN;
 }
@@ -342,7 +342,8 @@ static void end_impatient(struct requests *q, uint32_t lane, int64_t now_ns) {
         }
         unlink_waiting(q, lane, at1, before1);
         /* Whatever was sent before was certainly not executed, or it would not be waiting. */
-        struct answer a = {.outcome = r->repeatable && r->tries ? OUTCOME_UNKNOWN : OUTCOME_NOT_EXECUTED,
+        struct answer a = {.outcome =
+                               r->repeatable && r->tries ? OUTCOME_UNKNOWN : OUTCOME_NOT_EXECUTED,
                            .body = "",
                            .sent_ns = r->sent_ns,
                            .received_ns = now_ns,

@@ -41,7 +41,7 @@ struct answer {
     char message[ANSWER_MESSAGE_SIZE];
     const char *body; /* borrowed; "" when there is none */
     size_t size;
-    int64_t sent_ns, received_ns; /* monotonic, of the last sending; sent 0: it never was */
+    int64_t sent_ns, received_ns;    /* monotonic, of the last sending; sent 0: it never was */
     int64_t timestamp_ms, window_ms; /* of the last sending, if it was signed */
 };
 

@@ -224,8 +224,7 @@ static bool set_easy(struct rest_io *r, struct transfer *t) {
     bool ok = curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) ==
-                  CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK &&
@@ -255,13 +254,13 @@ static bool set_request(struct rest_io *r, struct transfer *t, const struct bina
         if (t->upload_size > sizeof t->upload) return false;
         memcpy(t->upload, query + 1, t->upload_size);
     }
-    bool ok = curl_easy_setopt(e, CURLOPT_URL, url) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->with_key ? r->with_key : r->plain) ==
-                  CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(s->within_ns / NS_PER_MS) + 500) ==
-                  CURLE_OK;
+    bool ok =
+        curl_easy_setopt(e, CURLOPT_URL, url) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->with_key ? r->with_key : r->plain) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(s->within_ns / NS_PER_MS) + 500) == CURLE_OK;
     explicit_bzero(url, sizeof url);
-    if (!post) return ok && curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, methods[s->method]) == CURLE_OK;
+    if (!post)
+        return ok && curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, methods[s->method]) == CURLE_OK;
     return ok && curl_easy_setopt(e, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->upload_size) ==
                CURLE_OK &&
@@ -321,7 +320,8 @@ static bool open_handles(struct rest_io *r) {
         if (!r->transfers[i].easy) return false;
     }
     r->multi = curl_multi_init();
-    return r->multi && curl_multi_setopt(r->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) == CURLM_OK &&
+    return r->multi &&
+           curl_multi_setopt(r->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) == CURLM_OK &&
            curl_multi_setopt(r->multi, CURLMOPT_SOCKETDATA, r) == CURLM_OK &&
            curl_multi_setopt(r->multi, CURLMOPT_TIMERFUNCTION, time_wanted) == CURLM_OK &&
            curl_multi_setopt(r->multi, CURLMOPT_TIMERDATA, r) == CURLM_OK &&

@@ -6,15 +6,15 @@
 #include "base/tstamp.h"
 #include "venue/binance/binance_internal.h"
 
-#define CONNECT_WITHIN_NS  (10 * NS_PER_SECOND)
-#define SOCKET_LIFE_NS     (23 * NS_PER_HOUR) /* the venue cuts at 24 h */
-#define OVERLAP_NS         (10 * NS_PER_SECOND)
-#define MARKET_SILENT_NS   (15 * NS_PER_SECOND) /* mark prices come every second or three */
-#define USER_SILENT_NS     (3 * NS_PER_SECOND)  /* from a reply to the event that must go with it */
-#define KEY_RENEW_NS       (25 * NS_PER_MINUTE)
-#define KEY_RETRY_NS       (5 * NS_PER_SECOND)
-#define KEY_LIFE_NS        (60 * NS_PER_MINUTE)
-#define REST_DOWN_NS       (5 * NS_PER_SECOND)
+#define CONNECT_WITHIN_NS (10 * NS_PER_SECOND)
+#define SOCKET_LIFE_NS    (23 * NS_PER_HOUR) /* the venue cuts at 24 h */
+#define OVERLAP_NS        (10 * NS_PER_SECOND)
+#define MARKET_SILENT_NS  (15 * NS_PER_SECOND) /* mark prices come every second or three */
+#define USER_SILENT_NS    (3 * NS_PER_SECOND)  /* from a reply to the event that must go with it */
+#define KEY_RENEW_NS      (25 * NS_PER_MINUTE)
+#define KEY_RETRY_NS      (5 * NS_PER_SECOND)
+#define KEY_LIFE_NS       (60 * NS_PER_MINUTE)
+#define REST_DOWN_NS      (5 * NS_PER_SECOND)
 enum { STREAMS_A_MESSAGE = 150 };
 
 static const char key_path[] = "/fapi/v1/listenKey";
@@ -117,8 +117,7 @@ void binance_session_rest(struct binance *b, bool answered) {
 static void open_socket(struct binance *b, uint32_t feed, uint32_t which, int64_t now_ns) {
     struct feed *d = &b->session.feeds[feed];
     char path[32 + LISTEN_KEY_TEXT_SIZE] = "/market/ws";
-    if (feed == 0)
-        (void)snprintf(path, sizeof path, "/private/ws/%s", b->session.listen_key);
+    if (feed == 0) (void)snprintf(path, sizeof path, "/private/ws/%s", b->session.listen_key);
     d->sockets[which].phase = SOCKET_CONNECTING;
     d->sockets[which].since_ns = d->sockets[which].text_ns = now_ns;
     d->sockets[which].close_at_ns = 0;
@@ -176,7 +175,8 @@ static void subscribe(struct binance *b, uint32_t feed, uint32_t socket) {
         }
         for (uint32_t kind = 0; kind < kind_count; kind++) {
             if (in_message == 0)
-                size = (size_t)snprintf(text, sizeof text, "{\"method\":\"SUBSCRIBE\",\"params\":[");
+                size =
+                    (size_t)snprintf(text, sizeof text, "{\"method\":\"SUBSCRIBE\",\"params\":[");
             size += (size_t)snprintf(text + size, sizeof text - size, "%s\"%s@%s%s\"",
                                      in_message ? "," : "", lower, kinds[kind],
                                      kind == 0 ? b->options.interval : "");
@@ -342,8 +342,7 @@ int64_t binance_session_time(struct binance *b, int64_t now_ns) {
         for (uint32_t f = 0; f < b->session.feed_count; f++) watch_feed(b, f, now_ns, &deadline);
     }
     tell_links(b, now_ns);
-    if (b->session.rest_silent_since_ns &&
-        b->session.rest_silent_since_ns + REST_DOWN_NS > now_ns)
+    if (b->session.rest_silent_since_ns && b->session.rest_silent_since_ns + REST_DOWN_NS > now_ns)
         earlier(&deadline, b->session.rest_silent_since_ns + REST_DOWN_NS + 1);
     return deadline;
 }

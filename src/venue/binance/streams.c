@@ -119,10 +119,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-static const struct lws_protocols protocols[] = {{.name = "market",
-                                                  .callback = on_event,
-                                                  .rx_buffer_size = 65536},
-                                                 {.name = NULL}};
+static const struct lws_protocols protocols[] = {
+    {.name = "market", .callback = on_event, .rx_buffer_size = 65536}, {.name = NULL}};
 /* A peer that says nothing for so long is asked, and given up. */
 static const lws_retry_bo_t idle = {.secs_since_valid_ping = 20, .secs_since_valid_hangup = 30};
 

@@ -45,8 +45,7 @@ enum status binance_tape_create(struct binance_tape **out, const char *path, str
 enum status binance_tape_close(struct binance_tape *t, struct err *err) {
     enum status st = ST_OK;
     if (fclose(t->file) != 0 && !t->error) t->error = errno;
-    if (t->error)
-        st = err_set(err, ST_IO, "tape %s: %s", t->path, strerror(t->error));
+    if (t->error) st = err_set(err, ST_IO, "tape %s: %s", t->path, strerror(t->error));
     for (uint32_t i = 0; i < t->secret_count; i++) {
         explicit_bzero(t->secrets[i], strlen(t->secrets[i]));
         free(t->secrets[i]);
@@ -142,8 +141,8 @@ static void replay_record(const struct tape_header *h, char *record,
     totals->replies_refused += h->status > 0 && !whole;
     if (whole && h->status >= 400 && binance_rest_error(&e, bytes, h->size) != ST_OK) e.code = 0;
     if (handlers->on_reply)
-        handlers->on_reply(handlers->context, h->ts_ns, name, h->status,
-                           whole ? ST_OK : ST_INVALID, e.code, bytes, h->size);
+        handlers->on_reply(handlers->context, h->ts_ns, name, h->status, whole ? ST_OK : ST_INVALID,
+                           e.code, bytes, h->size);
 }
 
 static enum status replay_open(FILE *file, const char *path,

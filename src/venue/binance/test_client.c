@@ -1,7 +1,7 @@
 /* The client against the real exchange core, under a clock of the test's own. */
 #include "venue/binance/test_venue.h"
 
-#define QTY(x) ((int64_t)((x) * 1e8 + 0.5))
+#define QTY(x) ((int64_t)((x)*1e8 + 0.5))
 
 static px_t mark_of(const struct test_venue *v, uint32_t i) {
     struct exchange_prices p;
@@ -229,8 +229,8 @@ static void test_clock_an_hour_off(void **state) {
             v->offset_ns += NS_PER_HOUR;
         } else {
             binance_clock_reset(&v->b->clock);
-            binance_clock_sample(&v->b->clock, v->now_ns, v->now_ns,
-                                 tv_venue_ns(v) + NS_PER_HOUR, NS_PER_MS);
+            binance_clock_sample(&v->b->clock, v->now_ns, v->now_ns, tv_venue_ns(v) + NS_PER_HOUR,
+                                 NS_PER_MS);
         }
         c = tv_order("m-2", SIDE_SELL, ORDER_MARKET, i, QTY(0.05), 0);
         c.reduce_only = 1;
@@ -247,10 +247,10 @@ static void test_clock_an_hour_off(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_load_and_start),   cmocka_unit_test(test_market_order),
+        cmocka_unit_test(test_load_and_start),     cmocka_unit_test(test_market_order),
         cmocka_unit_test(test_rejected_with_code), cmocka_unit_test(test_leverage),
-        cmocka_unit_test(test_stop_life),        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_service_switch),   cmocka_unit_test(test_silent_user_stream),
+        cmocka_unit_test(test_stop_life),          cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_service_switch),     cmocka_unit_test(test_silent_user_stream),
         cmocka_unit_test(test_clock_an_hour_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,8 +64,9 @@ static void apply_trade(struct model *m, struct model_order *o, const struct ven
     o->trades[o->trade_count++] = e->trade_id;
     o->cum.e8 += e->last_qty.e8;
     if (o->cum.e8 != e->cum_qty.e8)
-        fail_msg("seed %llu: %s: fills add up to %lld, cum_qty is %lld", (unsigned long long)m->seed,
-                 o->id, (long long)o->cum.e8, (long long)e->cum_qty.e8);
+        fail_msg("seed %llu: %s: fills add up to %lld, cum_qty is %lld",
+                 (unsigned long long)m->seed, o->id, (long long)o->cum.e8,
+                 (long long)e->cum_qty.e8);
     if (o->order_qty.e8) assert_true(o->cum.e8 <= o->order_qty.e8);
 }
 
@@ -189,11 +190,10 @@ static void model_restart(struct model *m) {
     }
     for (uint32_t i = 0; i < VENUE_CONTRACTS; i++)
         if (m->position[i].e8)
-            held[held_count++] =
-                (struct binance_held){.instrument = i,
-                                      .qty = m->position[i],
-                                      .last_trade_id = m->last_trade_id[i],
-                                      .last_funding_ns = m->last_funding_ns[i]};
+            held[held_count++] = (struct binance_held){.instrument = i,
+                                                       .qty = m->position[i],
+                                                       .last_trade_id = m->last_trade_id[i],
+                                                       .last_funding_ns = m->last_funding_ns[i]};
     /* What is handed over is what is told so far. */
     if (binance_start(v->b, known, known_count, held, held_count, 300 * NS_PER_SECOND, &err) !=
         ST_OK)
@@ -231,7 +231,8 @@ static void compare(struct model *m) {
             fail_msg("seed %llu: %s was placed twice", (unsigned long long)m->seed, o->id);
         /* A life that was killed may have been answered in the next one once more. */
         if (!o->known && o->answers != 1)
-            fail_msg("seed %llu: %s had %u answers", (unsigned long long)m->seed, o->id, o->answers);
+            fail_msg("seed %llu: %s had %u answers", (unsigned long long)m->seed, o->id,
+                     o->answers);
         assert_true(o->ends <= 1);
         if (o->cancels && o->cancel_answers != o->cancels)
             fail_msg("seed %llu: %s: %u cancels, %u answers", (unsigned long long)m->seed, o->id,
@@ -243,12 +244,16 @@ static void compare(struct model *m) {
     for (uint32_t i = 0; i < m->count; i++) live += !m->orders[i].ended;
     for (uint32_t i = 0; i < n; i++) {
         const struct model_order *o = model_find(m, open[i].client_order_id);
-        if (!o || o->ended) fail_msg("seed %llu: %s is open at the venue", (unsigned long long)m->seed, open[i].client_order_id);
+        if (!o || o->ended)
+            fail_msg("seed %llu: %s is open at the venue", (unsigned long long)m->seed,
+                     open[i].client_order_id);
         assert_int_equal(o->cum.e8, open[i].cum_qty.e8);
     }
     for (uint32_t i = 0; i < k; i++) {
         const struct model_order *o = model_find(m, algos[i].client_algo_id);
-        if (!o || o->ended) fail_msg("seed %llu: %s is open at the venue", (unsigned long long)m->seed, algos[i].client_algo_id);
+        if (!o || o->ended)
+            fail_msg("seed %llu: %s is open at the venue", (unsigned long long)m->seed,
+                     algos[i].client_algo_id);
     }
     if (live != n + k)
         for (uint32_t i = 0; i < m->count; i++)
@@ -299,10 +304,11 @@ static void run_seed(uint64_t seed, const struct faults *faults, int64_t ns, uin
     binance_stats_get(v->b, &s);
     print_message("seed %llu: %u orders, %u kills, %llu unknown, %llu by query, %llu retries, %llu "
                   "reconnects, %llu duplicates, %llu late fills, %llu of 429\n",
-                  (unsigned long long)seed, m->count, killed, (unsigned long long)s.unknown_outcomes,
-                  (unsigned long long)s.resolved_by_query, (unsigned long long)s.retries,
-                  (unsigned long long)s.reconnects, (unsigned long long)s.duplicates_dropped,
-                  (unsigned long long)s.late_fills, (unsigned long long)s.rejects_429);
+                  (unsigned long long)seed, m->count, killed,
+                  (unsigned long long)s.unknown_outcomes, (unsigned long long)s.resolved_by_query,
+                  (unsigned long long)s.retries, (unsigned long long)s.reconnects,
+                  (unsigned long long)s.duplicates_dropped, (unsigned long long)s.late_fills,
+                  (unsigned long long)s.rejects_429);
     tv_close_venue(v);
     free(m);
 }

@@ -433,8 +433,7 @@ static inline void tv_on_venue(void *context, const struct venue_event *e) {
 }
 static inline void tv_on_bar(void *context, uint32_t i, const struct bar *bar) {
     struct test_venue *v = context;
-    if (v->last_bar[i].open_ts_ns &&
-        bar->open_ts_ns != v->last_bar[i].open_ts_ns + NS_PER_MINUTE)
+    if (v->last_bar[i].open_ts_ns && bar->open_ts_ns != v->last_bar[i].open_ts_ns + NS_PER_MINUTE)
         v->bar_gap = true;
     v->last_bar[i] = *bar;
     v->bars++;
@@ -555,11 +554,10 @@ static inline struct test_venue *tv_open_venue(uint64_t seed, bool classic,
     if (world_open(&v->world, &o, &err) != ST_OK) fail_msg("%s", err.text);
     world_advance(v->world, tv_venue_ns(v));
     const struct limiter_config limits = limiter_config_defaults();
-    const struct streams_options streams = {.seed = 7,
-                                            .streams_max = 1024,
-                                            .listen_key_life_ns = 60 * NS_PER_MINUTE};
-    v->rest = (struct rest){
-        .world = v->world, .keys = &v->keys, .options = rest_options_defaults()};
+    const struct streams_options streams = {
+        .seed = 7, .streams_max = 1024, .listen_key_life_ns = 60 * NS_PER_MINUTE};
+    v->rest =
+        (struct rest){.world = v->world, .keys = &v->keys, .options = rest_options_defaults()};
     v->rest.options.classic_conditional = classic;
     v->rest.options.limits_enforced = true;
     assert_int_equal(limiter_create(&v->rest.limiter, &limits, &err), ST_OK);
@@ -621,9 +619,8 @@ static inline void tv_submit(struct test_venue *v, const struct venue_command *c
 
 static inline void tv_cancel(struct test_venue *v, const char *id, uint32_t instrument,
                              enum order_type type) {
-    struct venue_command c = {.kind = COMMAND_ORDER_CANCEL,
-                              .order_type = (uint8_t)type,
-                              .instrument_index = instrument};
+    struct venue_command c = {
+        .kind = COMMAND_ORDER_CANCEL, .order_type = (uint8_t)type, .instrument_index = instrument};
     snprintf(c.client_order_id, sizeof c.client_order_id, "%s", id);
     tv_submit(v, &c, LANE_EXIT);
 }

@@ -44,8 +44,7 @@ void binance_user_event(struct binance *b, const struct stream_event *e) {
     int at = e->symbol[0] ? binance_symbol_find(b, e->symbol) : -1;
     switch (e->kind) {
     case STREAM_ORDER:
-        if (at >= 0)
-            binance_orders_stream(&b->orders, (uint32_t)at, &e->u.order, e->event_ns, now);
+        if (at >= 0) binance_orders_stream(&b->orders, (uint32_t)at, &e->u.order, e->event_ns, now);
         return;
     case STREAM_ALGO:
         if (at >= 0)
