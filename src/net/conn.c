@@ -141,6 +141,7 @@ static bool rest_keep(struct net_conn *c, const char *bytes, size_t size, size_t
         memmove(c->in->data, c->in->data + used, size - used);
         c->in->size = size - used;
     } else {
+        ASSERT(bytes && used < size); /* of no bytes none are left */
         char *room = block_room_tight(&c->in, size - used);
         if (!room) return false;
         memcpy(room, bytes + used, size - used);
