@@ -58,9 +58,12 @@ static inline struct tw_booked tw_book_fill(struct tw *w, uint32_t account, uint
         int64_t cost = out.cost - close_cost;
         p->cost += sign * cost;
         p->fees += tw_even(out.fee, opening, qty);
-        if (a->isolated[s])
-            p->wallet += tw_max(
-                0, tw_min(tw_up(cost, 1, tw_leverage(w, account, s)), tw_cross_wallet(w, account)));
+        if (a->isolated[s]) {
+            int64_t want = tw_up(cost, 1, tw_leverage(w, account, s)),
+                    there = tw_max(0, tw_cross_wallet(w, account));
+            p->wallet += tw_min(want, there);
+            if (there < want) tw_count(w, TW_MARGIN_SHORT);
+        }
         if (a->isolated[s] && account) tw_count(w, TW_ISOLATED_FILLS);
     }
     p->qty += sign * qty;

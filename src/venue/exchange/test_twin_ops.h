@@ -21,6 +21,7 @@ struct ops {
     int64_t mid[TW_SYMBOLS_MAX];
     int64_t edge[TW_SYMBOLS_MAX]; /* a mark at which somebody is liquidated, 0 none */
     uint64_t names;
+    uint32_t winding; /* account that is being wound up to be set differently, 0 none */
 };
 
 static inline int64_t ops_below(struct ops *x, int64_t n) {
@@ -177,6 +178,10 @@ static inline void ops_order(struct ops *x, const struct tw *w, struct exchange_
                                    TIF_FOK, TIF_GTX, TIF_GTX, TIF_GTD};
     in->time_in_force = tifs[ops_below(x, 8)];
     if (ops_one_in(x, 200)) in->time_in_force = (uint8_t)ops_below(x, 7);
+    if (ops_one_in(x, 40)) /* as far as the band lets it */
+        in->price =
+            instrument_round_limit_px(&w->in[s], px_e8(in->side == SIDE_BUY ? x->mid[s] * 2 : 1),
+                                      in->side == SIDE_BUY, px_e8(w->market[s].mark));
     if (in->time_in_force == TIF_FOK) /* small enough to be filled now and then */
         in->qty = ops_qty(x, w, s, ops_one_in(x, 2) ? 50 : 500);
     if (in->time_in_force == TIF_GTD || ops_one_in(x, 100))
@@ -320,6 +325,11 @@ static inline void ops_settings(struct ops *x, const struct tw *w, struct exchan
         if (in->account < w->accounts && in->account &&
             w->account[in->account].wallet < 100 * FX_ONE)
             in->amount.e8 = ops_below(x, 6000 * FX_ONE);
+        if (in->account < w->accounts && ops_one_in(x, 3)) { /* all there is, or a little more */
+            struct exchange_account look;
+            tw_look(w, in->account, &look);
+            in->amount.e8 = -look.max_withdraw.e8 - ops_below(x, 2);
+        }
         break;
     }
 }
@@ -383,6 +393,8 @@ static inline void ops_market(struct ops *x, const struct tw *w, struct exchange
         in->kind = EXI_MARK;
         in->price.e8 = x->mid[s] + ops_below(x, x->mid[s] / 500) - x->mid[s] / 1000;
         in->price2.e8 = x->mid[s];
+        if (ops_one_in(x, 3)) /* on the grid, and its 1 and 5 percent too */
+            in->price.e8 = fx_snap_up(x->mid[s], 100 * w->in[s].tick_size.e8);
         if (ops_one_in(x, 4)) edge = ops_edge(x, w, s);
         if (edge) in->price.e8 = edge;
     } else if (kind < 99) {
@@ -427,13 +439,54 @@ static inline int ops_first(struct ops *x, struct op *ops) {
     return n;
 }
 
+/* An account is left without orders and positions, then set differently. */
+static inline void ops_wind(struct ops *x, const struct tw *w, struct exchange_input *in) {
+    const struct tw_account *a = &w->account[x->winding];
+    in->account = x->winding;
+    for (uint32_t s = 0; s < w->symbols; s++) {
+        in->instrument = s;
+        for (int i = 0; i < w->order_count + w->algo_count; i++) {
+            bool order = i < w->order_count;
+            const struct exchange_order *o = &w->order[order ? i : 0].o;
+            const struct tw_algo *y = &w->algo[order ? 0 : i - w->order_count];
+            if ((order ? o->account : y->a.account) != x->winding ||
+                (order ? o->instrument : y->a.instrument) != s)
+                continue;
+            in->kind = order || y->classic ? EXI_CANCEL_ALL : EXI_ALGO_CANCEL_ALL;
+            return;
+        }
+        for (int leg = 0; leg < 2; leg++) {
+            if (!a->position[s][leg].qty) continue;
+            in->kind = EXI_ORDER_PLACE;
+            in->type = ORDER_MARKET;
+            in->side = a->position[s][leg].qty > 0 ? SIDE_SELL : SIDE_BUY;
+            in->position_side = !a->hedge ? POSITION_BOTH : leg ? POSITION_SHORT : POSITION_LONG;
+            in->reduce_only = !a->hedge;
+            in->qty =
+                instrument_round_qty(&w->in[s], qty_e8(tw_abs(a->position[s][leg].qty)), true);
+            if (ops_one_in(x, 10)) x->winding = 0; /* nobody may be there to take it */
+            return;
+        }
+    }
+    in->instrument = (uint32_t)ops_below(x, w->symbols);
+    in->kind = ops_one_in(x, 2) ? EXI_POSITION_MODE : EXI_MARGIN_TYPE;
+    in->flag = in->kind == EXI_POSITION_MODE ? !a->hedge : !a->isolated[in->instrument];
+    if (ops_one_in(x, 2)) x->winding = 0;
+}
+
 static inline void ops_draw(struct ops *x, const struct tw *w, struct op *op) {
     *op = (struct op){.dt = ops_one_in(x, 3) ? 0 : ops_below(x, 40 * NS_PER_MS)};
     if (ops_one_in(x, 100)) op->dt = ops_below(x, 200 * NS_PER_SECOND);
     if (ops_one_in(x, 2000)) op->dt = 1000 * NS_PER_SECOND;
+    int64_t deadline = tw_deadline(w); /* to the instant, or just before */
+    if (ops_one_in(x, 300) && deadline > w->now && deadline < w->now + 400 * NS_PER_SECOND)
+        op->dt = deadline - w->now - ops_below(x, 2);
     int64_t kind = ops_below(x, 1000);
     struct exchange_input *in = &op->in;
-    if (kind < 310) {
+    if (!x->winding && ops_one_in(x, 800)) x->winding = 1 + (uint32_t)ops_below(x, OPS_ACCOUNTS);
+    if (x->winding && ops_one_in(x, 4)) {
+        ops_wind(x, w, in);
+    } else if (kind < 310) {
         ops_order(x, w, in);
     } else if (kind < 390) {
         ops_pick_order(x, w, in);

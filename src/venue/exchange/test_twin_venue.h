@@ -261,6 +261,7 @@ static inline int32_t tw_set_margin_type(struct tw *w, const struct exchange_inp
     if (tw_has_open(w, in->account, s)) return -4047;
     if (a->held[s]) return -4048;
     a->isolated[s] = in->flag;
+    tw_count(w, TW_MARGIN_TYPES);
     return 0;
 }
 
@@ -271,6 +272,7 @@ static inline int32_t tw_set_position_mode(struct tw *w, const struct exchange_i
     for (uint32_t s = 0; s < w->symbols; s++)
         if (a->held[s]) return -4068;
     a->hedge = in->flag;
+    tw_count(w, TW_POSITION_MODES);
     for (uint32_t s = 0; s < w->symbols; s++)
         for (int leg = 0; leg < 2; leg++)
             a->position[s][leg].realized = a->position[s][leg].update_ns = 0;
@@ -496,19 +498,6 @@ static inline void tw_algo_cancel(struct tw *w, const struct exchange_input *in,
 }
 
 /* ---- one input ---- */
-
-static inline int64_t tw_deadline(const struct tw *w) {
-    int64_t best = INT64_MAX;
-    for (int i = 0; i < w->order_count; i++)
-        if (w->order[i].rank && w->order[i].o.good_till_ns)
-            best = tw_min(best, w->order[i].o.good_till_ns);
-    for (int i = 0; i < w->algo_count; i++)
-        if (w->algo[i].a.good_till_ns) best = tw_min(best, w->algo[i].a.good_till_ns);
-    for (uint32_t a = 1; a < w->accounts; a++)
-        for (uint32_t s = 0; s < w->symbols; s++)
-            if (w->account[a].countdown[s]) best = tw_min(best, w->account[a].countdown[s]);
-    return best;
-}
 
 /* What has run out by now: orders, then conditional orders, then countdowns. */
 static inline void tw_timers(struct tw *w) {

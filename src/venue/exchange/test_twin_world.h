@@ -114,7 +114,7 @@ struct tw_log {
     uint64_t kinds[64];                 /* of all inputs: what happened how often, enum tw_kind */
 };
 
-/* What a run must have seen to be worth anything. */
+/* What a run must have seen to be worth anything; from TW_INSURED on, a long one. */
 #define TW_KINDS(X)                                                                                \
     X(TW_TRADES)                                                                                   \
     X(TW_SELF_TRADES)                                                                              \
@@ -143,14 +143,17 @@ struct tw_log {
     X(TW_LIQUIDATIONS_CROSS)                                                                       \
     X(TW_LIQUIDATIONS_ISOLATED)                                                                    \
     X(TW_TAKEN_OVER)                                                                               \
-    X(TW_INSURED)                                                                                  \
     X(TW_FUNDINGS)                                                                                 \
     X(TW_SETTLED)                                                                                  \
     X(TW_TURNED)                                                                                   \
+    X(TW_MARGIN_TYPES)                                                                             \
+    X(TW_POSITION_MODES)                                                                           \
     X(TW_HOUSE_TAKES)                                                                              \
     X(TW_PRICE_MATCHED)                                                                            \
     X(TW_HEDGE_FILLS)                                                                              \
-    X(TW_ISOLATED_FILLS)
+    X(TW_ISOLATED_FILLS)                                                                           \
+    X(TW_INSURED)                                                                                  \
+    X(TW_MARGIN_SHORT)
 
 enum tw_kind {
 #define TW_KIND_NAME(name) name,
@@ -366,6 +369,20 @@ static inline void tw_doubt(struct tw *w, uint32_t account, uint32_t s) {
     for (int i = 0; i < w->doubt_count; i++)
         if (w->doubt[i].account == account && w->doubt[i].s == s) return;
     w->doubt[w->doubt_count++] = (struct tw_doubt){account, s};
+}
+
+/* When the next order, conditional order or countdown runs out. */
+static inline int64_t tw_deadline(const struct tw *w) {
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < w->order_count; i++)
+        if (w->order[i].rank && w->order[i].o.good_till_ns)
+            best = tw_min(best, w->order[i].o.good_till_ns);
+    for (int i = 0; i < w->algo_count; i++)
+        if (w->algo[i].a.good_till_ns) best = tw_min(best, w->algo[i].a.good_till_ns);
+    for (uint32_t a = 1; a < w->accounts; a++)
+        for (uint32_t s = 0; s < w->symbols; s++)
+            if (w->account[a].countdown[s]) best = tw_min(best, w->account[a].countdown[s]);
+    return best;
 }
 
 /* ---- book ---- */
