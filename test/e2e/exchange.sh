@@ -25,7 +25,8 @@ serve() { # options: starts it; url, key, secret, admin and pid follow
 
 # A signed call; the body goes to $work/body, the status to $http, the headers to $work/head.
 call() { # method path [query]
-    local query="${3:+$3&}timestamp=$(date +%s%3N)" signature
+    local query signature
+    query="${3:+$3&}timestamp=$(date +%s%3N)"
     signature=$(printf %s "$query" | openssl dgst -sha256 -hmac "$secret" | sed 's/.* //')
     http=$(curl -s -o "$work/body" -D "$work/head" -w '%{http_code}' --max-time 20 -X "$1" \
         -H "X-MBX-APIKEY: $key" "$url$2?$query&signature=$signature") || http=lost
@@ -138,7 +139,7 @@ book >"$work/before"
 kill -INT "$exchange"
 reap "$exchange"
 ((code == 0)) || { cat "$work/log" >&2; die "Ctrl-C: exit code $code"; }
-[[ ! -s $work/log ]] || grep -q 'level=warn\|level=error' "$work/log" && { cat "$work/log" >&2; die "something to complain about"; }
+if grep 'level=warn\|level=error' "$work/log" >&2; then die "something to complain about"; fi
 fails 1 'another configuration' --port 0 --state "$state" --symbols 3
 serve --admin-port 0 --limits off
 book >"$work/after"
@@ -212,8 +213,13 @@ await 10 seen || die "algo_hidden: hidden for ever"
 fire conditional_switch
 call POST /fapi/v1/order "symbol=BTCUSDT&side=SELL&type=STOP_MARKET&quantity=0.01&stopPrice=$((low - 1000))&newClientOrderId=f-classic"
 is 'conditional_switch, ordinary endpoint' 200
+rules() { jq -S '[.symbols[].filters[] | select(.filterType == "PRICE_FILTER" or .filterType == "LOT_SIZE") | .tickSize // .stepSize]' "$1"; }
+curl -sf "$url/fapi/v1/exchangeInfo" >"$work/info"
+rules "$work/info" >"$work/before"
 fire filter_change
-curl -sf "$url/fapi/v1/exchangeInfo" >"$work/body"
+curl -sf "$url/fapi/v1/exchangeInfo" >"$work/info"
+rules "$work/info" >"$work/after"
+(($(diff "$work/before" "$work/after" | grep -c '^>') == 1)) || die "filter_change: not one rule is another"
 fire delisting
 curl -sf "$url/fapi/v1/exchangeInfo" >"$work/body" && http=200
 holds delisting '[.symbols[] | select(.status == "SETTLING")] | length == 1'

@@ -291,12 +291,11 @@ bool listing_trade_parse(struct market_trade *out, const char *line) {
         if (!end[i] || (i < FIELDS - 1 && *end[i] != ',')) return false;
         line = end[i] + 1;
     }
-    int64_t time;
-    if (fx_parse(&out->px.e8, at[1], (size_t)(end[1] - at[1])) != ST_OK ||
-        fx_parse(&out->qty.e8, at[2], (size_t)(end[2] - at[2])) != ST_OK ||
-        fx_parse(&time, at[5], (size_t)(end[5] - at[5])) != ST_OK)
+    char *stop;
+    long long time = strtoll(at[5], &stop, 10);
+    if (stop != end[5] || fx_parse(&out->px.e8, at[1], (size_t)(end[1] - at[1])) != ST_OK ||
+        fx_parse(&out->qty.e8, at[2], (size_t)(end[2] - at[2])) != ST_OK)
         return false;
-    time /= FX_ONE;
     /* Milliseconds have 13 digits in this century; the archives of 2025 on count microseconds. */
     bool micro = time > INT64_C(100000000000000);
     if (time <= 0 || time > INT64_C(9000000000000000)) return false;

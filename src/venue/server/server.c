@@ -111,8 +111,9 @@ static enum status names_check(const char *state_dir, const struct keys *keys, s
 
 static void prepare(void *context, struct world *w) {
     struct server *s = context;
-    accounts_open(w, s->options.keys);
-    source_prepare(s->source, w, &s->prepare_failed);
+    /* The past first: with the first input the market begins, and is fed. */
+    if (source_prepare(s->source, w, &s->prepare_failed) == ST_OK)
+        accounts_open(w, s->options.keys);
 }
 
 static void feed(void *context, struct world *w, int64_t until_ns) {
