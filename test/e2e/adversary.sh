@@ -20,7 +20,7 @@ trader_kills=0
 
 exchange() {
     start "$work/exchange.out" "$quantum" exchange --port "$port" --state "$work/exchange" --seed "$seed" \
-        --symbols "$symbols" --volatility "${VOLATILITY:-2}" --faults "$1" --admin-port 0 --print-ready
+        --symbols "$symbols" ${VOLATILITY:+--volatility "$VOLATILITY"} --faults "$1" --admin-port 0 --print-ready
     exchange_pid=$started
     await 30 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
     grep -m1 '^{"url"' "$work/exchange.out" >"$ready"
@@ -66,7 +66,7 @@ trader_side() {
     state=$(curl -sf -m 5 "http://127.0.0.1:$api/api/state") || return 1
     jq -r '.data[] | "position \(.symbol) \(.qty | tonumber)"' <<<"$positions"
     jq -r '.data[] | "order \(.symbol) \(.client_order_id)"' <<<"$orders"
-    jq -r '"wallet \(.wallet | tonumber)"' <<<"$state"
+    jq -r '"wallet \([.. | objects | .wallet? // empty][0] | tonumber)"' <<<"$state"
 }
 agree() {
     venue_side | sort >"$work/venue.side"
@@ -103,7 +103,7 @@ done
 while (($(now_ms) < begin + seconds * 1000)); do sleep_ms 200; done
 
 # The storm is over: whatever was lost is found again, and both say the same.
-curl -sf -X POST "$admin/faults?kind=all&rate=0" >/dev/null || die "the admin port does not answer"
+curl -sf -X POST "$admin/faults?spec=none" >/dev/null || die "the admin port does not answer"
 settled=$(now_ms)
 await 120 agree || {
     diff "$work/venue.side" "$work/trader.side" >&2 || true

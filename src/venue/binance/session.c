@@ -149,6 +149,13 @@ void binance_on_socket_down(struct binance *b, uint32_t socket) {
     if (feed >= b->session.feed_count) return;
     struct feed *d = &b->session.feeds[feed];
     if (d->sockets[which].phase == SOCKET_NONE) return;
+    /* Refused at the door: the key may be dead, and a venue that restarted does not say so. Asking for one gives the present
+     * one if it is alive. */
+    if (feed == 0 && d->sockets[which].phase == SOCKET_CONNECTING) {
+        b->session.listen_key[0] = '\0';
+        if (b->session.key_renew_at_ns > binance_monotonic(b) + KEY_RETRY_NS)
+            b->session.key_renew_at_ns = binance_monotonic(b) + KEY_RETRY_NS;
+    }
     d->sockets[which].phase = SOCKET_NONE;
     if (which != d->current) return;
     if (d->sockets[which ^ 1].phase == SOCKET_OPEN) {
