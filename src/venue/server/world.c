@@ -141,7 +141,7 @@ static void snapshot_when_due(struct world *w) {
     struct world_private *p = w->p;
     if (!p->journal) return;
     snapshot_reap(p, false);
-    if (p->snapshot_pid || journal_last_seq(p->journal) == p->kept_seq[0]) return;
+    if (p->snapshot_pid || journal_last_seq(p->journal) == p->kept_seq) return;
     if (tstamp_monotonic_ns() - p->snapshot_at_ns >= p->options.snapshot_ns)
         world_snapshot_start(w);
 }
@@ -408,9 +408,7 @@ static enum status journal_catch_up(struct world *w, uint64_t seq, struct err *e
         enum status st = append(w, RECORD_FILLER, w->now_ns, NULL, 0);
         if (st != ST_OK) return world_failed(w, err);
     }
-    enum status st = snapshot_save(p, err);
-    if (st == ST_OK) snapshot_retain(p, 1);
-    return st;
+    return snapshot_save(p, 1, err);
 }
 
 static enum status identity_read(const struct world_private *p, char **out, struct err *err) {
@@ -469,7 +467,7 @@ static enum status fresh(struct world *w, struct err *err) {
     if (!p->journal) return ST_OK;
     if (p->failure.st != ST_OK) return world_failed(w, err);
     p->own->now_ns = w->now_ns;
-    enum status st = snapshot_save(p, err);
+    enum status st = snapshot_save(p, WORLD_SNAPSHOTS_KEPT, err);
     return st == ST_OK ? identity_write(p, err) : st;
 }
 
@@ -480,7 +478,7 @@ static enum status restart(struct world *w, const char *journal_dir, struct err 
     enum status st = snapshot_load(p, &seq, err);
     if (st != ST_OK) return err_wrap(err, st == ST_NOT_FOUND ? ST_CORRUPT : st, "state %s", p->dir);
     w->now_ns = p->own->now_ns;
-    p->kept_seq[0] = seq;
+    p->kept_seq = seq;
     p->snapshot_at_ns = from;
     st = recover(w, journal_dir, seq, err);
     if (st == ST_OK) st = journal_catch_up(w, seq, err);
@@ -539,7 +537,7 @@ static enum status world_make(struct world *w, const struct world_options *optio
     p->instrument_count = options->exchange.instrument_count;
     p->snapshot_at_ns = tstamp_monotonic_ns();
     p->hash_due = p->snapshot_due = UINT64_MAX; /* until it is open */
-    for (int i = 0; i < WORLD_SNAPSHOTS_KEPT; i++) p->kept_seq[i] = UINT64_MAX;
+    p->kept_seq = UINT64_MAX;
     if (p->options.snapshot_records == 0) p->options.snapshot_records = SNAPSHOT_RECORDS;
     if (p->options.snapshot_ns == 0) p->options.snapshot_ns = SNAPSHOT_NS;
     ASSERT(p->instrument_count < UINT16_MAX &&
@@ -555,7 +553,7 @@ static enum status world_make(struct world *w, const struct world_options *optio
     st = options->state_dir ? state_open(w, err) : fresh(w, err);
     if (st != ST_OK || !p->journal) return st;
     p->hash_due = journal_last_seq(p->journal) + HASH_EVERY;
-    p->snapshot_due = p->kept_seq[0] + p->options.snapshot_records;
+    p->snapshot_due = p->kept_seq + p->options.snapshot_records;
     return st;
 }
 
@@ -581,9 +579,9 @@ enum status world_close(struct world *w, struct err *err) {
     if (st != ST_OK && err) *err = p->failure;
     if (p->journal) {
         snapshot_reap(p, true);
-        if (st == ST_OK && journal_last_seq(p->journal) != p->kept_seq[0]) {
+        if (st == ST_OK && journal_last_seq(p->journal) != p->kept_seq) {
             p->own->now_ns = w->now_ns;
-            st = snapshot_save(p, err);
+            st = snapshot_save(p, WORLD_SNAPSHOTS_KEPT, err);
         }
         enum status closed = journal_close(p->journal, st == ST_OK ? err : NULL);
         if (st == ST_OK) st = closed;

@@ -65,13 +65,13 @@ struct world_private {
     uint64_t identity_hash;
     struct err failure;
     uint32_t instrument_count, symbol_mask;
-    uint16_t *symbols;     /* open addressing: contract + 1 */
-    uint64_t hash_due;     /* journal sequence at which the state's hash is written again */
-    uint64_t snapshot_due; /* and at which a snapshot is */
-    pid_t snapshot_pid;    /* 0: none is being written */
-    uint64_t writing_seq;  /* of that one */
-    uint64_t kept_seq[WORLD_SNAPSHOTS_KEPT]; /* newest first, UINT64_MAX none */
-    int64_t snapshot_at_ns;                  /* monotonic, of the newest or its start */
+    uint16_t *symbols;      /* open addressing: contract + 1 */
+    uint64_t hash_due;      /* journal sequence at which the state's hash is written again */
+    uint64_t snapshot_due;  /* and at which a snapshot is */
+    pid_t snapshot_pid;     /* 0: none is being written */
+    uint64_t writing_seq;   /* of that one */
+    uint64_t kept_seq;      /* of the newest finished one, UINT64_MAX none */
+    int64_t snapshot_at_ns; /* monotonic, of the newest or its start */
     struct world_stats stats;
 };
 
@@ -84,13 +84,11 @@ enum status world_identity_compare(const char *was, const char *is, struct err *
 /* world_snapshot.c. Files: DIR/snapshot-SEQ: the state after journal record SEQ. */
 /* Loads the newest that checks out into the blocks. ST_NOT_FOUND: there is none. *seq: its record. */
 enum status snapshot_load(struct world_private *p, uint64_t *seq, struct err *err);
-/* Writes one now and waits. */
-enum status snapshot_save(struct world_private *p, struct err *err);
+/* Writes one now and waits; of all that are then there, the newest `keep` stay. */
+enum status snapshot_save(struct world_private *p, uint32_t keep, struct err *err);
 /* Forks a child that writes one. */
 void snapshot_start(struct world_private *p);
 /* Collects a child that ended; wait: until it does. */
 void snapshot_reap(struct world_private *p, bool wait);
-/* Deletes all but the newest `keep`, and the journal in front of what is kept. */
-void snapshot_retain(struct world_private *p, unsigned keep);
 
 #endif

@@ -19,8 +19,10 @@
 #include "venue/server/world_internal.h"
 
 enum {
-    CHUNK_BYTES = 1 << 16, /* zeros are looked for and left out in such pieces */
-    PAGE_BYTES = 4096,     /* header, and what blocks begin at */
+    /* Zeros are looked for and left out in such pieces. Smaller ones save little and break the file into so many
+     * extents that deleting it takes seconds on a disk that is told of every one (mount option discard). */
+    CHUNK_BYTES = 1 << 18,
+    PAGE_BYTES = 4096, /* header, and what blocks begin at */
     NAME_SIZE = 48,
     FOUND_MAX = 64, /* snapshots looked at in a folder; two are kept */
 };
@@ -111,26 +113,53 @@ static int write_snapshot(const struct world_private *p, int dir_fd, uint64_t se
     return e;
 }
 
+/* Names of what goes once there is a newer one; looked up before a fork. */
+struct doomed {
+    uint32_t count;
+    char names[FOUND_MAX][NAME_SIZE];
+};
+
+static uint32_t list(const struct world_private *p, uint64_t seqs[FOUND_MAX]);
+
+/* All but the newest `keep`. */
+static void doomed_list(const struct world_private *p, struct doomed *out, uint32_t keep) {
+    uint64_t seqs[FOUND_MAX];
+    uint32_t count = list(p, seqs);
+    out->count = 0;
+    for (uint32_t i = keep; i < count; i++) name_of(out->names[out->count++], seqs[i]);
+}
+
+static int delete_all(const struct doomed *d, int dir_fd) {
+    for (uint32_t i = 0; i < d->count; i++)
+        if (unlinkat(dir_fd, d->names[i], 0) && errno != ENOENT) return errno;
+    return 0;
+}
+
+/* The newest is that of seq. What lies in front of the older one kept is of no more use. */
 static void snapshot_done(struct world_private *p, uint64_t seq) {
     char name[NAME_SIZE];
     struct stat sb;
+    struct err err = {0};
     name_of(name, seq);
     p->stats.snapshots++;
     if (fstatat(p->dir_fd, name, &sb, 0) == 0)
         p->stats.snapshot_bytes = (uint64_t)sb.st_blocks * 512;
-    if (p->kept_seq[0] != seq) {
-        for (int i = WORLD_SNAPSHOTS_KEPT - 1; i > 0; i--) p->kept_seq[i] = p->kept_seq[i - 1];
-        p->kept_seq[0] = seq;
-    }
-    snapshot_retain(p, WORLD_SNAPSHOTS_KEPT);
+    uint64_t seqs[FOUND_MAX];
+    uint32_t count = list(p, seqs);
+    p->kept_seq = seq;
+    if (count > 0 && journal_retain(p->journal, seqs[count - 1] + 1, &err) != ST_OK)
+        log_warn("exchange", "old journal segments stay", "why=\"%s\"", err.text);
 }
 
-enum status snapshot_save(struct world_private *p, struct err *err) {
+enum status snapshot_save(struct world_private *p, uint32_t keep, struct err *err) {
     char name[NAME_SIZE];
+    struct doomed old;
     uint64_t seq = journal_last_seq(p->journal);
     ASSERT(!p->snapshot_pid); /* one temporary file */
     name_of(name, seq);
     int e = write_snapshot(p, p->dir_fd, seq, name);
+    doomed_list(p, &old, keep);
+    if (!e) e = delete_all(&old, p->dir_fd);
     if (e) {
         errno = e;
         return err_errno(err, ST_IO, "write %s/%s", p->dir, name);
@@ -141,20 +170,24 @@ enum status snapshot_save(struct world_private *p, struct err *err) {
 }
 
 /* The child keeps nothing of its parent open: the lock of the journal, sockets of clients and the port itself must
- * be free the moment the parent is killed, and then it dies too. */
+ * be free the moment the parent is killed, and then it dies too. It also deletes: that may take as long as writing. */
 static _Noreturn void child_run(const struct world_private *p, pid_t parent, uint64_t seq,
-                                const char *name) {
+                                const char *name, const struct doomed *old) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent) _exit(1);
     int dir_fd = dup2(p->dir_fd, 3);
     if (dir_fd < 0 || close_range(4, ~0u, 0)) _exit(2);
-    _exit(write_snapshot(p, dir_fd, seq, name) ? 3 : 0);
+    if (write_snapshot(p, dir_fd, seq, name)) _exit(3);
+    _exit(delete_all(old, dir_fd) ? 4 : 0);
 }
 
 void snapshot_start(struct world_private *p) {
     if (!p->journal || p->snapshot_pid) return;
     char name[NAME_SIZE];
+    struct doomed old;
     uint64_t seq = journal_last_seq(p->journal);
+    if (seq == p->kept_seq) return;
     name_of(name, seq);
+    doomed_list(p, &old, WORLD_SNAPSHOTS_KEPT - 1);
     int64_t from = tstamp_monotonic_ns();
     pid_t parent = getpid();
     /* Handlers of the parent's loop must not run in the child: it ends by itself or with its parent. */
@@ -162,7 +195,7 @@ void snapshot_start(struct world_private *p) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
-    if (pid == 0) child_run(p, parent, seq, name);
+    if (pid == 0) child_run(p, parent, seq, name, &old);
     int e = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     int64_t took = tstamp_monotonic_ns() - from;
@@ -218,23 +251,6 @@ static uint32_t list(const struct world_private *p, uint64_t seqs[FOUND_MAX]) {
     return count;
 }
 
-void snapshot_retain(struct world_private *p, unsigned keep) {
-    uint64_t seqs[FOUND_MAX];
-    uint32_t count = list(p, seqs);
-    for (uint32_t i = keep; i < count; i++) {
-        char name[NAME_SIZE];
-        name_of(name, seqs[i]);
-        if (unlinkat(p->dir_fd, name, 0) && errno != ENOENT)
-            log_warn("exchange", "an old snapshot stays", "name=%s why=\"%s\"", name,
-                     strerror(errno));
-    }
-    if (count == 0) return;
-    struct err err = {0};
-    uint64_t oldest = seqs[(count < keep ? count : keep) - 1];
-    if (journal_retain(p->journal, oldest + 1, &err) != ST_OK)
-        log_warn("exchange", "old journal segments stay", "why=\"%s\"", err.text);
-}
-
 static enum status read_at(int fd, void *out, size_t size, uint64_t at, struct err *err) {
     uint8_t *p = out;
     while (size > 0) {
@@ -257,7 +273,11 @@ static enum status read_block(int fd, const struct world_block *b, uint64_t at, 
         size_t n = b->saved - done < CHUNK_BYTES ? b->saved - done : (size_t)CHUNK_BYTES;
         enum status st = read_at(fd, chunk, n, at + done, err);
         if (st != ST_OK) return st;
-        if (!is_zero(chunk, n) || !is_zero(p + done, n)) memcpy(p + done, chunk, n);
+        for (size_t page = 0; page < n; page += PAGE_BYTES) {
+            size_t m = n - page < PAGE_BYTES ? n - page : (size_t)PAGE_BYTES;
+            uint8_t *to = p + done + page;
+            if (!is_zero(chunk + page, m) || !is_zero(to, m)) memcpy(to, chunk + page, m);
+        }
         done += n;
     }
     return ST_OK;
