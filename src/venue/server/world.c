@@ -268,6 +268,8 @@ static enum status block_map(struct world_block *b, size_t size, struct err *err
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return err_errno(err, ST_NO_MEMORY, "%zu bytes of the exchange's state", size);
+    /* Rings and tables fill up slowly: with huge pages the first byte of each would cost 2 MB. */
+    (void)madvise(memory, size, MADV_NOHUGEPAGE);
     *b = (struct world_block){memory, size, size};
     return ST_OK;
 }
