@@ -50,6 +50,8 @@ static const char usage_head[] =
     "  --tls-names A,B      more names for the certificate that is made\n"
     "  --faults SPEC        all, none, or KIND=RATE,…; with a seed: all:7. Opens the admin port\n"
     "  --admin-port N       faults at run time, /metrics, /health, on 127.0.0.1 only (0: any)\n"
+    "  --volatility X       of the made-up market, standard deviation of a day's log return "
+    "(0.04)\n"
     "  --seed N             of the made-up market, the latency and the faults (1)\n"
     "  --state DIR          where the exchange is kept (default $QUANTUM_STATE, else the XDG data "
     "folder)\n"
@@ -106,6 +108,7 @@ enum {
     OPT_FAULTS,
     OPT_ADMIN_PORT,
     OPT_SEED,
+    OPT_VOLATILITY,
     OPT_STATE,
     OPT_FRESH,
     OPT_HELP
@@ -131,6 +134,7 @@ static const struct option long_options[] = {
     {"faults", required_argument, NULL, OPT_FAULTS},
     {"admin-port", required_argument, NULL, OPT_ADMIN_PORT},
     {"seed", required_argument, NULL, OPT_SEED},
+    {"volatility", required_argument, NULL, OPT_VOLATILITY},
     {"state", required_argument, NULL, OPT_STATE},
     {"fresh", no_argument, NULL, OPT_FRESH},
     {"help", no_argument, NULL, OPT_HELP},
@@ -159,6 +163,12 @@ static bool whole_number(uint64_t *out, const char *text, uint64_t max) {
     errno = 0;
     *out = strtoull(text, &end, 10);
     return errno == 0 && *end == '\0' && *out <= max;
+}
+
+static bool real_number(double *out, const char *text, double min, double max) {
+    char *end;
+    *out = strtod(text, &end);
+    return *text && !*end && *out >= min && *out <= max;
 }
 
 static bool set_port(uint16_t *out, const char *text) {
@@ -241,6 +251,8 @@ static bool set_market_option(struct exchange_command *x, int option) {
         return fx_parse(&x->balance.e8, optarg, strlen(optarg)) == ST_OK && x->balance.e8 >= 0;
     case OPT_SEED:
         return whole_number(&x->server.seed, optarg, INT64_MAX);
+    case OPT_VOLATILITY:
+        return real_number(&x->server.volatility_day, optarg, 0, 10);
     default:
         return false;
     }
@@ -510,6 +522,7 @@ int cmd_exchange(int argc, char **argv) {
     x.server.port = PORT_DEFAULT;
     x.server.seed = 1;
     x.server.history_days = x.listing_options.history_days = HISTORY_DAYS;
+    x.server.volatility_day = market_config_defaults().volatility_day;
     x.listing_options.source = MARKET_SYNTHETIC;
     x.balance = money_e8(10000 * FX_ONE);
     int code = read_options(&x, argc, argv);

@@ -126,6 +126,7 @@ static struct market_config market_of(const struct server *s, int64_t start_ns) 
     struct market_config m = market_config_defaults();
     m.source = s->options.source;
     m.seed = s->options.seed;
+    m.volatility_day = s->options.volatility_day;
     m.instrument_count = l->count;
     m.instruments = l->instruments;
     m.start_px = l->start_px;

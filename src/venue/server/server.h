@@ -25,6 +25,7 @@ struct server_options {
     const struct listing *listing;
     struct keys *keys;
     enum market_source source;
+    double volatility_day; /* of a made-up market: standard deviation of a day's log return */
     uint64_t seed;
     uint32_t history_days; /* of candles before the start */
     /* Exchange time is the wall clock plus this, and never goes back: a state that is ahead of it moves it. */
