@@ -52,11 +52,11 @@ struct history {
 };
 
 struct history_limits history_limits_defaults(void) {
-    return (struct history_limits){.orders_max = 1 << 17,
+    return (struct history_limits){.orders_max = 1 << 16,
                                    .algos_max = 1 << 15,
-                                   .trades_max = 1 << 17,
-                                   .incomes_max = 1 << 17,
-                                   .amendments_max = 1 << 14};
+                                   .trades_max = 1 << 16,
+                                   .incomes_max = 1 << 16,
+                                   .amendments_max = 1 << 13};
 }
 
 /* ---- layout ---- */

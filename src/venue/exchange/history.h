@@ -4,8 +4,9 @@
  * memcpy of history_size bytes). Pure. Rows of an account come ascending: by id, which is by time.
  *
  * An order has one row, renewed by each of its reports. When there is no row left, the one that finished
- * first goes; open orders stay. So orders_max and algos_max must exceed what may be open at once, those
- * of the exchange (asserted when no row is finished).
+ * first goes; open ones stay. So rows must exceed what may be open at once (asserted when none is
+ * finished): orders_max the exchange's orders_max + algos_max (classic conditional orders are orders),
+ * algos_max the same sum (a conditional order whose child rests is open).
  *
  * Looking up an id costs a hash. A query costs the rows it looks at: of the account, of the account's
  * contract where one is named, of one order where that is; from the newest back, or from the nearer end
