@@ -43,8 +43,9 @@ static struct match_limits book_limits(const struct exchange_config *config) {
                                  .tick_max = UINT32_MAX};
 }
 
-/* Events that one piece of work can lead to at most: a taker that meets every order of a book, 15 events each
- * (trade, level; account, execution and two incomes a side; the maker's end; of a liquidation two more); all orders of an account expiring; all conditional orders firing; a funding. */
+/* Events that one piece of work can lead to at most: a taker that meets every order of a book, 15 events
+ * each (trade, level; account, execution and two incomes a side; the maker's end; of a liquidation two
+ * more); all orders of an account expiring; all conditional orders firing; a funding. */
 static uint32_t events_of_one(const struct exchange_config *config) {
     uint64_t most = 16 * (uint64_t)config->book_orders_max + 2 * (uint64_t)config->orders_max +
                     2 * (uint64_t)config->algos_max + 16 * (uint64_t)config->accounts_max + 1024;
