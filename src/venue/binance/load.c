@@ -73,7 +73,10 @@ static struct request *get(struct loading *l, const char *path, enum request_aut
 }
 
 static enum status ask(struct loading *l, struct request *r, struct ask *out, struct err *err) {
-    if (!r) return err_set(err, ST_FULL, "too many requests are waiting");
+    if (!r) {
+        memset(out, 0, sizeof *out);
+        return err_set(err, ST_FULL, "too many requests are waiting");
+    }
     return binance_ask(l->b, r, out, l->until_ns, err);
 }
 

@@ -244,9 +244,11 @@ static void compare(struct model *m) {
     for (uint32_t i = 0; i < m->count; i++) live += !m->orders[i].ended;
     for (uint32_t i = 0; i < n; i++) {
         const struct model_order *o = model_find(m, open[i].client_order_id);
-        if (!o || o->ended)
+        if (!o || o->ended) {
             fail_msg("seed %llu: %s is open at the venue", (unsigned long long)m->seed,
                      open[i].client_order_id);
+            return;
+        }
         assert_int_equal(o->cum.e8, open[i].cum_qty.e8);
     }
     for (uint32_t i = 0; i < k; i++) {
