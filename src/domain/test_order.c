@@ -122,13 +122,9 @@ static void test_texts(void **state) {
     static const char *const states[] = {
         "NONE",           "PENDING_NEW", "UNKNOWN",  "NEW",      "PARTIALLY_FILLED",
         "PENDING_CANCEL", "FILLED",      "CANCELED", "REJECTED", "EXPIRED"};
-    static const char *const types[] = {"MARKET",
-                                        "LIMIT",
-                                        "STOP_MARKET",
-                                        "TAKE_PROFIT_MARKET",
-                                        "STOP",
-                                        "TAKE_PROFIT",
-                                        "TRAILING_STOP_MARKET"};
+    static const char *const types[] = {
+        "MARKET", "LIMIT",       "STOP_MARKET",         "TAKE_PROFIT_MARKET",
+        "STOP",   "TAKE_PROFIT", "TRAILING_STOP_MARKET"};
     static const char *const tifs[] = {"GTC", "IOC", "FOK", "GTX", "GTD", "GTE_GTC"};
     static const char *const reasons[] = {"none",        "stop_loss",   "take_profit",
                                           "time_stop",   "unprotected", "signal",

@@ -33,11 +33,10 @@ struct exchange_config {
     uint32_t orders_max; /* open ordinary orders of all accounts (house quotes not counted) */
     uint32_t algos_max;  /* open conditional orders of all accounts; 200 an account */
     uint32_t book_orders_max, book_levels_max; /* a contract */
-    uint32_t events_max; /* room for what one input leads to; raised to what the other limits need */
-    uint32_t leverage_default;                 /* 20 */
-    rate_t
-        trigger_protect; /* 0.05: priceProtect fires only while |mark - last| / mark is below it */
-    bool classic_conditional; /* conditional types on the ordinary endpoint: before 2025-12-09 */
+    uint32_t events_max;       /* room for what one input leads to; raised to what the rest needs */
+    uint32_t leverage_default; /* 20 */
+    rate_t trigger_protect;    /* 0.05: priceProtect fires while |mark - last| / mark is below it */
+    bool classic_conditional;  /* conditional types on the ordinary endpoint: before 2025-12-09 */
     bool countdown_cancels_algos; /* open point of the contract; default false */
     uint64_t first_order_id, first_algo_id, first_trade_id;
 };
@@ -248,8 +247,9 @@ struct exchange_event {
     uint32_t leverage, status;
     int64_t ts_ns;
     uint64_t trade_id; /* EXE_ORDER of a fill, EXE_TRADE; income's trade */
-    uint64_t sequence; /* EXE_LEVEL: update id of the contract's book; EXE_INCOME: tranId; EXE_TRADE:
-                          number of the taker order, equal for all its fills (aggregate trades) */
+    uint64_t sequence; /* EXE_LEVEL: update id of the contract's book; EXE_INCOME: tranId;
+                          EXE_TRADE: number of the taker order, equal for all its fills
+                          (aggregate trades) */
     px_t px;           /* last fill, trade, level, mark */
     px_t px2;          /* index (EXE_MARK); price before (EXE_AMENDED) */
     qty_t qty;         /* last fill, trade, level now */

@@ -139,23 +139,79 @@ int32_t rest_response_type(struct rest_call *c, bool *result);
 #define REST_HANDLERS(X)                                                                           \
     X(ping)                                                                                        \
     X(time)                                                                                        \
-    X(exchange_info) X(depth) X(rpi_depth) X(trades) X(historical_trades) X(agg_trades) X(klines)  \
-        X(continuous_klines) X(index_klines) X(mark_klines) X(premium_klines) X(premium_index)     \
-            X(funding_rate) X(funding_info) X(ticker_day) X(ticker_price) X(ticker_book)           \
-                X(open_interest) X(constituents) X(empty_list) X(empty_symbols) X(data_empty) X(   \
-                    data_taker) X(data_basis) X(order_place) X(order_test) X(order_get)            \
-                    X(order_cancel) X(order_amend) X(open_order) X(open_orders) X(all_orders) X(   \
-                        cancel_all) X(batch_place) X(batch_amend) X(batch_cancel) X(countdown)     \
-                        X(amendments) X(algo_place) X(algo_cancel) X(algo_get) X(algo_open)        \
-                            X(algo_all) X(algo_cancel_all) X(leverage) X(margin_type) X(mode_set)  \
-                                X(mode_get) X(multi_set) X(multi_get) X(position_margin)           \
-                                    X(margin_history) X(brackets) X(commission) X(symbol_config)   \
-                                        X(account_config) X(rate_limit_order) X(fee_burn_get)      \
-                                            X(fee_burn_set) X(trading_status) X(adl) X(balance_v2) \
-                                                X(balance_v3) X(account_v2) X(account_v3)          \
-                                                    X(position_v2) X(position_v3) X(user_trades)   \
-                                                        X(income) X(force_orders) X(key_start)     \
-                                                            X(key_ping) X(key_stop)
+    X(exchange_info)                                                                               \
+    X(depth)                                                                                       \
+    X(rpi_depth)                                                                                   \
+    X(trades)                                                                                      \
+    X(historical_trades)                                                                           \
+    X(agg_trades)                                                                                  \
+    X(klines)                                                                                      \
+    X(continuous_klines)                                                                           \
+    X(index_klines)                                                                                \
+    X(mark_klines)                                                                                 \
+    X(premium_klines)                                                                              \
+    X(premium_index)                                                                               \
+    X(funding_rate)                                                                                \
+    X(funding_info)                                                                                \
+    X(ticker_day)                                                                                  \
+    X(ticker_price)                                                                                \
+    X(ticker_book)                                                                                 \
+    X(open_interest)                                                                               \
+    X(constituents)                                                                                \
+    X(empty_list)                                                                                  \
+    X(empty_symbols)                                                                               \
+    X(data_empty)                                                                                  \
+    X(data_taker)                                                                                  \
+    X(data_basis)                                                                                  \
+    X(order_place)                                                                                 \
+    X(order_test)                                                                                  \
+    X(order_get)                                                                                   \
+    X(order_cancel)                                                                                \
+    X(order_amend)                                                                                 \
+    X(open_order)                                                                                  \
+    X(open_orders)                                                                                 \
+    X(all_orders)                                                                                  \
+    X(cancel_all)                                                                                  \
+    X(batch_place)                                                                                 \
+    X(batch_amend)                                                                                 \
+    X(batch_cancel)                                                                                \
+    X(countdown)                                                                                   \
+    X(amendments)                                                                                  \
+    X(algo_place)                                                                                  \
+    X(algo_cancel)                                                                                 \
+    X(algo_get)                                                                                    \
+    X(algo_open)                                                                                   \
+    X(algo_all)                                                                                    \
+    X(algo_cancel_all)                                                                             \
+    X(leverage)                                                                                    \
+    X(margin_type)                                                                                 \
+    X(mode_set)                                                                                    \
+    X(mode_get)                                                                                    \
+    X(multi_set)                                                                                   \
+    X(multi_get)                                                                                   \
+    X(position_margin)                                                                             \
+    X(margin_history)                                                                              \
+    X(brackets)                                                                                    \
+    X(commission)                                                                                  \
+    X(symbol_config)                                                                               \
+    X(account_config)                                                                              \
+    X(rate_limit_order)                                                                            \
+    X(fee_burn_get)                                                                                \
+    X(fee_burn_set)                                                                                \
+    X(trading_status)                                                                              \
+    X(adl)                                                                                         \
+    X(balance_v2)                                                                                  \
+    X(balance_v3)                                                                                  \
+    X(account_v2)                                                                                  \
+    X(account_v3)                                                                                  \
+    X(position_v2)                                                                                 \
+    X(position_v3)                                                                                 \
+    X(user_trades)                                                                                 \
+    X(income)                                                                                      \
+    X(force_orders)                                                                                \
+    X(key_start)                                                                                   \
+    X(key_ping)                                                                                    \
+    X(key_stop)
 #define REST_HANDLER_DECLARE(name) int32_t rest_##name(struct rest_call *c);
 REST_HANDLERS(REST_HANDLER_DECLARE)
 #undef REST_HANDLER_DECLARE
