@@ -135,6 +135,7 @@ static bool ban_is_due(struct peer *p, uint32_t ban_after, int64_t now_ns) {
 
 int limiter_charge(struct limiter *l, const char *peer, enum limit_pool pool, uint32_t weight,
                    int64_t now_ns, int64_t *retry_ms) {
+    ASSERT(pool < POOL_COUNT);
     struct peer *p = peer_of(l, named(peer), now_ns);
     int64_t window = now_ns / window_ns[pool];
     if (p->window[pool] != window) {

@@ -144,7 +144,8 @@ int rest_charge(struct rest_call *c, const struct rest_row *row, const char *pee
     int http = limiter_charge(r->limiter, peer, pool, weight, c->now_ns, retry_ms);
     if (http == 0 || !r->options.limits_enforced) return 0;
     if (http == 418) {
-        snprintf(text, sizeof text, "%lld", (long long)(rest_ms(c->now_ns) + *retry_ms));
+        int64_t until_ms = rest_ms(c->now_ns) + *retry_ms;
+        snprintf(text, sizeof text, "%lld", (long long)until_ms);
         *code = rest_refuse_alt(c, -1003, text);
     } else {
         uint32_t limit = pool == POOL_WEIGHT    ? limits->weight_1m

@@ -198,8 +198,7 @@ int32_t rest_order_id(struct rest_call *c, const char *id_name, const char *clie
         return rest_refuse_alt(c, -1102, both);
     }
     if (!venue_client_id_is_valid(p->value, p->value_size)) {
-        if (p->value_size >= CLIENT_ORDER_ID_SIZE || p->value_size > 36)
-            return rest_refuse_alt(c, -4015, "");
+        if (p->value_size > 36) return rest_refuse_alt(c, -4015, "");
         return rest_refuse(c, -4015, "");
     }
     memcpy(client_id, p->value, p->value_size + 1);
