@@ -572,6 +572,12 @@ static void test_faults(void **state) {
     stage_run(&t, 1100 * NS_PER_MS);
     assert_int_equal(levered(&k), 7);
     assert_true(asked_user == 6 && asked_market == 0);
+    next_fault = STREAM_SWAP; /* two in a row: the second overtakes the first, none is lost */
+    lever(&t, 11);
+    next_fault = STREAM_SWAP;
+    lever(&t, 12);
+    assert_int_equal(levered(&k), 12);
+    assert_int_equal(levered(&k), 11);
     stage_do(&t,
              (struct exchange_input){
                  .kind = EXI_PRINT, .side = SIDE_BUY, .price = {68000 * FX_ONE}, .qty = {FX_ONE}});
