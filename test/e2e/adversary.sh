@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh" "$@"
 seconds=${2:-45}
 kills=${3:-2}
-symbols=${SYMBOLS:-40}
+symbols=${SYMBOLS:-200} # many and wild, so that something is traded within a minute
 need curl jq openssl sqlite3
 say "TEST_SEED=$seed"
 
@@ -20,7 +20,7 @@ trader_kills=0
 
 exchange() {
     start "$work/exchange.out" "$quantum" exchange --port "$port" --state "$work/exchange" --seed "$seed" \
-        --symbols "$symbols" ${VOLATILITY:+--volatility "$VOLATILITY"} --faults "$1" --admin-port 0 --print-ready
+        --symbols "$symbols" --volatility "${VOLATILITY:-3}" --faults "$1" --admin-port 0 --print-ready
     exchange_pid=$started
     await 30 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
     grep -m1 '^{"url"' "$work/exchange.out" >"$ready"
