@@ -20,9 +20,9 @@ trader_kills=0
 
 exchange() {
     start "$work/exchange.out" "$quantum" exchange --port "$port" --state "$work/exchange" --seed "$seed" \
-        --symbols "$symbols" --volatility "${VOLATILITY:-3}" --faults "$1" --admin-port 0 --print-ready
+        --symbols "$symbols" --history-days 2 --volatility "${VOLATILITY:-3}" --faults "$1" --admin-port 0 --print-ready
     exchange_pid=$started
-    await 30 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
+    await 60 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
     grep -m1 '^{"url"' "$work/exchange.out" >"$ready"
     chmod 600 "$ready"
     admin=$(jq -r .admin_url "$ready")
@@ -76,7 +76,7 @@ agree() {
 
 exchange "all:$seed"
 trader
-await 90 answers || { cat "$work/trader.out" >&2; die "the trader did not start"; }
+await 120 answers || { cat "$work/trader.out" >&2; die "the trader did not start"; }
 
 # Kills spread over the time, the side and the moment by the seed.
 begin=$(now_ms)
