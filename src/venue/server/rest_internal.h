@@ -107,6 +107,9 @@ int32_t rest_limit(struct rest_call *c, uint32_t absent, uint32_t max, uint32_t 
 int32_t rest_times(struct rest_call *c, int64_t *from_ns, int64_t *to_ns);
 /* The same with the venue's window of days: nothing sent is the newest window, one end sent sets the other. */
 int32_t rest_times_window(struct rest_call *c, int days, int64_t *from_ns, int64_t *to_ns);
+/* Of the lists of all orders: symbol, limit, and the id from which on (id_name) with any times, or
+ * none and the newest week. */
+int32_t rest_history_query(struct rest_call *c, const char *id_name, struct history_query *q);
 /* An end that was not sent, as the market's statistics want it. */
 static inline int64_t rest_until(int64_t to_ns) {
     return to_ns ? to_ns : INT64_MAX;

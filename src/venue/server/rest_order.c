@@ -327,17 +327,9 @@ int32_t rest_open_orders(struct rest_call *c) {
 }
 
 int32_t rest_all_orders(struct rest_call *c) {
-    bool has_id;
-    int64_t id;
-    struct history_query q = {.account = c->account, .now_ns = c->now_ns};
-    int32_t code = rest_symbol(c, &q.instrument);
-    if (!code) code = rest_integer(c, "orderId", &has_id, &id);
-    if (!code) code = rest_limit(c, 500, 1000, &q.limit);
-    if (!code)
-        code = has_id ? rest_times(c, &q.from_ns, &q.to_ns)
-                      : rest_times_window(c, 7, &q.from_ns, &q.to_ns);
+    struct history_query q;
+    int32_t code = rest_history_query(c, "orderId", &q);
     if (code) return code;
-    q.from_id = (uint64_t)id;
     struct exchange_order *rows = c->rest->p->rows;
     write_orders(c, rows, history_orders(c->rest->world->history, &q, rows, q.limit));
     return 0;

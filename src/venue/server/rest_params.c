@@ -178,6 +178,21 @@ int32_t rest_times_window(struct rest_call *c, int days, int64_t *from_ns, int64
     return 0;
 }
 
+int32_t rest_history_query(struct rest_call *c, const char *id_name, struct history_query *q) {
+    bool has_id;
+    int64_t id;
+    *q = (struct history_query){.account = c->account, .now_ns = c->now_ns};
+    int32_t code = rest_symbol(c, &q->instrument);
+    if (!code) code = rest_integer(c, id_name, &has_id, &id);
+    if (!code) code = rest_limit(c, 500, 1000, &q->limit);
+    if (!code)
+        code = has_id ? rest_times(c, &q->from_ns, &q->to_ns)
+                      : rest_times_window(c, 7, &q->from_ns, &q->to_ns);
+    if (code) return code;
+    q->from_id = (uint64_t)id;
+    return 0;
+}
+
 int32_t rest_order_id(struct rest_call *c, const char *id_name, const char *client_name,
                       uint64_t *id, char client_id[CLIENT_ORDER_ID_SIZE]) {
     bool has_id = false;

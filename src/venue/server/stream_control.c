@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/json.h"
 #include "venue/server/stream_internal.h"
 #include "venue/server/stream_text.h"
@@ -48,9 +49,9 @@ static bool read_control(struct control *out, struct net_text text, uint32_t *er
 }
 
 static char *put_id(char *p, const struct control *c) {
-    if (c->id_type == JSON_STRING || c->id_type == JSON_NUMBER)
-        return put_n(p, c->id.data, c->id.size);
-    return PUT(p, "null");
+    if (c->id_type != JSON_STRING && c->id_type != JSON_NUMBER) return PUT(p, "null");
+    ASSERT(c->id.data); /* a message that read well */
+    return put_n(p, c->id.data, c->id.size);
 }
 
 static void answer_error(struct stream_client *c, const struct control *control, int code,

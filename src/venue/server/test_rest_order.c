@@ -241,80 +241,81 @@ static void amendment_refusals(void **state) {
 }
 
 /* Every refusal that parameters alone can earn, and those of the exchange behind them. */
-static void placement_refusals(void **state) {
-    struct fixture *f = fix(state);
-    make_book(f);
 #define HEAD  "symbol=BTCUSDT&side=BUY&"
 #define LIM   HEAD "type=LIMIT&timeInForce=GTC&"
 #define PRICE "quantity=0.010&price=67000"
-    static const struct {
-        const char *params;
-        int32_t code;
-    } rows[] = {
-        {"side=BUY&type=MARKET&quantity=1", -1102},
-        {"symbol=&side=BUY&type=MARKET&quantity=1", -1102},
-        {"symbol=NOSUCH&side=BUY&type=MARKET&quantity=1", -1121},
-        {"symbol=BTCUSDT&type=MARKET&quantity=1", -1102},
-        {"symbol=BTCUSDT&side=LONG&type=MARKET&quantity=1", -1117},
-        {HEAD "quantity=1", -1102},
-        {HEAD "type=ICEBERG&quantity=1", -1116},
-        {HEAD "type=MARKET", -1102},
-        {HEAD "type=MARKET&quantity=", -1105},
-        {HEAD "type=MARKET&quantity=1e-3", -1100},
-        {HEAD "type=MARKET&quantity=-1", -1100},
-        {HEAD "type=MARKET&quantity=1.", -1100},
-        {HEAD "type=MARKET&quantity=0.0001", -1111},
-        {HEAD "type=MARKET&quantity=0.000000000001", -1111},
-        {HEAD "type=MARKET&quantity=0", -4003},
-        {HEAD "type=MARKET&quantity=121", -4005},
-        {HEAD "type=MARKET&quantity=99999999999999999999", -4005},
-        {HEAD "type=MARKET&quantity=1&price=68000", -1106},
-        {HEAD "type=MARKET&quantity=1&timeInForce=GTC", -1106},
-        {HEAD "type=MARKET&quantity=1&priceMatch=QUEUE", -5038},
-        {HEAD "type=MARKET&quantity=1&stopPrice=68000", -1106},
-        {HEAD "type=MARKET&quantity=1&closePosition=true", -1106},
-        {HEAD "type=MARKET&quantity=1&reduceOnly=true", -2022},
-        {HEAD "type=MARKET&quantity=100", -2019},
-        {HEAD "type=LIMIT&quantity=0.01&price=67000", -1102},
-        {HEAD "type=LIMIT&timeInForce=RPI&" PRICE, -1115},
-        {HEAD "type=LIMIT&timeInForce=GTE_GTC&" PRICE, -1115},
-        {LIM "quantity=0.01", -1102},
-        {LIM PRICE "&priceMatch=QUEUE", -1106},
-        {LIM "quantity=0.01&priceMatch=FAR", -5037},
-        {LIM "quantity=0.01&priceMatch=OPPONENT_20", -5041},
-        {LIM PRICE "&selfTradePreventionMode=BOTH", -5039},
-        {LIM PRICE "&workingType=LAST", -4031},
-        {LIM PRICE "&positionSide=UP", -4060},
-        {LIM PRICE "&positionSide=LONG", -4061},
-        {LIM PRICE "&newOrderRespType=FULL", -1136},
-        {LIM PRICE "&newClientOrderId=", -1118},
-        {LIM PRICE "&newClientOrderId=a%20b", -4015},
-        {LIM PRICE "&newClientOrderId=a123456789b123456789c123456789d123456", -4015},
-        {LIM PRICE "&reduceOnly=1", -1130},
-        {LIM PRICE "&goodTillDate=1800000000000", -1106},
-        {LIM "quantity=0.01&price=67000.05", -1111},
-        {LIM "quantity=0.01&price=0", -4001},
-        {LIM "quantity=0.01&price=500", -4013},
-        {LIM "quantity=0.01&price=4529765", -4002},
-        {LIM "quantity=0.01&price=99999999999999999999", -4002},
-        {LIM "quantity=0.01&price=72000", -4016},
-        {LIM "quantity=0.001&price=40000", -4164}, /* in the band of a buy, which has no floor */
-        {LIM "quantity=0&price=67000", -4003},
-        {LIM "quantity=1001&price=67000", -4005},
-        {LIM "quantity=900&price=67000", -2019},
-        {"symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000", -4024},
-        {HEAD "type=LIMIT&timeInForce=GTX&quantity=0.01&price=68010", -5022},
-        {HEAD "type=LIMIT&timeInForce=FOK&quantity=5&price=68020", -5021},
-        {HEAD "type=LIMIT&timeInForce=GTD&" PRICE, -1102},
-        {HEAD "type=LIMIT&timeInForce=GTD&goodTillDate=1700000600000&" PRICE, -5040},
-        {HEAD "type=LIMIT&timeInForce=GTD&goodTillDate=253402300799000&" PRICE, -5040},
-        {HEAD "type=STOP_MARKET&quantity=0.01&stopPrice=70000", -4120},
-        {HEAD "type=TRAILING_STOP_MARKET&quantity=0.01&callbackRate=1", -4120},
-        {HEAD "type=STOP&quantity=0.01&stopPrice=70000&price=70000&timeInForce=GTC", -4120},
-        {HEAD "type=TAKE_PROFIT_MARKET&quantity=0.01", -4120},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        refused(f, "alice", NET_POST, order, rows[i].params, rows[i].code);
+static const struct {
+    const char *params;
+    int32_t code;
+} refusals[] = {
+    {"side=BUY&type=MARKET&quantity=1", -1102},
+    {"symbol=&side=BUY&type=MARKET&quantity=1", -1102},
+    {"symbol=NOSUCH&side=BUY&type=MARKET&quantity=1", -1121},
+    {"symbol=BTCUSDT&type=MARKET&quantity=1", -1102},
+    {"symbol=BTCUSDT&side=LONG&type=MARKET&quantity=1", -1117},
+    {HEAD "quantity=1", -1102},
+    {HEAD "type=ICEBERG&quantity=1", -1116},
+    {HEAD "type=MARKET", -1102},
+    {HEAD "type=MARKET&quantity=", -1105},
+    {HEAD "type=MARKET&quantity=1e-3", -1100},
+    {HEAD "type=MARKET&quantity=-1", -1100},
+    {HEAD "type=MARKET&quantity=1.", -1100},
+    {HEAD "type=MARKET&quantity=0.0001", -1111},
+    {HEAD "type=MARKET&quantity=0.000000000001", -1111},
+    {HEAD "type=MARKET&quantity=0", -4003},
+    {HEAD "type=MARKET&quantity=121", -4005},
+    {HEAD "type=MARKET&quantity=99999999999999999999", -4005},
+    {HEAD "type=MARKET&quantity=1&price=68000", -1106},
+    {HEAD "type=MARKET&quantity=1&timeInForce=GTC", -1106},
+    {HEAD "type=MARKET&quantity=1&priceMatch=QUEUE", -5038},
+    {HEAD "type=MARKET&quantity=1&stopPrice=68000", -1106},
+    {HEAD "type=MARKET&quantity=1&closePosition=true", -1106},
+    {HEAD "type=MARKET&quantity=1&reduceOnly=true", -2022},
+    {HEAD "type=MARKET&quantity=100", -2019},
+    {HEAD "type=LIMIT&quantity=0.01&price=67000", -1102},
+    {HEAD "type=LIMIT&timeInForce=RPI&" PRICE, -1115},
+    {HEAD "type=LIMIT&timeInForce=GTE_GTC&" PRICE, -1115},
+    {LIM "quantity=0.01", -1102},
+    {LIM PRICE "&priceMatch=QUEUE", -1106},
+    {LIM "quantity=0.01&priceMatch=FAR", -5037},
+    {LIM "quantity=0.01&priceMatch=OPPONENT_20", -5041},
+    {LIM PRICE "&selfTradePreventionMode=BOTH", -5039},
+    {LIM PRICE "&workingType=LAST", -4031},
+    {LIM PRICE "&positionSide=UP", -4060},
+    {LIM PRICE "&positionSide=LONG", -4061},
+    {LIM PRICE "&newOrderRespType=FULL", -1136},
+    {LIM PRICE "&newClientOrderId=", -1118},
+    {LIM PRICE "&newClientOrderId=a%20b", -4015},
+    {LIM PRICE "&newClientOrderId=a123456789b123456789c123456789d123456", -4015},
+    {LIM PRICE "&reduceOnly=1", -1130},
+    {LIM PRICE "&goodTillDate=1800000000000", -1106},
+    {LIM "quantity=0.01&price=67000.05", -1111},
+    {LIM "quantity=0.01&price=0", -4001},
+    {LIM "quantity=0.01&price=500", -4013},
+    {LIM "quantity=0.01&price=4529765", -4002},
+    {LIM "quantity=0.01&price=99999999999999999999", -4002},
+    {LIM "quantity=0.01&price=72000", -4016},
+    {LIM "quantity=0.001&price=40000", -4164}, /* in the band of a buy, which has no floor */
+    {LIM "quantity=0&price=67000", -4003},
+    {LIM "quantity=1001&price=67000", -4005},
+    {LIM "quantity=900&price=67000", -2019},
+    {"symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.01&price=60000", -4024},
+    {HEAD "type=LIMIT&timeInForce=GTX&quantity=0.01&price=68010", -5022},
+    {HEAD "type=LIMIT&timeInForce=FOK&quantity=5&price=68020", -5021},
+    {HEAD "type=LIMIT&timeInForce=GTD&" PRICE, -1102},
+    {HEAD "type=LIMIT&timeInForce=GTD&goodTillDate=1700000600000&" PRICE, -5040},
+    {HEAD "type=LIMIT&timeInForce=GTD&goodTillDate=253402300799000&" PRICE, -5040},
+    {HEAD "type=STOP_MARKET&quantity=0.01&stopPrice=70000", -4120},
+    {HEAD "type=TRAILING_STOP_MARKET&quantity=0.01&callbackRate=1", -4120},
+    {HEAD "type=STOP&quantity=0.01&stopPrice=70000&price=70000&timeInForce=GTC", -4120},
+    {HEAD "type=TAKE_PROFIT_MARKET&quantity=0.01", -4120},
+};
+
+static void placement_refusals(void **state) {
+    struct fixture *f = fix(state);
+    make_book(f);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        refused(f, "alice", NET_POST, order, refusals[i].params, refusals[i].code);
     assert_int_equal(count(done(f, "alice", NET_GET, F1 "allOrders", "symbol=BTCUSDT")), 0);
 }
 
