@@ -191,15 +191,8 @@ static void done_query(void *context, const struct request *r, const struct answ
     }
 }
 
-static void query(struct binance *b, struct order *o) {
-    /* Before it fired a conditional order lives at its service, afterwards its child at the ordinary one. */
-    bool algo = o->conditional && o->on_algo && o->order_id == 0;
-    if (o->conditional && o->ask_other && o->order_id == 0) algo = !algo;
-    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
-                                        algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
-    if (!r) return;
-    r->repeatable = true;
-    r->tries_max = 4;
+static void name_order(const struct binance *b, struct request *r, const struct order *o,
+                       bool algo) {
     if (algo) {
         binance_param(r, "clientAlgoId", o->client_id);
     } else {
@@ -209,6 +202,18 @@ static void query(struct binance *b, struct order *o) {
         else
             binance_param(r, "origClientOrderId", o->client_id);
     }
+}
+
+static void query(struct binance *b, struct order *o) {
+    /* Before it fired a conditional order lives at its service, afterwards its child at the ordinary one. */
+    bool algo = o->conditional && o->on_algo && o->order_id == 0;
+    if (o->conditional && o->ask_other && o->order_id == 0) algo = !algo;
+    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
+                                        algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
+    if (!r) return;
+    r->repeatable = true;
+    r->tries_max = 4;
+    name_order(b, r, o, algo);
     o->busy_query = true;
     o->query_at_ns = 0;
 }
@@ -295,15 +300,7 @@ static void send_cancel(struct binance *b, struct order *o) {
                         algo ? algo_path : order_path, 1, done_cancel, ref_of(b, o));
     if (!r) return;
     r->repeatable = true;
-    if (algo) {
-        binance_param(r, "clientAlgoId", o->client_id);
-    } else {
-        binance_param(r, "symbol", symbol_of(b, o));
-        if (o->order_id)
-            binance_param_i64(r, "orderId", (int64_t)o->order_id);
-        else
-            binance_param(r, "origClientOrderId", o->client_id);
-    }
+    name_order(b, r, o, algo);
     o->cancel = CANCEL_SENT;
     o->cancel_tries++;
 }
