@@ -20,10 +20,10 @@
 #include "venue/server/test_world.h"
 #include "venue/server/world_internal.h"
 
-/* Of all that a snapshot holds, not of the exchange alone. */
+/* Of all that a snapshot holds, not of the exchange alone (whose memory has unused bytes between its fields). */
 static uint64_t state_hash(const struct world *w) {
-    uint64_t hash = (uint64_t)w->now_ns;
-    for (int i = BLOCK_EXCHANGE; i <= BLOCK_TICKS; i++)
+    uint64_t hash = (uint64_t)w->now_ns ^ exchange_hash(w->exchange);
+    for (int i = BLOCK_HISTORY; i <= BLOCK_TICKS; i++)
         hash = hash_chain(hash, w->p->blocks[i].memory, w->p->blocks[i].saved);
     return hash;
 }
@@ -138,7 +138,6 @@ static void test_kill(void **state) {
             atomic_store(&shared->acked, acked + 1);
         }
         assert_true(state_hash(w) == state_hash(twin));
-        assert_true(exchange_hash(w->exchange) == exchange_hash(twin->exchange));
         struct world_stats stats;
         world_stats_get(w, &stats);
         recovered += stats.recovered_records;

@@ -319,7 +319,17 @@ static enum status symbols_make(struct world *w, struct err *err) {
     return ST_OK;
 }
 
-static enum status record_apply(struct world *w, const struct journal_record *r, struct err *err) {
+/* A record's payload; its place in the segment may not be aligned. */
+union record {
+    struct exchange_input input;
+    struct record_bar bar;
+    struct record_trade trade;
+    struct record_filters filters;
+    struct record_switch toggle;
+    uint64_t hash;
+};
+
+static enum status record_read(union record *out, const struct journal_record *r, struct err *err) {
     static const uint32_t SIZES[] = {[RECORD_INPUT] = sizeof(struct exchange_input),
                                      [RECORD_BAR] = sizeof(struct record_bar),
                                      [RECORD_TRADE] = sizeof(struct record_trade),
@@ -333,16 +343,15 @@ static enum status record_apply(struct world *w, const struct journal_record *r,
     if (r->size != SIZES[r->type])
         return err_set(err, ST_CORRUPT, "record %" PRIu64 " has %" PRIu32 " bytes", r->seq,
                        r->size);
-    union {
-        struct exchange_input input;
-        struct record_bar bar;
-        struct record_trade trade;
-        struct record_filters filters;
-        struct record_switch toggle;
-        uint64_t hash;
-    } u; /* the payload's place in the segment may not be aligned */
-    if (r->size) memcpy(&u, r->payload, r->size);
-    enum status st = ST_OK;
+    memset(out, 0, sizeof *out);
+    if (r->size) memcpy(out, r->payload, r->size);
+    return ST_OK;
+}
+
+static enum status record_apply(struct world *w, const struct journal_record *r, struct err *err) {
+    union record u;
+    enum status st = record_read(&u, r, err);
+    if (st != ST_OK) return st;
     switch ((enum world_record)r->type) {
     case RECORD_INPUT:
         step(w, &u.input, r->ts_ns, &w->p->reply);
