@@ -22,7 +22,7 @@ exchange() {
     start "$work/exchange.out" "$quantum" exchange --port "$port" --state "$work/exchange" --seed "$seed" \
         --symbols "$symbols" --history-days 2 --volatility "${VOLATILITY:-3}" --faults "$1" --admin-port 0 --print-ready
     exchange_pid=$started
-    await 60 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
+    await 120 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
     grep -m1 '^{"url"' "$work/exchange.out" >"$ready"
     chmod 600 "$ready"
     admin=$(jq -r .admin_url "$ready")
