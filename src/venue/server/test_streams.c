@@ -296,6 +296,38 @@ static const json_t *order_event(const json_t *m, const char *exec, const char *
     return o;
 }
 
+/* A buy of 0.002 at 68010 that left the account like this. */
+static void taker_is_told(struct sock *taker, const struct exchange_account *a) {
+    const json_t *lite = sock_take(taker), *update = sock_take(taker), *last = sock_take(taker);
+    event_is(lite, "TRADE_LITE");
+    keys_are(lite, "e E T s q p m c S L l t i");
+    assert_string_equal(text_at(lite, "L"), "68010.0");
+    assert_string_equal(text_at(lite, "l"), "0.002");
+    assert_false(bool_at(lite, "m"));
+    event_is(update, "ACCOUNT_UPDATE");
+    keys_are(update, "e E T a");
+    const json_t *body = json_object_get(update, "a");
+    assert_string_equal(text_at(body, "m"), "ORDER");
+    const json_t *b = json_array_get(json_object_get(body, "B"), 0);
+    keys_are(b, "a wb cw bc");
+    assert_int_equal(e8_at(b, "wb"), a->wallet.e8);
+    assert_int_equal(e8_at(b, "cw"), a->cross_wallet.e8);
+    assert_string_equal(text_at(b, "bc"), "0");
+    const json_t *p = json_array_get(json_object_get(body, "P"), 0);
+    keys_are(p, "s pa ep bep cr up mt iw ps");
+    assert_string_equal(text_at(p, "pa"), "0.002");
+    assert_string_equal(text_at(p, "ep"), "68010.0");
+    assert_string_equal(text_at(p, "mt"), "cross");
+    assert_string_equal(text_at(p, "ps"), "BOTH");
+    const json_t *o = order_event(last, "TRADE", "FILLED");
+    assert_string_equal(text_at(o, "N"), "USDT");
+    /* 68010 * 0.002 at the regular 0.05 % */
+    assert_int_equal(e8_at(o, "n"), fx_mul_ceil(68010 * FX_ONE / 500, 50000));
+    assert_int_equal(e8_at(o, "ap"), 68010 * FX_ONE);
+    assert_int_equal(int_at(o, "t"), int_at(lite, "t"));
+    assert_int_equal(sock_waiting(taker), 0);
+}
+
 static void test_execution(void **state) {
     (void)state;
     struct stage t;
@@ -328,34 +360,7 @@ static void test_execution(void **state) {
     struct exchange_account a;
     exchange_account_get(t.w->exchange, 2, &a);
     order_event(sock_take(&taker), "NEW", "NEW");
-    const json_t *lite = sock_take(&taker), *update = sock_take(&taker), *last = sock_take(&taker);
-    event_is(lite, "TRADE_LITE");
-    keys_are(lite, "e E T s q p m c S L l t i");
-    assert_string_equal(text_at(lite, "L"), "68010.0");
-    assert_string_equal(text_at(lite, "l"), "0.002");
-    assert_false(bool_at(lite, "m"));
-    event_is(update, "ACCOUNT_UPDATE");
-    keys_are(update, "e E T a");
-    const json_t *body = json_object_get(update, "a");
-    assert_string_equal(text_at(body, "m"), "ORDER");
-    const json_t *b = json_array_get(json_object_get(body, "B"), 0);
-    keys_are(b, "a wb cw bc");
-    assert_int_equal(e8_at(b, "wb"), a.wallet.e8);
-    assert_int_equal(e8_at(b, "cw"), a.cross_wallet.e8);
-    assert_string_equal(text_at(b, "bc"), "0");
-    const json_t *p = json_array_get(json_object_get(body, "P"), 0);
-    keys_are(p, "s pa ep bep cr up mt iw ps");
-    assert_string_equal(text_at(p, "pa"), "0.002");
-    assert_string_equal(text_at(p, "ep"), "68010.0");
-    assert_string_equal(text_at(p, "mt"), "cross");
-    assert_string_equal(text_at(p, "ps"), "BOTH");
-    o = order_event(last, "TRADE", "FILLED");
-    assert_string_equal(text_at(o, "N"), "USDT");
-    /* 68010 * 0.002 at the regular 0.05 % */
-    assert_int_equal(e8_at(o, "n"), fx_mul_ceil(68010 * FX_ONE / 500, 50000));
-    assert_int_equal(e8_at(o, "ap"), 68010 * FX_ONE);
-    assert_int_equal(int_at(o, "t"), int_at(lite, "t"));
-    assert_int_equal(sock_waiting(&taker), 0);
+    taker_is_told(&taker, &a);
 
     event_is(sock_take(&maker), "TRADE_LITE");
     event_is(sock_take(&maker), "ACCOUNT_UPDATE");
@@ -373,6 +378,32 @@ static void test_execution(void **state) {
     sock_close(&maker);
     sock_close(&taker);
     stage_close(&t);
+}
+
+/* Until nothing waits: "stop-1" of 0.004 has become a market order and is filled at 68050. */
+static void stop_is_told(struct sock *k) {
+    const json_t *m, *o;
+    const char *seen_last = "";
+    bool filled = false;
+    while ((m = sock_take(k)) != NULL) {
+        if (strcmp(text_at(m, "e"), "ALGO_UPDATE") == 0) {
+            o = json_object_get(m, "o");
+            seen_last = text_at(o, "X");
+            if (strcmp(seen_last, "FINISHED") == 0) {
+                assert_string_equal(text_at(o, "aq"), "0.004");
+                assert_string_equal(text_at(o, "act"), "MARKET");
+                assert_int_equal(e8_at(o, "ap"), 68050 * FX_ONE);
+            }
+        }
+        if (strcmp(text_at(m, "e"), "ORDER_TRADE_UPDATE") == 0) {
+            o = json_object_get(m, "o");
+            assert_string_equal(text_at(o, "ot"), "STOP_MARKET");
+            assert_string_equal(text_at(o, "c"), "stop-1");
+            filled = filled || strcmp(text_at(o, "X"), "FILLED") == 0;
+        }
+    }
+    assert_true(filled);
+    assert_string_equal(seen_last, "FINISHED");
 }
 
 static void test_account_events(void **state) {
@@ -424,27 +455,7 @@ static void test_account_events(void **state) {
     assert_int_equal(stage_do(&t, limit(2, SIDE_SELL, 68050, 10)).code, 0);
     mark_set(&t, 68100);
     stage_run(&t, 100 * NS_PER_MS);
-    const char *seen_last = "";
-    bool filled = false;
-    while ((m = sock_take(&k)) != NULL) {
-        if (strcmp(text_at(m, "e"), "ALGO_UPDATE") == 0) {
-            o = json_object_get(m, "o");
-            seen_last = text_at(o, "X");
-            if (strcmp(seen_last, "FINISHED") == 0) {
-                assert_string_equal(text_at(o, "aq"), "0.004");
-                assert_string_equal(text_at(o, "act"), "MARKET");
-                assert_int_equal(e8_at(o, "ap"), 68050 * FX_ONE);
-            }
-        }
-        if (strcmp(text_at(m, "e"), "ORDER_TRADE_UPDATE") == 0) {
-            o = json_object_get(m, "o");
-            assert_string_equal(text_at(o, "ot"), "STOP_MARKET");
-            assert_string_equal(text_at(o, "c"), "stop-1");
-            filled = filled || strcmp(text_at(o, "X"), "FILLED") == 0;
-        }
-    }
-    assert_true(filled);
-    assert_string_equal(seen_last, "FINISHED");
+    stop_is_told(&k);
     while ((m = sock_take(&filtered)) != NULL)
         assert_true(strcmp(text_at(m, "e"), "ALGO_UPDATE") == 0 ||
                     strcmp(text_at(m, "e"), "ORDER_TRADE_UPDATE") == 0);
