@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "venue/server/server_internal.h"
 
-enum { BODY_SIZE = 16 << 10, VALUE_SIZE = 48, METRICS_SIZE = 64 << 10 };
+enum { BODY_SIZE = 16 << 10, VALUE_SIZE = 1024, METRICS_SIZE = 64 << 10 };
 
 static bool is(struct net_text t, const char *word) {
     return t.size == strlen(word) && memcmp(t.data, word, t.size) == 0;
