@@ -87,8 +87,8 @@ static const char *date_text(struct net *n) {
     return n->date;
 }
 
-void http_answer(struct net_conn *c, int status, const char *content_type, const char *headers,
-                 const char *body, size_t body_size) {
+static void answer(struct net_conn *c, int status, const char *content_type, const char *headers,
+                   const char *body, size_t body_size) {
     ASSERT(status >= 200 && status <= 999);
     size_t header_size = headers ? strlen(headers) : 0;
     size_t type_size = content_type ? strlen(content_type) : 0;
@@ -128,7 +128,7 @@ void net_respond(struct net_conn *c, int status, const char *content_type, const
     if (c->state == CONN_DEAD) return;
     ASSERT(c->state == CONN_ANSWERING || c->state == CONN_OPENING);
     if (c->state == CONN_OPENING) c->keep_alive = false;
-    http_answer(c, status, content_type, headers, body, body_size);
+    answer(c, status, content_type, headers, body, body_size);
     if (c->state == CONN_DEAD) return;
     if (!c->keep_alive) {
         conn_finish(c);
@@ -146,8 +146,8 @@ void http_refuse(struct net_conn *c, int status) {
     p = put_text(p, reason(status));
     *p++ = '\n';
     c->keep_alive = c->head = false;
-    http_answer(c, status, "text/plain", status == 426 ? "Sec-WebSocket-Version: 13\r\n" : NULL,
-                body, (size_t)(p - body));
+    answer(c, status, "text/plain", status == 426 ? "Sec-WebSocket-Version: 13\r\n" : NULL, body,
+           (size_t)(p - body));
     conn_finish(c);
 }
 

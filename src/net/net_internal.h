@@ -162,8 +162,6 @@ void net_handle_closed(struct net *n);
 
 /* http.c: requests out of bytes; returns the bytes used. */
 size_t http_consume(struct net_conn *c, char *bytes, size_t size);
-void http_answer(struct net_conn *c, int status, const char *content_type, const char *headers,
-                 const char *body, size_t body_size);
 /* Answers by itself and ends the connection. */
 void http_refuse(struct net_conn *c, int status);
 
@@ -174,8 +172,6 @@ void ws_due(struct net_conn *c, int64_t now_ms);
 int64_t ws_deadline(const struct net_conn *c);
 void ws_free(struct net_conn *c);
 void ws_shut(struct net_conn *c, int code); /* and waits for the peer's close */
-void ws_fail(struct net_conn *c, int code); /* and reads no more */
-bool ws_accept(struct net_conn *c);
 enum { WS_ACCEPT_SIZE = 29 };
 void ws_accept_key(char out[WS_ACCEPT_SIZE], struct net_text key);
 

@@ -26,7 +26,7 @@ void ws_accept_key(char out[WS_ACCEPT_SIZE], struct net_text key) {
 }
 
 /* The 101 goes out when the caller says yes, or sends the first message, which is the same. */
-bool ws_accept(struct net_conn *c) {
+static bool accept_peer(struct net_conn *c) {
     struct net *n = c->net;
     struct ws *ws = calloc(1, sizeof *ws);
     char head[160];
@@ -60,7 +60,7 @@ void ws_handshake(struct net_conn *c, const struct net_request *r) {
     c->seen = true;
     bool accepted = h->on_open(h->context, c, r);
     if (c->state == CONN_OPENING && accepted)
-        ws_accept(c);
+        accept_peer(c);
     else if (c->state == CONN_OPENING)
         net_respond(c, 403, "text/plain", NULL, "403 Forbidden\n", 14);
     c->accept = NULL;
@@ -94,7 +94,7 @@ static bool frame_send(struct net_conn *c, enum net_opcode opcode, const char *p
 
 /* Messages go out on an open WebSocket only; one that does not read them is cut. */
 static bool can_send(struct net_conn *c, size_t size) {
-    if (c->state == CONN_OPENING && c->accept && !ws_accept(c)) return false;
+    if (c->state == CONN_OPENING && c->accept && !accept_peer(c)) return false;
     if (c->state != CONN_WS) return false;
     if (conn_backlog(c) + size <= c->net->limits.backlog_bytes_max) return true;
     c->net->stats.slow_cut++;
@@ -134,14 +134,15 @@ static bool close_send(struct net_conn *c, int code) {
 }
 
 void ws_shut(struct net_conn *c, int code) {
-    if (c->state == CONN_OPENING && c->accept && !ws_accept(c)) return;
+    if (c->state == CONN_OPENING && c->accept && !accept_peer(c)) return;
     if (c->state != CONN_WS || !close_send(c, code)) return;
     c->state = CONN_WS_CLOSING;
     c->begun_ms = net_now_ms(c->net);
     conn_rearm(c);
 }
 
-void ws_fail(struct net_conn *c, int code) {
+/* Closes, and reads no more. */
+static void fail(struct net_conn *c, int code) {
     if (c->state == CONN_WS && !close_send(c, code)) return;
     conn_finish(c);
 }
@@ -150,7 +151,7 @@ void ws_fail(struct net_conn *c, int code) {
 
 void net_rate_set(struct net_conn *c, uint32_t messages_per_s_max) {
     ASSERT(messages_per_s_max <= NET_RATE_MAX);
-    if (c->state == CONN_OPENING && c->accept && !ws_accept(c)) return;
+    if (c->state == CONN_OPENING && c->accept && !accept_peer(c)) return;
     if (c->state != CONN_WS) return;
     uint32_t *rate = NULL;
     if (messages_per_s_max) {
@@ -304,7 +305,7 @@ size_t ws_consume(struct net_conn *c, char *bytes, size_t size) {
             n->stats.too_large++;
         else
             n->stats.bad_requests++;
-        ws_fail(c, code);
+        fail(c, code);
     }
     return used;
 }

@@ -84,8 +84,8 @@ uint32_t ex_tick_of(const struct ex_symbol *y, int64_t px) {
 
 /* PERCENT_PRICE: limits against mark, market orders by the best price they would meet. A multiplier of 0 is
  * "no such filter". */
-int32_t ex_admit_band(const struct exchange *ex, const struct exchange_order *o,
-                      int64_t *argument) {
+static int32_t admit_band(const struct exchange *ex, const struct exchange_order *o,
+                          int64_t *argument) {
     const struct instrument *in = ex_instrument(ex, o->instrument);
     bool is_buy = o->side == SIDE_BUY, is_market = o->type == ORDER_MARKET;
     int64_t multiplier = is_buy ? in->multiplier_up.e8 : in->multiplier_down.e8;
@@ -110,7 +110,7 @@ static int32_t admit_filters(const struct exchange *ex, const struct exchange_or
     }
     code = (int32_t)instrument_check_qty(in, o->orig_qty, o->type == ORDER_MARKET);
     if (code != 0) return code;
-    if ((code = ex_admit_band(ex, o, argument)) != 0) return code;
+    if ((code = admit_band(ex, o, argument)) != 0) return code;
     px_t px = o->type == ORDER_MARKET ? px_e8(ex_mark(ex, o->instrument)) : o->price;
     if ((ex_i128)px.e8 * o->orig_qty.e8 / FX_ONE > EX_NOTIONAL_MAX) return CODE_POSITION_MAX;
     if (o->reduce_only) return 0;
@@ -255,7 +255,7 @@ int32_t ex_admit_amended(struct exchange *ex, struct ex_order *order, int64_t px
     if ((code = (int32_t)instrument_check_px(in, o.price)) != 0) return code;
     if (!ex_tick_of(ex_symbol(ex, o.instrument), px)) return FILTER_PX_HIGH;
     if ((code = (int32_t)instrument_check_qty(in, o.orig_qty, false)) != 0) return code;
-    if ((code = ex_admit_band(ex, &o, argument)) != 0) return code;
+    if ((code = admit_band(ex, &o, argument)) != 0) return code;
     if ((ex_i128)px * qty / FX_ONE > EX_NOTIONAL_MAX) return CODE_POSITION_MAX;
     if (!o.reduce_only) {
         *argument = in->notional_min.e8;

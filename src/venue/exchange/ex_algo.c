@@ -35,7 +35,7 @@ static int32_t admit_form(const struct exchange *ex, const struct exchange_input
 }
 
 /* PRICE_FILTER on a trigger or activation price. */
-int32_t ex_admit_stop_px(const struct instrument *in, int64_t px) {
+static int32_t admit_stop_px(const struct instrument *in, int64_t px) {
     int32_t code = (int32_t)instrument_check_px(in, px_e8(px));
     if (code == FILTER_PX_LE_ZERO) return CODE_STOP_LE_ZERO;
     if (code == FILTER_PX_HIGH) return CODE_STOP_HIGH;
@@ -63,7 +63,7 @@ static int32_t admit_filters(const struct exchange *ex, const struct exchange_in
     int32_t code;
     if (priced && (code = (int32_t)instrument_check_px(rules, in->price)) != 0) return code;
     if (priced && !ex_tick_of(ex_symbol(ex, in->instrument), in->price.e8)) return FILTER_PX_HIGH;
-    if (!(trailing && in->price2.e8 == 0) && (code = ex_admit_stop_px(rules, in->price2.e8)) != 0)
+    if (!(trailing && in->price2.e8 == 0) && (code = admit_stop_px(rules, in->price2.e8)) != 0)
         return code;
     if (in->close_position) return 0;
     if ((code = (int32_t)instrument_check_qty(rules, in->qty, market)) != 0) return code;

@@ -78,7 +78,9 @@ int64_t ex_fillable(struct exchange *ex, const struct exchange_order *o, uint32_
 
 /* ---- the tape ---- */
 
-uint64_t ex_print(struct exchange *ex, uint32_t s, uint8_t taker_side, int64_t px, int64_t qty) {
+/* A trade of the tape: number, last price, and what it triggers. */
+static uint64_t print(struct exchange *ex, uint32_t s, uint8_t taker_side, int64_t px,
+                      int64_t qty) {
     struct ex_symbol *y = ex_symbol(ex, s);
     y->trade_id++;
     y->last = px;
@@ -98,7 +100,7 @@ int32_t ex_market_print(struct exchange *ex, const struct exchange_input *in) {
     if (in->price.e8 <= 0) return FILTER_PX_LE_ZERO;
     if (in->qty.e8 <= 0) return FILTER_QTY_LE_ZERO;
     ex->taker_id++;
-    (void)ex_print(ex, in->instrument, in->side, in->price.e8, in->qty.e8);
+    (void)print(ex, in->instrument, in->side, in->price.e8, in->qty.e8);
     ex_algo_price(ex, in->instrument, FEED_LAST, in->price.e8);
     return 0;
 }
@@ -168,7 +170,7 @@ static void trade(struct exchange *ex, struct ex_taker *t, match_handle h,
     int64_t px = ex_px_of(ex_symbol(ex, t->s), m->px);
     enum match_side other = (enum match_side)m->side;
     bool is_done = qty == m->qty;
-    uint64_t trade_id = ex_print(ex, t->s, t->side, px, qty);
+    uint64_t trade_id = print(ex, t->s, t->side, px, qty);
     match_fill(ex_book(ex, t->s), h, qty);
     ex_event_level(ex, t->s, other, m->px);
     if (is_done && maker) maker->handle = 0;

@@ -421,12 +421,10 @@ int32_t ex_admit_rest(struct exchange *ex, const struct exchange_order *o, bool 
                       int64_t *argument);
 int32_t ex_admit_enums(const struct exchange_input *in);
 int32_t ex_admit_symbol(const struct exchange *ex, uint32_t account, uint32_t s);
-int32_t ex_admit_stop_px(const struct instrument *in, int64_t px);
 int32_t ex_admit_good_till(const struct exchange *ex, uint8_t tif, int64_t *until_ns);
 int32_t ex_admit_client_id(const char *id);
 int32_t ex_admit_price_match(const struct exchange *ex, uint32_t s, uint8_t side, uint8_t mode,
                              int64_t *out_px);
-int32_t ex_admit_band(const struct exchange *ex, const struct exchange_order *o, int64_t *argument);
 int64_t ex_assumed_px(const struct exchange *ex, const struct exchange_order *o);
 /* Bracket and margin of an order that rests now if its price and quantity became these. */
 int32_t ex_admit_amended(struct exchange *ex, struct ex_order *order, int64_t px, int64_t qty,
@@ -472,8 +470,6 @@ void ex_match(struct exchange *ex, struct ex_taker *taker);
 /* Quantity that would trade, for FOK: at most `enough`. */
 int64_t ex_fillable(struct exchange *ex, const struct exchange_order *o, uint32_t limit,
                     int64_t enough);
-/* A trade of the tape: number, last price, and what it triggers. */
-uint64_t ex_print(struct exchange *ex, uint32_t s, uint8_t taker_side, int64_t px, int64_t qty);
 int32_t ex_house_quote(struct exchange *ex, uint32_t s, uint8_t side, int64_t px, int64_t qty);
 /* Takes a quote of the house out of the book. */
 void ex_quote_drop(struct exchange *ex, uint32_t s, match_handle h, const struct match_order *m);

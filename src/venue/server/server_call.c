@@ -82,9 +82,7 @@ static void job_queue(struct server *s, struct job *job) {
     job->client->jobs++;
 }
 
-static void on_jobs(uv_timer_t *timer) {
-    server_jobs_run(timer->data);
-}
+static void on_jobs(uv_timer_t *timer);
 
 static void jobs_arm(struct server *s) {
     if (!s->jobs || s->stopping) return;
@@ -204,7 +202,8 @@ static void call_execute(struct client *client, const struct call *call) {
     server_settle(s);
 }
 
-void server_jobs_run(struct server *s) {
+static void on_jobs(uv_timer_t *timer) {
+    struct server *s = timer->data;
     int64_t now = tstamp_monotonic_ns();
     while (s->jobs && s->jobs->due_ns <= now) {
         struct job *job = s->jobs;

@@ -138,7 +138,6 @@ void server_on_request(void *context, struct net_conn *c, const struct net_reque
 bool server_on_open(void *context, struct net_conn *c, const struct net_request *r);
 void server_on_message(void *context, struct net_conn *c, struct net_text text);
 void server_on_close(void *context, struct net_conn *c);
-void server_jobs_run(struct server *s);
 void server_jobs_drop(struct server *s);
 
 /* fault_act.c */

@@ -214,7 +214,6 @@ char *stream_payload(struct streams *s, size_t size);
 /* The payload now ends at `end`: to everyone on that stream. */
 void stream_publish(struct streams *s, uint32_t stream, const char *end);
 void stream_publish_user(struct streams *s, uint32_t account, uint32_t event, const char *end);
-struct stream *stream_of(struct streams *s, uint32_t stream);
 static inline uint32_t stream_number(uint32_t contract, int slot) {
     return contract * SLOT_COUNT + (uint32_t)slot;
 }

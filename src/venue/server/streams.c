@@ -149,6 +149,13 @@ static void deliver(struct streams *s, struct stream *st, bool combined, uint32_
     }
 }
 
+static struct stream *stream_of(struct streams *s, uint32_t stream) {
+    uint32_t contracts = s->contract_count * SLOT_COUNT;
+    if (stream < contracts) return &s->contract_streams[stream];
+    if (stream < contracts + GLOBAL_COUNT) return &s->globals[stream - contracts];
+    return &s->user_streams[stream - contracts - GLOBAL_COUNT];
+}
+
 /* The bare frame to all who want it so, then the combined one: both are made of the same payload in its place. */
 static void publish(struct streams *s, uint32_t number, uint32_t event, const char *end) {
     struct stream *st = stream_of(s, number);
@@ -180,13 +187,6 @@ void stream_publish(struct streams *s, uint32_t stream, const char *end) {
 
 void stream_publish_user(struct streams *s, uint32_t account, uint32_t event, const char *end) {
     publish(s, stream_user_number(s, account), event, end);
-}
-
-struct stream *stream_of(struct streams *s, uint32_t stream) {
-    uint32_t contracts = s->contract_count * SLOT_COUNT;
-    if (stream < contracts) return &s->contract_streams[stream];
-    if (stream < contracts + GLOBAL_COUNT) return &s->globals[stream - contracts];
-    return &s->user_streams[stream - contracts - GLOBAL_COUNT];
 }
 
 /* ---- subscriptions ---- */

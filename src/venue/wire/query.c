@@ -81,11 +81,6 @@ void wire_query_e8(struct wire_query *q, const char *name, int64_t e8) {
     raw_put(q, text, size);
 }
 
-void wire_query_bool(struct wire_query *q, const char *name, bool value) {
-    name_put(q, name);
-    raw_put(q, value ? "true" : "false", value ? 4 : 5);
-}
-
 enum status wire_query_end(struct wire_query *q) {
     if (q->overflow || q->size == q->capacity) return ST_FULL;
     q->out[q->size] = '\0';

@@ -54,7 +54,6 @@ void wire_query_init(struct wire_query *q, char *out, size_t capacity);
 void wire_query_text(struct wire_query *q, const char *name, const char *value);
 void wire_query_i64(struct wire_query *q, const char *name, int64_t value);
 void wire_query_e8(struct wire_query *q, const char *name, int64_t e8); /* shortest: "12.5" */
-void wire_query_bool(struct wire_query *q, const char *name, bool value);
 /* NUL ends it, unsigned. ST_FULL if it did not fit. */
 enum status wire_query_end(struct wire_query *q);
 /* Puts &signature=… behind what is there, percent-encoded, NUL ended. ST_FULL if it did not fit,
