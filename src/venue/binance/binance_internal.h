@@ -80,9 +80,9 @@ struct market_symbol {
 
 struct reconcile {
     bool running, wanted, failed, compared;
-    bool report;         /* finished: to be told behind its events */
-    bool symbols_wanted; /* symbolConfig too */
-    uint32_t pending;    /* replies */
+    bool report;                        /* finished: to be told behind its events */
+    bool symbols_wanted, income_wanted; /* symbolConfig, funding history too */
+    uint32_t pending;                   /* replies */
     int64_t started_ns, next_ns, income_from_ns;
     uint64_t fills_before;
     bool has_wallet;
@@ -118,6 +118,10 @@ struct binance {
     uint32_t *symbol_map1; /* hash table, SYMBOL_MAP_SIZE */
     int64_t interval_ns;
     struct rest_limits limits;
+    struct {
+        int64_t next_ns, asked_ns; /* monotonic; 0 not yet */
+        bool busy;
+    } rules;
     bool algo_service, loaded, started;
     bool probe_busy, may_withdraw_known, may_withdraw;
     int64_t probe_at_ns;
@@ -172,6 +176,10 @@ void binance_session_stop(struct binance *b);
 void binance_market_start(struct binance *b);
 int64_t binance_market_time(struct binance *b, int64_t now_ns);
 void binance_market_event(struct binance *b, const struct stream_event *e);
+/* rules.c */
+int64_t binance_rules_time(struct binance *b, int64_t now_ns);
+void binance_rules_doubt(struct binance *b, int32_t code);
+void binance_instrument_changed(struct binance *b, uint32_t instrument);
 /* user.c */
 void binance_user_event(struct binance *b, const struct stream_event *e);
 /* reconcile.c */

@@ -370,6 +370,7 @@ int64_t binance_step(struct binance *b) {
     deadline = least(deadline, binance_session_time(b, now));
     deadline = least(deadline, binance_market_time(b, now));
     deadline = least(deadline, binance_orders_work(b, now));
+    deadline = least(deadline, binance_rules_time(b, now));
     deadline = least(deadline, binance_reconcile_time(b, now));
     pump(b);
     flush(b);

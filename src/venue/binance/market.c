@@ -85,9 +85,7 @@ void binance_market_event(struct binance *b, const struct stream_event *e) {
         if (b->instruments[i].status == e->u.contract.status) return;
         b->instruments[i].status = e->u.contract.status;
         if (e->u.contract.delivery_ns) b->instruments[i].delivery_ts_ns = e->u.contract.delivery_ns;
-        if (!h->on_instrument) return;
-        b->told = true;
-        h->on_instrument(h->context, i, &b->instruments[i]);
+        binance_instrument_changed(b, i);
         return;
     case STREAM_OTHER:
     case STREAM_BOOK_TICKER:

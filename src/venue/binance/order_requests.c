@@ -142,6 +142,7 @@ static void done_place(void *context, const struct request *r, const struct answ
             o->acked_ns = a->received_ns;
         return;
     case OUTCOME_REFUSED:
+        binance_rules_doubt(b, a->code);
         if (o->phase != PHASE_ASKED) {
             b->orders.stats.contradictions++; /* the stream told of it: it stands */
             return;

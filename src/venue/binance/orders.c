@@ -146,7 +146,8 @@ static void seen(struct order *o, int64_t ts_ns, int64_t now_ns) {
     o->absent_count = 0;
 }
 
-void binance_order_live(struct orders *os, struct order *o, int64_t ts_ns, int64_t now_ns) {
+/* The venue has it: status NEW or better. */
+static void order_live(struct orders *os, struct order *o, int64_t ts_ns, int64_t now_ns) {
     seen(o, ts_ns, now_ns);
     if (o->phase == PHASE_ENDED) return;
     o->phase = PHASE_LIVE;
@@ -156,7 +157,7 @@ void binance_order_live(struct orders *os, struct order *o, int64_t ts_ns, int64
 }
 
 static void triggered(struct orders *os, struct order *o, int64_t ts_ns, int64_t now_ns) {
-    binance_order_live(os, o, ts_ns, now_ns);
+    order_live(os, o, ts_ns, now_ns);
     if (!o->conditional || o->told_triggered || o->phase == PHASE_ENDED) return;
     o->told_triggered = true;
     tell(os, o, VENUE_ORDER_TRIGGERED, 0, ts_ns);
@@ -207,7 +208,7 @@ static void try_finish(struct orders *os, struct order *o, int64_t now_ns) {
 
 void binance_order_ended(struct orders *os, struct order *o, enum order_end end, int32_t code,
                          qty_t cum_qty, int64_t ts_ns, int64_t now_ns) {
-    binance_order_live(os, o, ts_ns, now_ns);
+    order_live(os, o, ts_ns, now_ns);
     if (o->phase == PHASE_ENDED) return;
     if (o->end == END_NONE) {
         o->end = (uint8_t)end;
@@ -350,7 +351,7 @@ void binance_order_row(struct orders *os, struct order *o, const struct rest_ord
     if (child)
         triggered(os, o, row->update_ns, now_ns);
     else
-        binance_order_live(os, o, row->update_ns, now_ns);
+        order_live(os, o, row->update_ns, now_ns);
     if (row->cum_qty.e8 > o->venue_qty.e8) o->venue_qty = row->cum_qty;
     switch ((enum venue_status)row->status) {
     case STATUS_FILLED:
@@ -381,7 +382,7 @@ static void algo_status(struct orders *os, struct order *o, enum algo_status sta
         return;
     case ALGO_NEW:
     case ALGO_TRIGGERING:
-        binance_order_live(os, o, ts_ns, now_ns);
+        order_live(os, o, ts_ns, now_ns);
         return;
     case ALGO_TRIGGERED:
     case ALGO_FINISHED:
@@ -521,7 +522,7 @@ static void own_event(struct orders *os, struct order *o, const struct stream_or
     if (child)
         triggered(os, o, e->trade_ns, now_ns);
     else
-        binance_order_live(os, o, e->trade_ns, now_ns);
+        order_live(os, o, e->trade_ns, now_ns);
     enum { EXPIRY_STOP_FIRED = 8 };
     switch ((enum exec_type)e->exec) {
     case EXEC_TYPE_TRADE:

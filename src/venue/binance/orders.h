@@ -115,8 +115,6 @@ static inline uint32_t binance_order_slot(const struct orders *os, const struct 
 
 /* ---- evidence; now_ns is monotonic, times inside events are the venue's ---- */
 
-/* The venue has it: status NEW or better. */
-void binance_order_live(struct orders *os, struct order *o, int64_t ts_ns, int64_t now_ns);
 /* The venue refused it for good. */
 void binance_order_refused(struct orders *os, struct order *o, int32_t code, int64_t ts_ns,
                            int64_t now_ns);

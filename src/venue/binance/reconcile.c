@@ -308,10 +308,11 @@ static void start(struct binance *b, int64_t now_ns) {
     (void)ask(b, "/fapi/v3/balance", 5, done_wallet);
     if (c->symbols_wanted || b->session.user_gap)
         (void)ask(b, "/fapi/v1/symbolConfig", 5, done_symbols);
-    struct request *r = b->session.user_gap || c->income_from_ns == 0
+    struct request *r = b->session.user_gap || c->income_wanted || c->income_from_ns == 0
                             ? ask(b, "/fapi/v1/income", INCOME_WEIGHT, done_income)
                             : NULL;
     if (!r) return;
+    c->income_wanted = false;
     if (c->income_from_ns == 0) c->income_from_ns = binance_clock_now(&b->clock, now_ns);
     binance_param(r, "incomeType", "FUNDING_FEE");
     binance_param_i64(r, "startTime", c->income_from_ns / NS_PER_MS);
@@ -371,7 +372,7 @@ static void finish(struct binance *b, int64_t now_ns) {
     c->running = false;
     c->next_ns = now_ns + (c->failed ? RETRY_NS : b->options.reconcile_every_ns);
     if (c->failed) {
-        c->wanted = true;
+        c->wanted = c->income_wanted = true;
         return;
     }
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. */

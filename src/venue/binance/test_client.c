@@ -15,6 +15,20 @@ static int64_t px_off(const struct test_venue *v, uint32_t i, int per_mille) {
     return fx_snap_nearest(mark + mark / 1000 * per_mille, v->contracts[i].tick_size.e8);
 }
 
+/* The book is the test's: the house quotes 0.1 % around mark. */
+static void quote(struct test_venue *v) {
+    struct exchange_reply reply;
+    for (int k = 0; k < 2; k++) {
+        const struct exchange_input in = {.kind = EXI_QUOTE,
+                                          .account = EXCHANGE_HOUSE,
+                                          .side = k ? SIDE_SELL : SIDE_BUY,
+                                          .price = {px_off(v, 0, k ? 1 : -1)},
+                                          .qty = {QTY(5)}};
+        world_do(v->world, &in, tv_venue_ns(v), &reply);
+        assert_int_equal(reply.code, 0);
+    }
+}
+
 static void test_load_and_start(void **state) {
     (void)state;
     struct test_venue *v = tv_ready(1, MARKET_SYNTHETIC);
@@ -105,16 +119,8 @@ static void test_stop_life(void **state) {
     (void)state;
     struct test_venue *v = tv_ready(5, MARKET_PURE);
     uint32_t i = tv_instrument(v, 0);
-    /* The book is the test's: the other account quotes. */
-    struct exchange_input quote = {.kind = EXI_QUOTE, .account = EXCHANGE_HOUSE};
     struct exchange_reply reply;
-    for (int k = 0; k < 2; k++) {
-        quote.side = k ? SIDE_SELL : SIDE_BUY;
-        quote.price.e8 = px_off(v, 0, k ? 1 : -1);
-        quote.qty.e8 = QTY(5);
-        world_do(v->world, &quote, tv_venue_ns(v), &reply);
-        assert_int_equal(reply.code, 0);
-    }
+    quote(v);
     struct venue_command c = tv_order("e-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.1), 0);
     tv_submit(v, &c, LANE_ENTRY);
     tv_run(v, NS_PER_SECOND);
@@ -245,13 +251,170 @@ static void test_clock_an_hour_off(void **state) {
     }
 }
 
+static void note_instrument(void *context, uint32_t i, const struct instrument *in) {
+    int64_t *tick = context;
+    (void)i;
+    *tick = in->tick_size.e8;
+}
+
+/* The venue makes a tick coarser; the first refusal leads to the new rules. */
+static void test_rules_change(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(10, MARKET_SYNTHETIC);
+    uint32_t i = tv_instrument(v, 0);
+    struct instrument rules = v->contracts[0];
+    struct exchange_reply reply;
+    int64_t told = 0;
+    v->b->options.handlers.on_instrument = note_instrument;
+    v->b->options.handlers.context = &told;
+    v->b->options.handlers.on_venue = NULL;
+    v->b->options.handlers.on_bar = NULL;
+    v->b->options.handlers.on_tick = NULL;
+    v->b->options.handlers.on_mark = NULL;
+    v->b->options.handlers.on_link = NULL;
+    v->b->options.handlers.on_reconciled = NULL;
+    rules.tick_size.e8 *= 10;
+    world_filters(v->world, 0, &rules, tv_venue_ns(v), &reply);
+    assert_int_equal(reply.code, 0);
+    int64_t px =
+        fx_snap_nearest(px_off(v, 0, -30), rules.tick_size.e8) + v->contracts[0].tick_size.e8;
+    struct venue_command c = tv_order("l-1", SIDE_BUY, ORDER_LIMIT, i, QTY(0.05), px);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, 10 * NS_PER_SECOND);
+    assert_int_equal(told, rules.tick_size.e8);
+    assert_int_equal(binance_instruments(v->b)[i].tick_size.e8, rules.tick_size.e8);
+    assert_int_equal(binance_instruments(v->b)[i].bracket_count, v->contracts[0].bracket_count);
+    tv_close_venue(v);
+}
+
+/* A day and an hour: sockets are replaced before they are cut, the key is renewed, no bar is missing, funding is
+ * told once a settlement and only for what is held. */
+static void test_days(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(11, MARKET_PURE);
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    struct venue_command c = tv_order("m-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    v->b->options.handlers.on_mark = NULL;
+    v->b->options.handlers.on_tick = NULL;
+    v->world_every_ns = 2 * NS_PER_SECOND;
+    tv_run(v, 25 * NS_PER_HOUR);
+    struct binance_stats s;
+    binance_stats_get(v->b, &s);
+    assert_false(v->bar_gap);
+    assert_true(v->bars >= 25 * 60 - 2); /* the other contracts never traded: they have no candles */
+    assert_int_equal(s.reconnects, 0);
+    assert_true(s.key_renewals >= 40);
+    assert_int_equal(tv_count(v, "", VENUE_FUNDING), 3);
+    struct exchange_account account;
+    exchange_account_get(v->world->exchange, 1, &account);
+    assert_int_equal(binance_wallet(v->b).e8, account.wallet.e8);
+    tv_close_venue(v);
+}
+
+/* A position liquidated while the client was away. */
+static void test_liquidated_while_away(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(12, MARKET_PURE);
+    uint32_t i = tv_instrument(v, 0);
+    struct exchange_input in;
+    struct exchange_reply reply;
+    struct err err = {0};
+    struct venue_command c = {.kind = COMMAND_LEVERAGE_SET, .instrument_index = i, .leverage = 20};
+    quote(v);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    c = tv_order("e-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.1), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    struct binance_held held = {.instrument = i,
+                                .qty = {QTY(0.1)},
+                                .last_trade_id = v->told[v->told_count - 1].trade_id,
+                                .last_funding_ns = tv_venue_ns(v)};
+    tv_kill(v);
+    in = (struct exchange_input){.kind = EXI_MARK};
+    in.price.e8 = in.price2.e8 = px_off(v, 0, -60);
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    struct exchange_position p;
+    exchange_position_get(v->world->exchange, 1, 0, POSITION_BOTH, &p);
+    assert_int_equal(p.qty.e8, 0);
+    uint32_t before = v->told_count;
+    tv_client(v);
+    tv_load(v);
+    assert_int_equal(binance_start(v->b, NULL, 0, &held, 1, 60 * NS_PER_SECOND, &err), ST_OK);
+    int64_t closed = 0;
+    for (uint32_t k = before; k < v->told_count; k++)
+        if (v->told[k].kind == VENUE_LIQUIDATION) closed += v->told[k].last_qty.e8;
+    assert_int_equal(closed, QTY(0.1));
+    tv_close_venue(v);
+}
+
+/* Orders and positions of somebody else in the same account are counted and left alone. */
+static void test_foreign(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(13, MARKET_SYNTHETIC);
+    struct exchange_input in = {.kind = EXI_ORDER_PLACE,
+                                .account = 1,
+                                .side = SIDE_BUY,
+                                .type = ORDER_MARKET,
+                                .qty = {QTY(0.05)}};
+    struct exchange_reply reply;
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    assert_int_equal(reply.code, 0);
+    in.type = ORDER_LIMIT;
+    in.price.e8 = px_off(v, 0, -30);
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    assert_int_equal(reply.code, 0);
+    tv_run(v, 25 * NS_PER_SECOND);
+    assert_int_equal(v->told_count, 0);
+    assert_int_equal(v->reconciliation.foreign_orders, 1);
+    assert_int_equal(v->reconciliation.foreign_positions, 1);
+    assert_int_equal(exchange_open_orders(v->world->exchange, 1, UINT32_MAX, &reply.order, 1), 1);
+    tv_close_venue(v);
+}
+
+static void test_refused_at_load(void **state) {
+    (void)state;
+    struct err err = {0};
+    struct test_venue *v = tv_open_venue(14, false, MARKET_SYNTHETIC);
+    struct binance_options o = tv_options(v);
+    o.api_secret = "not-the-secret";
+    tv_client_with(v, &o);
+    assert_int_not_equal(binance_load(v->b, 20 * NS_PER_SECOND, &err), ST_OK);
+    assert_non_null(strstr(err.text, "-1022"));
+    assert_null(strstr(err.text, "not-the-secret"));
+    tv_kill(v);
+    o = tv_options(v);
+    o.symbols = "BTCUSDT,NOSUCH";
+    tv_client_with(v, &o);
+    assert_int_equal(binance_load(v->b, 20 * NS_PER_SECOND, &err), ST_NOT_FOUND);
+    assert_non_null(strstr(err.text, "NOSUCH"));
+    tv_kill(v);
+    /* Whether the key may withdraw cannot be told: refused. */
+    o = tv_options(v);
+    o.restrictions_url = "http://somewhere";
+    tv_client_with(v, &o);
+    assert_int_equal(binance_load(v->b, 20 * NS_PER_SECOND, &err), ST_REFUSED);
+    tv_close_venue(v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_load_and_start),     cmocka_unit_test(test_market_order),
-        cmocka_unit_test(test_rejected_with_code), cmocka_unit_test(test_leverage),
-        cmocka_unit_test(test_stop_life),          cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_service_switch),     cmocka_unit_test(test_silent_user_stream),
+        cmocka_unit_test(test_load_and_start),
+        cmocka_unit_test(test_market_order),
+        cmocka_unit_test(test_rejected_with_code),
+        cmocka_unit_test(test_leverage),
+        cmocka_unit_test(test_stop_life),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_service_switch),
+        cmocka_unit_test(test_silent_user_stream),
         cmocka_unit_test(test_clock_an_hour_off),
+        cmocka_unit_test(test_rules_change),
+        cmocka_unit_test(test_days),
+        cmocka_unit_test(test_liquidated_while_away),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_refused_at_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

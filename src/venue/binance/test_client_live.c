@@ -108,6 +108,7 @@ static void live_close(struct live *l) {
     binance_destroy(l->b);
     kill(l->pid, SIGINT);
     assert_int_equal(waitpid(l->pid, &status, 0), l->pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     snprintf(command, sizeof command, "rm -rf '%s'", l->dir);
     assert_int_equal(system(command), 0);
     free(l);
@@ -295,6 +296,10 @@ static void test_faults(void **state) {
     struct binance_stats s;
     binance_stats_get(l->b, &s);
     binance_position_get(l->b, l->btc, &p);
+    int status = 0;
+    if (waitpid(l->pid, &status, WNOHANG) != 0)
+        fail_msg("the exchange is gone: %s %d", WIFSIGNALED(status) ? "signal" : "exit",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     print_message(
         "%u orders, %u answers, %llu unknown, %llu by query, %llu retries, %llu reconnects, "
         "%u reconciliations\n",
@@ -310,7 +315,10 @@ int main(void) {
         puts("QUANTUM_BINARY is not set: nothing to talk to");
         return 77;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_tls),
-                                       cmocka_unit_test(test_faults)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest faults[] = {cmocka_unit_test(test_faults)};
+    const struct CMUnitTest sessions[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_tls)};
+    int failed = cmocka_run_group_tests(faults, NULL, NULL);
+    /* Faults of one's own: only what they are for. */
+    if (!getenv("TEST_FAULTS")) failed += cmocka_run_group_tests(sessions, NULL, NULL);
+    return failed;
 }

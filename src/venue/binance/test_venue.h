@@ -60,7 +60,7 @@ struct test_venue {
     px_t start_px[VENUE_CONTRACTS];
     int64_t now_ns;    /* monotonic */
     int64_t offset_ns; /* venue - monotonic */
-    int64_t latency_ns, world_next_ns;
+    int64_t latency_ns, world_next_ns, world_every_ns;
     struct rng rng;
     struct faults faults;
     bool user_silent;
@@ -332,7 +332,7 @@ static inline void tv_deliver(struct test_venue *v, struct mail *m) {
 static inline void tv_world(struct test_venue *v) {
     world_advance(v->world, tv_venue_ns(v));
     streams_time(v->rest.streams, tv_venue_ns(v));
-    v->world_next_ns = v->now_ns + 100 * NS_PER_MS;
+    v->world_next_ns = v->now_ns + v->world_every_ns;
     for (uint32_t i = 0; i < SOCKETS_MAX; i++)
         if (v->sockets[i].client && tv_chance(v, v->faults.socket_cut)) tv_cut(v, i);
 }
@@ -530,6 +530,7 @@ static inline struct test_venue *tv_open_venue(uint64_t seed, bool classic,
     v->now_ns = v->world_next_ns = MONO_START_NS;
     v->offset_ns = VENUE_START_NS + NS_PER_SECOND - MONO_START_NS;
     v->latency_ns = 2 * NS_PER_MS;
+    v->world_every_ns = 100 * NS_PER_MS;
     v->rng = rng_init(seed);
     struct world_options o = {.exchange = exchange_config_defaults(),
                               .market = market_config_defaults(),

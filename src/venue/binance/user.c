@@ -30,8 +30,10 @@ static void on_account(struct binance *b, const struct stream_event *e) {
      * at once, deposits) is read from the income history and the balance. */
     if (funding && a->count == 1 && funding_instrument >= 0 && a->has_wallet && a->change.e8 != 0)
         binance_orders_funding(&b->orders, (uint32_t)funding_instrument, e->ts_ns, a->change);
-    else
+    else {
+        b->reconcile.income_wanted |= funding;
         binance_reconcile(b);
+    }
 }
 
 static void on_config(struct binance *b, const struct stream_event *e) {
