@@ -255,7 +255,7 @@ static bool check(const struct crowd *w, struct client *c, const char *text, siz
     int contract = at ? name_find(w, name, (size_t)(at - name)) : -1;
     if (contract < 0) return false;
     struct seen *s = &c->seen[contract];
-    uint64_t id, previous;
+    uint64_t id = 0, previous = 0;
     bool good = false;
     if (at[1] == 't') { /* trade */
         good = number_at(at, size - (size_t)(at - text), "\"t\":", &id) &&
