@@ -303,7 +303,8 @@ static void test_days(void **state) {
     struct binance_stats s;
     binance_stats_get(v->b, &s);
     assert_false(v->bar_gap);
-    assert_true(v->bars >= 25 * 60 - 2); /* the other contracts never traded: they have no candles */
+    assert_true(v->bars >=
+                25 * 60 - 2); /* the other contracts never traded: they have no candles */
     assert_int_equal(s.reconnects, 0);
     assert_true(s.key_renewals >= 40);
     assert_int_equal(tv_count(v, "", VENUE_FUNDING), 3);
