@@ -98,14 +98,18 @@ static inline void ask(int fd, const char *request, int status, const char *body
 
 /* ---- WebSocket clients ---- */
 
-static inline int ws_dial(uint16_t port, const char *path) {
+static inline void ws_ask(int fd, const char *path) {
     char text[256];
-    int fd = dial(port);
     snprintf(text, sizeof text,
              "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
              path);
     put_line(fd, text);
+}
+
+static inline int ws_dial(uint16_t port, const char *path) {
+    int fd = dial(port);
+    ws_ask(fd, path);
     struct answer *a = answer_of(fd, false);
     assert_int_equal(a->status, 101);
     assert_non_null(strstr(a->head, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));

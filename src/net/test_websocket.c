@@ -75,13 +75,11 @@ static void test_early_frames(void **state) {
 }
 
 static void handshake_refused(uint16_t port, const char *path, int status) {
-    char text[256];
     int fd = dial(port);
-    snprintf(text, sizeof text,
-             "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-             path);
-    ask(fd, text, status, NULL);
+    ws_ask(fd, path);
+    struct answer *a = answer_of(fd, true);
+    assert_int_equal(a->status, status);
+    free(a);
     assert_int_equal(ended(fd), 0);
     close(fd);
 }

@@ -87,7 +87,7 @@ static struct live *live_open(bool tls, const char *faults) {
                                 faults};
         int n = 11;
         if (tls) args[n++] = "--tls";
-        execv(binary, (char *const *)args);
+        if (binary) execv(binary, (char *const *)args);
         _exit(127);
     }
     close(ends[1]);

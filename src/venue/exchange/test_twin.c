@@ -316,7 +316,8 @@ static void compare_lists(struct pair *p, uint32_t account) {
 
 static void compare_book(struct pair *p, uint32_t s) {
     struct exchange_level level[ROWS];
-    for (uint8_t side = SIDE_BUY; side <= SIDE_SELL; side++) {
+    for (int k = SIDE_BUY; k <= SIDE_SELL; k++) {
+        uint8_t side = (uint8_t)k;
         uint32_t n = exchange_depth(p->ex, s, (enum side)side, level, ROWS, NULL), i = 0;
         for (int64_t px = 0; (px = tw_worse(p->w, s, side, px)) != 0; i++) {
             if (i >= n) break;
@@ -516,6 +517,7 @@ static struct {
     int count;
 } under_way;
 
+/* abort() raises it in the middle of our own call: what a signal from outside must not do is fine. */
 static void on_abort(int signal_number) {
     signal(signal_number, SIG_DFL);
     show(under_way.seed, under_way.ops, under_way.count);
@@ -544,7 +546,7 @@ static int episode(uint64_t seed, int count) {
         under_way.seed = seed;
         under_way.ops = ops;
         under_way.count = n + 1;
-        signal(SIGABRT, on_abort);
+        sigaction(SIGABRT, &(struct sigaction){.sa_handler = on_abort}, NULL);
         do_op(p, &ops[n]);
         if (p->differs) show(seed, ops, n + 1);
         if (p->core.code > -6000) codes[p->core.code < 0][p->core.code < 0 ? -p->core.code : 0]++;

@@ -37,20 +37,25 @@ void stream_book_begin(struct streams *s, uint32_t contract, int slot) {
     }
 }
 
-static void book_ticker(struct streams *s, uint32_t contract, const struct exchange_prices *now) {
-    struct stream_contract *c = &s->contracts[contract];
+/* Times and names, which stand in one order in every event of the book. */
+static char *put_book_head(struct streams *s, uint32_t contract, char *p) {
     const char *symbol = exchange_instrument(s->world->exchange, contract)->symbol;
-    char *p = stream_payload(s, HEAD_BYTES);
-    p = PUT(p, "{\"e\":\"bookTicker\",\"u\":");
-    p = put_u64(p, now->book_sequence);
     p = PUT(p, ",\"E\":");
     p = put_i64(p, to_ms(s->now_ns));
     p = PUT(p, ",\"T\":");
-    p = put_i64(p, to_ms(c->level_ns));
+    p = put_i64(p, to_ms(s->contracts[contract].level_ns));
     p = PUT(p, ",\"s\":");
     p = put_quoted(p, symbol);
     p = PUT(p, ",\"ps\":");
-    p = put_quoted(p, symbol);
+    return put_quoted(p, symbol);
+}
+
+static void book_ticker(struct streams *s, uint32_t contract, const struct exchange_prices *now) {
+    struct stream_contract *c = &s->contracts[contract];
+    char *p = stream_payload(s, HEAD_BYTES);
+    p = PUT(p, "{\"e\":\"bookTicker\",\"u\":");
+    p = put_u64(p, now->book_sequence);
+    p = put_book_head(s, contract, p);
     p = PUT(p, ",\"b\":");
     p = put_decimal(p, now->bid.e8, c->px_decimals);
     p = PUT(p, ",\"B\":");
@@ -101,15 +106,8 @@ void stream_book_event(struct streams *s, const struct exchange_event *e) {
 
 static char *put_depth_head(struct streams *s, uint32_t contract, char *p, uint64_t previous) {
     const struct stream_contract *c = &s->contracts[contract];
-    const char *symbol = exchange_instrument(s->world->exchange, contract)->symbol;
-    p = PUT(p, "{\"e\":\"depthUpdate\",\"E\":");
-    p = put_i64(p, to_ms(s->now_ns));
-    p = PUT(p, ",\"T\":");
-    p = put_i64(p, to_ms(c->level_ns));
-    p = PUT(p, ",\"s\":");
-    p = put_quoted(p, symbol);
-    p = PUT(p, ",\"ps\":");
-    p = put_quoted(p, symbol);
+    p = PUT(p, "{\"e\":\"depthUpdate\"");
+    p = put_book_head(s, contract, p);
     p = PUT(p, ",\"U\":");
     p = put_u64(p, previous);
     p = PUT(p, ",\"u\":");
