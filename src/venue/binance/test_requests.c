@@ -72,42 +72,40 @@ static struct reply http(int status, const char *body) {
 static void test_verdicts(void **state) {
     static const struct {
         int http;
-        const char *body;
         enum reply_verdict verdict;
+        const char *body;
     } table[] = {
-        {200, "{}", VERDICT_DONE},
-        {503,
+        {200, VERDICT_DONE, "{}"},
+        {503, VERDICT_UNKNOWN,
          "{\"code\":-1000,\"msg\":\"Unknown error, please check your request or try again "
-         "later.\"}",
-         VERDICT_UNKNOWN},
-        {503, "{\"msg\":\"Unknown error, please check your request or try again later.\"}",
-         VERDICT_UNKNOWN},
-        {503, "Unknown error, please check your request or try again later.", VERDICT_UNKNOWN},
-        {503, "Service Unavailable.", VERDICT_NOT_EXECUTED},
-        {503, "{\"code\":0,\"msg\":\"Service Unavailable.\"}", VERDICT_NOT_EXECUTED},
-        {503,
+         "later.\"}"},
+        {503, VERDICT_UNKNOWN,
+         "{\"msg\":\"Unknown error, please check your request or try again later.\"}"},
+        {503, VERDICT_UNKNOWN, "Unknown error, please check your request or try again later."},
+        {503, VERDICT_NOT_EXECUTED, "Service Unavailable."},
+        {503, VERDICT_NOT_EXECUTED, "{\"code\":0,\"msg\":\"Service Unavailable.\"}"},
+        {503, VERDICT_NOT_EXECUTED,
          "{\"code\":-1001,\"msg\":\"Internal error; unable to process your request. Please try "
-         "again.\"}",
-         VERDICT_NOT_EXECUTED},
-        {503, "{\"code\":-1008,\"msg\":\"Request throttled by system-level protection.\"}",
-         VERDICT_NOT_EXECUTED},
-        {400, "{\"code\":-1006,\"msg\":\"Execution status unknown.\"}", VERDICT_UNKNOWN},
-        {408, "{\"code\":-1007,\"msg\":\"Timeout\"}", VERDICT_UNKNOWN},
-        {503, "{\"code\":-1007,\"msg\":\"Timeout\"}", VERDICT_UNKNOWN},
-        {408, "", VERDICT_UNKNOWN},
-        {500, "", VERDICT_UNKNOWN},
-        {502, "<html>Bad Gateway</html>", VERDICT_UNKNOWN},
-        {504, "", VERDICT_UNKNOWN},
-        {429, "{\"code\":-1003,\"msg\":\"Too many requests\"}", VERDICT_LIMITED},
-        {429, "{\"code\":-1015,\"msg\":\"Too many new orders\"}", VERDICT_LIMITED},
-        {418, "{\"code\":-1003,\"msg\":\"Way too many\"}", VERDICT_LIMITED},
-        {429, "", VERDICT_LIMITED},
-        {403, "<html>", VERDICT_LIMITED},
-        {400, "{\"code\":-1021,\"msg\":\"Timestamp\"}", VERDICT_CLOCK},
-        {400, "{\"code\":-5028,\"msg\":\"Timestamp\"}", VERDICT_CLOCK},
-        {400, "{\"code\":-2019,\"msg\":\"Margin is insufficient.\"}", VERDICT_REFUSED},
-        {401, "{\"code\":-2015,\"msg\":\"Invalid API-key\"}", VERDICT_REFUSED},
-        {404, "<html>", VERDICT_REFUSED},
+         "again.\"}"},
+        {503, VERDICT_NOT_EXECUTED,
+         "{\"code\":-1008,\"msg\":\"Request throttled by system-level protection.\"}"},
+        {400, VERDICT_UNKNOWN, "{\"code\":-1006,\"msg\":\"Execution status unknown.\"}"},
+        {408, VERDICT_UNKNOWN, "{\"code\":-1007,\"msg\":\"Timeout\"}"},
+        {503, VERDICT_UNKNOWN, "{\"code\":-1007,\"msg\":\"Timeout\"}"},
+        {408, VERDICT_UNKNOWN, ""},
+        {500, VERDICT_UNKNOWN, ""},
+        {502, VERDICT_UNKNOWN, "<html>Bad Gateway</html>"},
+        {504, VERDICT_UNKNOWN, ""},
+        {429, VERDICT_LIMITED, "{\"code\":-1003,\"msg\":\"Too many requests\"}"},
+        {429, VERDICT_LIMITED, "{\"code\":-1015,\"msg\":\"Too many new orders\"}"},
+        {418, VERDICT_LIMITED, "{\"code\":-1003,\"msg\":\"Way too many\"}"},
+        {429, VERDICT_LIMITED, ""},
+        {403, VERDICT_LIMITED, "<html>"},
+        {400, VERDICT_CLOCK, "{\"code\":-1021,\"msg\":\"Timestamp\"}"},
+        {400, VERDICT_CLOCK, "{\"code\":-5028,\"msg\":\"Timestamp\"}"},
+        {400, VERDICT_REFUSED, "{\"code\":-2019,\"msg\":\"Margin is insufficient.\"}"},
+        {401, VERDICT_REFUSED, "{\"code\":-2015,\"msg\":\"Invalid API-key\"}"},
+        {404, VERDICT_REFUSED, "<html>"},
     };
     (void)state;
     int32_t code;
@@ -129,8 +127,8 @@ static void test_verdicts(void **state) {
 static void test_unknown_is_not_sent_again(void **state) {
     (void)state;
     struct bench *t = open_bench();
-    struct request *r = add(t, LANE_ENTRY, 0, 1);
-    r = binance_requests_next(&t->q, t->now);
+    add(t, LANE_ENTRY, 0, 1);
+    struct request *r = binance_requests_next(&t->q, t->now);
     const struct reply lost = {.kind = REPLY_LOST};
     binance_requests_reply(&t->q, r->id, &lost, t->now);
     assert_int_equal(t->done[OUTCOME_UNKNOWN], 1);
