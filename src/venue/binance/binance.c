@@ -68,12 +68,13 @@ static void shell_close(void *context, uint32_t socket) {
 
 static void shell_destroy(void *context) {
     struct shell *s = context;
-    binance_streams_destroy(s->streams);
+    binance_streams_close(s->streams);
     binance_rest_close(s->rest);
     if (s->timer_open) uv_close((uv_handle_t *)&s->timer, NULL);
     /* Closing handles need their turn. */
     while (s->loop_open && uv_run(&s->loop, UV_RUN_DEFAULT) != 0) continue;
     if (s->loop_open) (void)uv_loop_close(&s->loop);
+    binance_streams_free(s->streams);
     binance_rest_free(s->rest);
     free(s);
 }

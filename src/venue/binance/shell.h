@@ -41,7 +41,8 @@ enum status binance_streams_create(struct stream_io **out, const struct streams_
 void binance_streams_open(struct stream_io *s, uint32_t socket, const char *path);
 void binance_streams_send(struct stream_io *s, uint32_t socket, const char *text, size_t size);
 void binance_streams_shut(struct stream_io *s, uint32_t socket);
-/* Closes everything and runs the loop as long as that takes. */
-void binance_streams_destroy(struct stream_io *s);
+/* Closes; connections and handles are gone once the loop has run. */
+void binance_streams_close(struct stream_io *s);
+void binance_streams_free(struct stream_io *s);
 
 #endif

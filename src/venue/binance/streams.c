@@ -253,9 +253,15 @@ enum status binance_streams_create(struct stream_io **out, const struct streams_
     return ST_OK;
 }
 
-void binance_streams_destroy(struct stream_io *s) {
+void binance_streams_close(struct stream_io *s) {
     if (!s) return;
     for (struct connection *c = s->all; c; c = c->next) c->dead = true;
+    lws_context_destroy(s->context);
+}
+
+/* On a loop of somebody else's the library closes its handles first, and frees itself when asked again. */
+void binance_streams_free(struct stream_io *s) {
+    if (!s) return;
     lws_context_destroy(s->context);
     free(s);
 }
