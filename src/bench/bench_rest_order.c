@@ -117,11 +117,17 @@ static enum status find_price(struct desk *d, struct err *err) {
     static const char text[] =
         "GET /fapi/v1/ticker/price?symbol=BTCUSDT HTTP/1.1\r\nHost: x\r\n\r\n";
     char *body = NULL;
-    if (!link_send(&d->links[0], text, sizeof text - 1)) return err_errno(err, ST_IO, "send");
-    int status = link_answer(&d->links[0], &body);
-    const char *px = status == 200 ? strstr(body, "\"price\":\"") : NULL;
-    if (!px || fx_parse(&d->px_e8, px + 9, strcspn(px + 9, "\"")) != ST_OK)
-        return refused(err, status, body);
+    int status = 0;
+    /* A market that has just begun has no last price yet. */
+    for (int tries = 0; tries < 100 && d->px_e8 == 0; tries++) {
+        if (tries > 0) usleep(20000);
+        if (!link_send(&d->links[0], text, sizeof text - 1)) return err_errno(err, ST_IO, "send");
+        status = link_answer(&d->links[0], &body);
+        const char *px = status == 200 ? strstr(body, "\"price\":\"") : NULL;
+        if (!px || fx_parse(&d->px_e8, px + 9, strcspn(px + 9, "\"")) != ST_OK)
+            return refused(err, status, body);
+    }
+    if (d->px_e8 == 0) return refused(err, status, body);
     d->px_e8 = fx_snap_down(d->px_e8 / 100 * 97, FX_ONE / 10);
     return ST_OK;
 }
