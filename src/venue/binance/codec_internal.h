@@ -21,6 +21,9 @@ uint8_t binance_read_status(struct json_reader *r);
 uint8_t binance_read_algo_status(struct json_reader *r);
 /* true, false, or a string of one. */
 bool binance_read_bool(struct json_reader *r);
+/* Price and quantity above 0, and amounts that a fill of any venue can have: below 1e10 quote units, as sums of them
+ * must stay in range. */
+bool binance_fill_is_possible(px_t px, qty_t qty, money_t commission, money_t realized_pnl);
 /* The first error sticks. */
 void binance_reader_fail(struct json_reader *r, const char *error);
 

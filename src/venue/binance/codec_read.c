@@ -10,6 +10,14 @@ void binance_reader_fail(struct json_reader *r, const char *error) {
     r->error_offset = (size_t)(r->cursor - r->begin);
 }
 
+bool binance_fill_is_possible(px_t px, qty_t qty, money_t commission, money_t realized_pnl) {
+    const int64_t most = INT64_C(10000000000) * FX_ONE;
+    if (px.e8 <= 0 || qty.e8 <= 0 || qty.e8 > INT64_MAX / 16) return false;
+    if ((__int128)px.e8 * qty.e8 > (__int128)most * FX_ONE) return false;
+    return commission.e8 > -most && commission.e8 < most && realized_pnl.e8 > -most &&
+           realized_pnl.e8 < most;
+}
+
 int64_t binance_read_ms(struct json_reader *r) {
     int64_t ms = json_i64(r);
     if (ms < 0 || ms > INT64_MAX / NS_PER_MS) {

@@ -168,7 +168,8 @@ bool binance_read_trade(struct json_reader *r, struct rest_trade *out) {
             json_skip(r);
         }
     }
-    return !r->error && has == 31 && out->px.e8 > 0 && out->qty.e8 > 0;
+    return !r->error && has == 31 &&
+           binance_fill_is_possible(out->px, out->qty, out->commission, out->realized_pnl);
 }
 
 static uint32_t read_leverage(struct json_reader *r) {

@@ -184,10 +184,17 @@ static uint32_t read_levels(struct decode *d, struct stream_level *levels) {
     json_array_begin(d->r);
     while (json_array_next(d->r)) {
         struct stream_level level = {{0}, {0}};
+        uint32_t column = 0;
         json_array_begin(d->r);
-        if (json_array_next(d->r)) level.px.e8 = json_e8(d->r);
-        if (json_array_next(d->r)) level.qty.e8 = json_e8(d->r);
-        if (json_array_next(d->r)) binance_reader_fail(d->r, "a level of more than two");
+        for (; json_array_next(d->r); column++) {
+            if (column == 0)
+                level.px.e8 = json_e8(d->r);
+            else if (column == 1)
+                level.qty.e8 = json_e8(d->r);
+            else
+                json_skip(d->r);
+        }
+        if (column != 2) binance_reader_fail(d->r, "a level is a price and a quantity");
         if (level.px.e8 <= 0 || level.qty.e8 < 0) binance_reader_fail(d->r, "not a level");
         if (count == STREAM_LEVELS_MAX)
             d->out->u.depth.cut = true;
@@ -381,8 +388,8 @@ static void read_order_field(struct decode *d, const struct json_text *key) {
 static bool order_is_possible(const struct stream_order *o) {
     if (o->order_qty.e8 < 0 || o->cum_qty.e8 < 0 || o->last_qty.e8 < 0) return false;
     if (o->exec != EXEC_TYPE_TRADE && o->exec != EXEC_TYPE_CALCULATED) return true;
-    return o->last_qty.e8 > 0 && o->last_px.e8 > 0 && o->cum_qty.e8 >= o->last_qty.e8 &&
-           o->trade_id > 0;
+    return o->cum_qty.e8 >= o->last_qty.e8 && o->trade_id > 0 &&
+           binance_fill_is_possible(o->last_px, o->last_qty, o->commission, o->realized_pnl);
 }
 
 static void read_order(struct decode *d, const struct json_text *key) {

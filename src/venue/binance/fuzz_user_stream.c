@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tstamp.h"
 #include "venue/binance/orders.h"
 
 static struct {
@@ -49,6 +50,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             binance_orders_stream(&os, 0, &e.u.order, e.event_ns, 1);
         if (e.kind == STREAM_ALGO) binance_orders_stream_algo(&os, 0, &e.u.algo, e.event_ns, 1);
     }
-    (void)binance_orders_time(&os, INT64_MAX);
+    (void)binance_orders_time(&os, 3600 * NS_PER_SECOND);
     return 0;
 }

@@ -118,6 +118,12 @@ static void test_mark_and_book(void **state) {
         decode(&e,
                "{\"e\":\"depthUpdate\",\"s\":\"X\",\"u\":9,\"b\":[[\"1\",\"2\",\"3\"]],\"a\":[]}"),
         ST_INVALID);
+    /* A level of one, followed by another: found by the fuzzer. */
+    assert_int_equal(
+        decode(
+            &e,
+            "{\"e\":\"depthUpdate\",\"s\":\"X\",\"u\":9,\"b\":[[\"17\",\"4\"],[\"15\"]],\"a\":[]}"),
+        ST_INVALID);
     assert_int_equal(decode(&e, "{\"e\":\"bookTicker\",\"u\":7,\"E\":1,\"T\":1,\"s\":\"X\",\"b\":"
                                 "\"1\",\"B\":\"2\",\"a\":"
                                 "\"3\",\"A\":\"4\"}"),
