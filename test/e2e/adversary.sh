@@ -102,6 +102,10 @@ for ((k = 0; k < 2 * kills; k++)); do
 done
 while (($(now_ms) < begin + seconds * 1000)); do sleep_ms 200; done
 
+# Decisions are made once a minute: a short storm goes on until one has led to a fill.
+traded() { curl -sf -m 5 "http://127.0.0.1:$api/metrics" | grep -qE '^order_fills_total [1-9]'; }
+await 240 traded || die "nothing was traded: nothing was proved"
+
 # The storm is over: whatever was lost is found again, and both say the same.
 curl -sf -X POST "$admin/faults?spec=none" >/dev/null || die "the admin port does not answer"
 settled=$(now_ms)
