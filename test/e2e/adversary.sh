@@ -69,6 +69,7 @@ trader_side() {
     jq -r '"wallet \([.. | objects | .wallet? // empty][0] | tonumber)"' <<<"$state"
 }
 agree() {
+    sleep_ms 5000 # asking weighs, and the trader behind the same address needs what is left
     venue_side | sort >"$work/venue.side"
     trader_side 2>/dev/null | sort >"$work/trader.side" || return 1
     cmp -s "$work/venue.side" "$work/trader.side"
