@@ -32,6 +32,8 @@ void bench_emit(const struct bench_figure *figure);
     X(json_frame, "market frames parsed, next to jansson")                                         \
     X(match, "order book operations, on the peers' workload")                                      \
     X(sign_order, "an order's parameters to the signed request")                                   \
+    X(parse_trade, "stream frame of a trade to the client's event, next to jansson")               \
+    X(parse_depth20, "stream frame of 20 levels a side to the client's event, next to jansson")    \
     X(rest_order, "a signed order's round trip to `quantum exchange` over loopback, and the rate") \
     X(ws_fanout, "messages to 20 clients over the streams of 300 contracts, none lost")
 

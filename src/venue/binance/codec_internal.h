@@ -27,4 +27,23 @@ bool binance_fill_is_possible(px_t px, qty_t qty, money_t commission, money_t re
 /* The first error sticks. */
 void binance_reader_fail(struct json_reader *r, const char *error);
 
+/* Fields are one letter long where speed matters; '\0' for the others. */
+static inline char binance_letter(const struct json_text *key) {
+    return key->size == 1 ? key->data[0] : '\0';
+}
+
+/* Bits of fields that a kind must have. */
+enum { HAS_ID = 1, HAS_PX = 2, HAS_QTY = 4, HAS_BODY = 8, HAS_SYMBOL = 16, HAS_SIDE = 32 };
+
+struct decode {
+    struct json_reader *r;
+    struct stream_event *out;
+    uint32_t has;
+};
+
+/* The fields of the kinds of user data, by key (codec_user.c). */
+void binance_decode_order(struct decode *d, const struct json_text *key);
+void binance_decode_algo(struct decode *d, const struct json_text *key);
+void binance_decode_account(struct decode *d, const struct json_text *key);
+
 #endif

@@ -272,6 +272,45 @@ static void test_the_rest(void **state) {
     assert_int_equal(decode(&e, "{\"stream\":\"a\",\"data\":{\"e\":\"aggTrade\"}}"), ST_INVALID);
 }
 
+/* Levels in every spelling there is mean the same: the short way and the reader's. */
+static void test_levels(void **state) {
+    static const char *const same[] = {
+        "[\"0.5\",\"12\"]",   " [ \"0.5\" , \"12\" ] ", "[\"0.50000000\",\"12.000\"]",
+        "[0.5,12]",           "[\"5e-1\",\"12\"]",      "[\"0.500000000000\",\"12\"]",
+        "[\"000.5\",\"012\"]"};
+    static const char *const wrong[] = {"[\"0.5\"]",
+                                        "[\"0.5\",\"\"]",
+                                        "[\".5x\",\"12\"]",
+                                        "[\"0.\",\"1\"]",
+                                        "[\"-1\",\"1\"]",
+                                        "[\"1\",\"-1\"]",
+                                        "[\"1\",\"1\",\"1\"]",
+                                        "[\"99999999999999999999\",\"1\"]",
+                                        "\"1\"",
+                                        "[]",
+                                        "[\"0\",\"1\"]",
+                                        "[\"1\",\"1\""};
+    struct stream_event e;
+    char text[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        snprintf(text, sizeof text,
+                 "{\"e\":\"depthUpdate\",\"s\":\"X\",\"u\":9,\"b\":[%s,%s],\"a\":[]}", same[i],
+                 same[0]);
+        if (decode(&e, text) != ST_OK) fail_msg("%s", text);
+        assert_int_equal(e.u.depth.bid_count, 2);
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(e.u.depth.bids[k].px.e8, 50000000);
+            assert_int_equal(e.u.depth.bids[k].qty.e8, 1200000000);
+        }
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(text, sizeof text,
+                 "{\"e\":\"depthUpdate\",\"s\":\"X\",\"u\":9,\"b\":[%s],\"a\":[]}", wrong[i]);
+        if (decode(&e, text) == ST_OK) fail_msg("%s", text);
+    }
+}
+
 /* One byte changed, removed or cut off at random: a verdict, never a fault (sanitizers watch). */
 static void test_damaged(void **state) {
     (void)state;
@@ -297,6 +336,7 @@ int main(void) {
                                        cmocka_unit_test(test_order),
                                        cmocka_unit_test(test_algo_and_account),
                                        cmocka_unit_test(test_the_rest),
+                                       cmocka_unit_test(test_levels),
                                        cmocka_unit_test(test_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
