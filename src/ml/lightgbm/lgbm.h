@@ -25,6 +25,32 @@ enum lgbm_objective {
     LGBM_OBJECTIVE_COUNT
 };
 
+/* What early stopping and progress look at. */
+enum lgbm_metric {
+    LGBM_METRIC_AUTO = 0, /* the objective's own, as LightGBM chooses it */
+    LGBM_METRIC_L2,
+    LGBM_METRIC_RMSE,
+    LGBM_METRIC_L1,
+    LGBM_METRIC_HUBER,
+    LGBM_METRIC_QUANTILE,
+    LGBM_METRIC_BINARY_LOGLOSS,
+    LGBM_METRIC_BINARY_ERROR,
+    LGBM_METRIC_AUC,
+    LGBM_METRIC_MULTI_LOGLOSS,
+    LGBM_METRIC_MULTI_ERROR,
+    LGBM_METRIC_NDCG, /* at the last of eval_at, the one LightGBM's early stopping uses */
+    LGBM_METRIC_NONE,
+    LGBM_METRIC_COUNT
+};
+
+enum lgbm_seed {
+    LGBM_SEED_DATA = 0,
+    LGBM_SEED_FEATURE,
+    LGBM_SEED_BAGGING,
+    LGBM_SEED_EXTRA,
+    LGBM_SEED_COUNT
+};
+
 /* Gradients of a loss of one's own: margin (rows, outputs) -> gradient, hessian (rows, outputs), before weights. */
 typedef void (*lgbm_custom_fn)(void *context, const double *margin, float *gradient, float *hessian,
                                size_t rows, uint32_t outputs);
@@ -34,19 +60,21 @@ enum { LGBM_COLUMNS_MAX = 1 << 16, LGBM_LABEL_GAIN_MAX = 31, LGBM_NDCG_AT_MAX = 
 /* Names and defaults are LightGBM's. Arrays are borrowed or live in the struct. */
 struct lgbm_params {
     enum lgbm_objective objective;
-    uint32_t num_class;                                                  /* 1 */
-    uint32_t num_iterations;                                             /* 100 */
-    uint32_t num_leaves;                                                 /* 31 */
-    int32_t max_depth;                                                   /* -1 */
-    double learning_rate;                                                /* 0.1 */
-    uint32_t min_data_in_leaf;                                           /* 20 */
-    double min_sum_hessian_in_leaf;                                      /* 1e-3 */
-    double lambda_l1, lambda_l2;                                         /* 0 */
-    double min_gain_to_split;                                            /* 0 */
-    double max_delta_step, path_smooth;                                  /* 0 */
-    uint32_t max_bin;                                                    /* 255; to 65535 */
-    uint32_t min_data_in_bin;                                            /* 3 */
-    uint32_t bin_construct_sample_cnt;                                   /* 200000 */
+    enum lgbm_metric metric;
+    bool l2_root;                       /* objective=rmse: metric AUTO is rmse */
+    uint32_t num_class;                 /* 1 */
+    uint32_t num_iterations;            /* 100 */
+    uint32_t num_leaves;                /* 31 */
+    int32_t max_depth;                  /* -1 */
+    double learning_rate;               /* 0.1 */
+    uint32_t min_data_in_leaf;          /* 20 */
+    double min_sum_hessian_in_leaf;     /* 1e-3 */
+    double lambda_l1, lambda_l2;        /* 0 */
+    double min_gain_to_split;           /* 0 */
+    double max_delta_step, path_smooth; /* 0 */
+    uint32_t max_bin;                   /* 255; to 65535 */
+    uint32_t min_data_in_bin;           /* 3 */
+    uint32_t bin_construct_sample_cnt;  /* 200000 */
     double bagging_fraction, pos_bagging_fraction, neg_bagging_fraction; /* 1 */
     uint32_t bagging_freq;                                               /* 0 */
     double feature_fraction, feature_fraction_bynode;                    /* 1 */
@@ -74,12 +102,15 @@ struct lgbm_params {
     bool lambdarank_norm;                              /* true */
     double label_gain[LGBM_LABEL_GAIN_MAX];            /* 2^i - 1 */
     uint32_t eval_at[LGBM_NDCG_AT_MAX], eval_at_count; /* 1 2 3 4 5 */
-    uint64_t seed;                                     /* the others derive from it, unless given */
-    uint32_t num_threads;                              /* 1 here; 0: processors */
-    lgbm_custom_fn custom;                             /* LGBM_CUSTOM */
+    uint64_t seed; /* the others derive from it, unless given; 0: LightGBM's defaults of them */
+    int64_t seeds[LGBM_SEED_COUNT]; /* given ones, else -1 */
+    uint32_t num_threads;           /* 1 here; 0: processors */
+    lgbm_custom_fn custom;          /* LGBM_CUSTOM */
     void *custom_context;
 };
 
+/* The seed of one use: as given, or derived; 0 .. 2^31-1. */
+uint64_t lgbm_params_seed(const struct lgbm_params *p, enum lgbm_seed which);
 void lgbm_params_init(struct lgbm_params *p);
 void lgbm_params_free(struct lgbm_params *p);
 /* One parameter by LightGBM's name or alias. columns and names (or NULL) resolve categorical_feature and

@@ -57,12 +57,20 @@ void lgbm_add_tree(double *margin, size_t stride, const struct tree *t,
 
 /* ---- gradient side ---- */
 
+/* Ranges of all parameters and what must fit together. has_valid: early stopping is possible. ST_INVALID. */
+enum status lgbm_params_check(const struct lgbm_params *p, bool has_valid, struct err *err);
+/* Adds LightGBM's parameter section, "[key: value]" in the library's order. */
+enum status lgbm_params_print(struct tree_model *m, const struct lgbm_params *p, struct err *err);
+enum lgbm_metric lgbm_params_metric(const struct lgbm_params *p);
+
 struct lgbm_loss; /* objective with its set's labels, weights, groups */
 enum status lgbm_loss_create(struct lgbm_loss **out, const struct lgbm_params *params,
                              const struct train_set *set, struct lgbm_threads *threads,
                              struct err *err);
 void lgbm_loss_destroy(struct lgbm_loss *l);
 uint32_t lgbm_loss_outputs(const struct lgbm_loss *l);
+/* Whether an output can learn: false if its class is in no row or in all. */
+bool lgbm_loss_trainable(const struct lgbm_loss *l, uint32_t output);
 bool lgbm_loss_constant_hessian(const struct lgbm_loss *l);
 /* Starting margin of an output (boost_from_average); 0 if there is none. */
 double lgbm_loss_start(const struct lgbm_loss *l, uint32_t output);
@@ -72,6 +80,23 @@ void lgbm_loss_gradients(struct lgbm_loss *l, const double *margin, float *gradi
 /* Leaves whose best value is not -G/H (L1, quantile, huber as LightGBM): the value for the rows of a leaf. False: keep. */
 bool lgbm_loss_renew(struct lgbm_loss *l, double *value, const double *margin, uint32_t output,
                      const uint32_t *rows, uint32_t count);
+/* margin (rows, outputs). NaN: no metric. */
 double lgbm_loss_metric(struct lgbm_loss *l, const double *margin);
+
+/* Rows and columns of each tree. */
+struct lgbm_sampler;
+/* usable (columns): lgbm_dataset_usable's. */
+enum status lgbm_sampler_create(struct lgbm_sampler **out, const struct lgbm_params *params,
+                                const struct train_set *set, uint32_t outputs, const bool *usable,
+                                struct err *err);
+void lgbm_sampler_destroy(struct lgbm_sampler *s);
+/* Rows of an iteration, ascending, borrowed until the next call; NULL: all. GOSS scales gradient and hessian
+ * (outputs, rows) of the rows it drew. */
+const uint32_t *lgbm_sampler_rows(struct lgbm_sampler *s, uint32_t iteration, float *gradient,
+                                  float *hessian, uint32_t *count);
+/* Whether iteration's hessians were scaled. */
+bool lgbm_sampler_scales(const struct lgbm_sampler *s, uint32_t iteration);
+/* Columns of the number-th tree (columns), borrowed until the next call; NULL: all. */
+const bool *lgbm_sampler_columns(struct lgbm_sampler *s, uint64_t number);
 
 #endif
