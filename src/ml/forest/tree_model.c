@@ -171,8 +171,6 @@ void tree_margin_ref(double *out, const struct tree_model *m, uint32_t first, ui
         double *sum = &out[t->class_index];
         *sum = m->dialect == TREES_XGBOOST ? (double)((float)*sum + (float)value) : *sum + value;
     }
-    if (m->average_output && last > first)
-        for (uint32_t k = 0; k < m->outputs; k++) out[k] /= (double)(last - first);
 }
 
 /* ---- margins to predictions ---- */
@@ -187,25 +185,25 @@ static float sigmoid_f32(float x) {
     return 1.0f / (expf(e) + 1.0f + 1e-16f);
 }
 
-static void softmax_f32(double *out, const double *margin, uint32_t n) {
-    float max = (float)margin[0];
-    for (uint32_t k = 1; k < n; k++) max = fmaxf(max, (float)margin[k]);
+static void softmax_f32(double *x, uint32_t n) {
+    float max = (float)x[0];
+    for (uint32_t k = 1; k < n; k++) max = fmaxf(max, (float)x[k]);
     double sum = 0;
     for (uint32_t k = 0; k < n; k++) {
-        out[k] = (double)expf((float)margin[k] - max);
-        sum += out[k];
+        x[k] = (double)expf((float)x[k] - max);
+        sum += x[k];
     }
-    for (uint32_t k = 0; k < n; k++) out[k] = (double)((float)out[k] / (float)sum);
+    for (uint32_t k = 0; k < n; k++) x[k] = (double)((float)x[k] / (float)sum);
 }
 
-static void softmax_f64(double *out, const double *margin, uint32_t n) {
-    double max = margin[0], sum = 0;
-    for (uint32_t k = 1; k < n; k++) max = margin[k] > max ? margin[k] : max;
+static void softmax_f64(double *x, uint32_t n) {
+    double max = x[0], sum = 0;
+    for (uint32_t k = 1; k < n; k++) max = x[k] > max ? x[k] : max;
     for (uint32_t k = 0; k < n; k++) {
-        out[k] = exp(margin[k] - max);
-        sum += out[k];
+        x[k] = exp(x[k] - max);
+        sum += x[k];
     }
-    for (uint32_t k = 0; k < n; k++) out[k] /= sum;
+    for (uint32_t k = 0; k < n; k++) x[k] /= sum;
 }
 
 static double transform_one(const struct tree_model *m, double x) {
@@ -229,20 +227,25 @@ static double transform_one(const struct tree_model *m, double x) {
     return x;
 }
 
-void tree_transform(double *out, const struct tree_model *m, const double *margin) {
+void tree_transform(double *out, const struct tree_model *m, uint32_t iterations,
+                    const double *margin) {
     uint32_t n = m->outputs;
-    if (m->transform == TRANSFORM_SOFTMAX) {
-        if (m->dialect == TREES_XGBOOST)
-            softmax_f32(out, margin, n);
-        else
-            softmax_f64(out, margin, n);
-    } else if (m->transform == TRANSFORM_ARGMAX) {
+    if (m->transform == TRANSFORM_ARGMAX) {
         uint32_t best = 0;
         for (uint32_t k = 1; k < n; k++)
             if (margin[k] > margin[best]) best = k;
         out[0] = (double)best;
+        return;
+    }
+    double divisor = m->average_output && iterations ? (double)iterations : 1;
+    for (uint32_t k = 0; k < n; k++) out[k] = margin[k] / divisor;
+    if (m->transform == TRANSFORM_SOFTMAX) {
+        if (m->dialect == TREES_XGBOOST)
+            softmax_f32(out, n);
+        else
+            softmax_f64(out, n);
     } else {
-        for (uint32_t k = 0; k < n; k++) out[k] = transform_one(m, margin[k]);
+        for (uint32_t k = 0; k < n; k++) out[k] = transform_one(m, out[k]);
     }
 }
 

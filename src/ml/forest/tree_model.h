@@ -13,8 +13,9 @@
  * the library does (its own rule and set semantics; TREES_XGBOOST says which).
  *
  * Margin of class k: base_margin[k], then the leaf values of the trees of that class, in order, summed
- * in float32 (XGBoost; DART: float32 weight * value) or double (LightGBM; average_output divides at
- * the end by the iterations used).
+ * in float32 (XGBoost; DART: float32 weight * value) or double (LightGBM). A LightGBM random forest
+ * (average_output) states its raw score as the sum, too: the division by the iterations summed belongs
+ * to the transform.
  * Sources: XGBoost doc/model.schema and "Introduction to Model IO"; LightGBM's model text. */
 #ifndef ML_FOREST_TREE_MODEL_H
 #define ML_FOREST_TREE_MODEL_H
@@ -104,6 +105,10 @@ struct tree_model {
     const char *const *feature_types; /* (columns), XGBoost "q" "float" "int" "i" "c", else NULL */
     /* LightGBM header lines that must come back as they were. */
     const char *label_index, *monotone_constraints;
+    const char *pandas_categorical; /* what follows "pandas_categorical:", else NULL */
+    /* XGBoost: what its objective states beside the name, as a JSON object ({"reg_loss_param":
+     * {"scale_pos_weight":"1"}}); NULL: defaults. */
+    const char *objective_config;
     /* Free text pairs that travel with the file: XGBoost's attributes; for LightGBM the lines
      * "[key: value]" of its parameter section, parameters included, in order. */
     uint32_t attribute_count;
@@ -129,9 +134,11 @@ void tree_margin_ref(double *out, const struct tree_model *m, uint32_t first, ui
                      const double *row);
 
 /* Margins to predictions, in place where the counts agree: in (outputs), out
- * (tree_prediction_columns(m)). XGBoost's in float32, LightGBM's in double. */
+ * (tree_prediction_columns(m)). XGBoost's in float32, LightGBM's in double. iterations: those the margin
+ * was summed over; average_output divides by them. */
 uint32_t tree_prediction_columns(const struct tree_model *m);
-void tree_transform(double *out, const struct tree_model *m, const double *margin);
+void tree_transform(double *out, const struct tree_model *m, uint32_t iterations,
+                    const double *margin);
 
 /* Importance of each column: splits that use it, and their summed gain. out (columns) */
 void tree_importance(double *out_gain, uint64_t *out_splits, const struct tree_model *m);
