@@ -42,6 +42,8 @@ static const char usage_head[] =
     "\"api_secret\":\"…\"}, …]\n"
     "  --balance X          of the open account, where no file is given (10000)\n"
     "  --limits on|off      request weights and order counts are enforced (on)\n"
+    "  --busy-poll US       stay awake so many microseconds after a request, for the next (100; 0: "
+    "off)\n"
     "  --classic-conditional  STOP and the like on /fapi/v1/order, as before 2025-12-09\n"
     "  --ack-average        avgPrice and cumQuote in acknowledgements, as before 2026-07-14\n"
     "  --latency MS[:JITTER]  signed calls are executed so much later\n"
@@ -99,6 +101,7 @@ enum {
     OPT_ACCOUNTS,
     OPT_BALANCE,
     OPT_LIMITS,
+    OPT_BUSY_POLL,
     OPT_CLASSIC,
     OPT_ACK_AVERAGE,
     OPT_LATENCY,
@@ -125,6 +128,7 @@ static const struct option long_options[] = {
     {"accounts", required_argument, NULL, OPT_ACCOUNTS},
     {"balance", required_argument, NULL, OPT_BALANCE},
     {"limits", required_argument, NULL, OPT_LIMITS},
+    {"busy-poll", required_argument, NULL, OPT_BUSY_POLL},
     {"classic-conditional", no_argument, NULL, OPT_CLASSIC},
     {"ack-average", no_argument, NULL, OPT_ACK_AVERAGE},
     {"latency", required_argument, NULL, OPT_LATENCY},
@@ -225,6 +229,13 @@ static bool set_limits(struct server_options *o, const char *text) {
     return o->limits_off || strcmp(text, "on") == 0;
 }
 
+static bool set_busy_poll(struct server_options *o, const char *text) {
+    uint64_t us;
+    if (!whole_number(&us, text, 1000000)) return false;
+    o->busy_poll_ns = (int64_t)us * 1000;
+    return true;
+}
+
 static bool set_history(struct exchange_command *x, const char *text) {
     uint64_t n;
     if (!whole_number(&n, text, HISTORY_DAYS_MAX)) return false;
@@ -270,6 +281,8 @@ static bool set_option(struct exchange_command *x, int option) {
         return x->print_ready = true;
     case OPT_LIMITS:
         return set_limits(o, optarg);
+    case OPT_BUSY_POLL:
+        return set_busy_poll(o, optarg);
     case OPT_CLASSIC:
         return o->classic_conditional = true;
     case OPT_ACK_AVERAGE:
@@ -521,6 +534,7 @@ int cmd_exchange(int argc, char **argv) {
     memset(&x, 0, sizeof x);
     x.server.port = PORT_DEFAULT;
     x.server.seed = 1;
+    x.server.busy_poll_ns = NS_PER_MS / 10;
     x.server.history_days = x.listing_options.history_days = HISTORY_DAYS;
     x.server.volatility_day = market_config_defaults().volatility_day;
     x.listing_options.source = MARKET_SYNTHETIC;

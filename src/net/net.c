@@ -2,11 +2,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/tstamp.h"
 #include "net/net_internal.h"
 
 enum { LISTEN_BACKLOG = 1024 };
@@ -18,13 +20,16 @@ static void on_own_closed(uv_handle_t *handle) {
 }
 
 void net_handle_closed(struct net *n) {
-    enum { OWN_LAST = 3 }; /* prepare, check and timer stay for the connections that still end */
+    enum {
+        OWN_LAST = 4
+    }; /* prepare, check, idle and timer stay for the connections that still end */
     ASSERT(n->handles_open > 0);
     n->handles_open--;
     if (!n->closing) return;
     if (n->handles_open == OWN_LAST && !uv_is_closing((uv_handle_t *)&n->timer)) {
         uv_close((uv_handle_t *)&n->prepare, on_own_closed);
         uv_close((uv_handle_t *)&n->check, on_own_closed);
+        uv_close((uv_handle_t *)&n->idle, on_own_closed);
         uv_close((uv_handle_t *)&n->timer, on_own_closed);
     } else if (n->handles_open == 0) {
         tls_context_free(n);
@@ -55,8 +60,22 @@ static void on_prepare(uv_prepare_t *handle) {
     conn_flush_all(handle->data);
 }
 
+/* An active idle handle keeps the loop from sleeping. Whoever has the processor's other work to do goes first. */
+static void on_idle(uv_idle_t *handle) {
+    struct net *n = handle->data;
+    if (n->closing || tstamp_monotonic_ns() - n->polling_since_ns > n->busy_poll_ns)
+        uv_idle_stop(handle);
+    else
+        sched_yield();
+}
+
 static void on_check(uv_check_t *handle) {
-    conn_flush_all(handle->data);
+    struct net *n = handle->data;
+    conn_flush_all(n);
+    if (n->busy_poll_ns == 0 || n->requests_seen == n->stats.requests) return;
+    n->requests_seen = n->stats.requests;
+    n->polling_since_ns = tstamp_monotonic_ns();
+    uv_idle_start(&n->idle, on_idle);
 }
 
 static void on_tick(uv_timer_t *handle) {
@@ -145,12 +164,13 @@ static enum status limits_check(const struct net_limits *l, struct err *err) {
 
 static void handles_start(struct net *n, int fd) {
     uv_loop_t *loop = n->loop;
-    n->listener.data = n->prepare.data = n->check.data = n->timer.data = n;
+    n->listener.data = n->prepare.data = n->check.data = n->idle.data = n->timer.data = n;
     int failed = uv_tcp_init(loop, &n->listener);
     failed |= uv_prepare_init(loop, &n->prepare);
     failed |= uv_check_init(loop, &n->check);
+    failed |= uv_idle_init(loop, &n->idle);
     failed |= uv_timer_init(loop, &n->timer);
-    n->handles_open = 4;
+    n->handles_open = 5;
     failed |= uv_tcp_open(&n->listener, fd);
     failed |= uv_prepare_start(&n->prepare, on_prepare);
     failed |= uv_check_start(&n->check, on_check);
@@ -170,6 +190,7 @@ enum status net_open(struct net **out, struct uv_loop_s *loop, const struct net_
     n->handlers = options->handlers;
     n->date_offset_ns = options->date_offset_ns;
     n->date_second = INT64_MIN;
+    n->busy_poll_ns = options->busy_poll_ns;
     link_init(&n->all);
     link_init(&n->dirty);
     wheel_init(n);

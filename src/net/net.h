@@ -111,6 +111,9 @@ struct net_options {
     uint16_t port;                            /* 0: any */
     const char *tls_cert_file, *tls_key_file; /* PEM; NULL: plain */
     int64_t date_offset_ns; /* what the Date header adds to this machine's clock */
+    /* After a request the loop goes on polling for this long before it sleeps, so that the next one of a caller
+     * who waits for answers does not pay for waking the processor. 0: never. */
+    int64_t busy_poll_ns;
     struct net_limits limits;
     struct net_handlers handlers;
 };

@@ -114,6 +114,9 @@ struct net {
     uv_tcp_t listener;
     uv_prepare_t prepare;
     uv_check_t check;
+    uv_idle_t idle; /* active while the loop polls instead of sleeping */
+    int64_t busy_poll_ns, polling_since_ns;
+    uint64_t requests_seen;
     uv_timer_t timer;
     struct net_limits limits;
     struct net_handlers handlers;

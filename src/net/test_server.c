@@ -364,6 +364,35 @@ static void test_garbage(void **state) {
     server_stop(&s);
 }
 
+/* Whether the loop would poll instead of sleeping, after a request was answered and it turned once more. */
+static bool polls_after_request(int64_t busy_poll_ns) {
+    struct server s;
+    struct err err;
+    server_prepare(&s);
+    s.options.busy_poll_ns = busy_poll_ns;
+    assert_int_equal(uv_loop_init(&s.loop), 0);
+    if (net_open(&s.net, &s.loop, &s.options, &err) != ST_OK) fail_msg("%s", err.text);
+    int fd = dial(net_port(s.net));
+    put_line(fd, PLAIN);
+    for (s.stats.requests = 0; s.stats.requests == 0; net_stats_get(s.net, &s.stats))
+        uv_run(&s.loop, UV_RUN_ONCE);
+    free(answer_of(fd, true));
+    uv_run(&s.loop, UV_RUN_NOWAIT);
+    bool polls = uv_backend_timeout(&s.loop) == 0;
+    close(fd);
+    net_close(s.net);
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&s.loop), 0);
+    return polls;
+}
+
+static void test_busy_poll(void **state) {
+    (void)state;
+    assert_false(polls_after_request(0));
+    assert_false(polls_after_request(1));
+    assert_true(polls_after_request(NS_PER_HOUR));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),       cmocka_unit_test(test_pipelining),
@@ -371,6 +400,7 @@ int main(void) {
         cmocka_unit_test(test_large_body),    cmocka_unit_test(test_header_flood),
         cmocka_unit_test(test_slow_loris),    cmocka_unit_test(test_connection_limit),
         cmocka_unit_test(test_port_is_taken), cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_busy_poll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -267,6 +267,7 @@ static enum status ports_open(struct server *s, struct err *err) {
         .tls_cert_file = o->tls_cert_file,
         .tls_key_file = o->tls_key_file,
         .date_offset_ns = s->offset_ns,
+        .busy_poll_ns = o->busy_poll_ns,
         .limits = net_limits_defaults(),
         .handlers = {s, server_on_request, server_on_open, server_on_message, server_on_close}};
     n.limits.messages_per_s_max = o->limits_off ? 0 : STREAM_MESSAGES_PER_S;

@@ -32,6 +32,7 @@ struct server_options {
     int64_t clock_offset_ns;
     /* Signed calls are executed so much later, and up to jitter_ns more. */
     int64_t latency_ns, jitter_ns;
+    int64_t busy_poll_ns; /* of net_options; 100 us of the command */
     bool limits_off, classic_conditional, ack_carries_average;
     const char *faults; /* faults_parse; NULL: none */
 };
