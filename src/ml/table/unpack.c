@@ -224,6 +224,10 @@ uint64_t unpack_position(const struct unpack *u, uint64_t *size) {
     return u->read - u->left;
 }
 
+bool unpack_is_packed(const struct unpack *u) {
+    return u->packing != PACKING_NONE;
+}
+
 void unpack_close(struct unpack *u) {
     if (!u) return;
     if (u->own_fd && u->fd >= 0) close(u->fd);

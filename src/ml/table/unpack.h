@@ -2,6 +2,7 @@
 #ifndef ML_TABLE_UNPACK_H
 #define ML_TABLE_UNPACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,9 @@ enum status unpack_memory(struct unpack **out, const void *bytes, size_t size, c
 enum status unpack_read(struct unpack *u, void *out, size_t size, size_t *got, struct err *err);
 /* Bytes of the file itself read so far, and its size (0: not known, a pipe). */
 uint64_t unpack_position(const struct unpack *u, uint64_t *size);
-void unpack_close(struct unpack *u);
+/* Whether the content is gzip or zstd. */
+bool unpack_is_packed(const struct unpack *u);
+void unpack_close(struct unpack *u); /* NULL: nothing */
 
 /* All of it; the caller frees *out, which has one NUL behind. ST_RANGE: more than limit bytes. */
 enum status unpack_all(char **out, size_t *size, struct unpack *u, size_t limit, struct err *err);
