@@ -114,8 +114,8 @@ static bool goes_left_xgboost(const struct tree *t, uint32_t i, float x) {
     bool default_left = t->decision[i] & DECISION_DEFAULT_LEFT;
     if (isnan(x)) return default_left;
     if (!(t->decision[i] & DECISION_CATEGORICAL)) return x < (float)t->threshold[i];
-    /* The set holds the categories that go right. A value that can be none follows the default. */
-    if (x < 0 || x >= 16777216.0f) return default_left;
+    /* The set holds the categories that go right; what can be no category is in none. */
+    if (x < 0 || x >= 16777216.0f) return true;
     return !in_set(t, i, (uint32_t)x);
 }
 

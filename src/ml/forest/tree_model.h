@@ -8,9 +8,10 @@
  * Walk, XGBoost: values are rounded to float32 first; numeric splits go left iff x < threshold in
  * float32, NaN follows default_left. LightGBM: |x| <= 1e-35f becomes 0 first; numeric splits go left
  * iff x <= threshold in double; NaN becomes 0 unless the split's missing type is NaN; type zero sends
- * zero and NaN the default way, type NaN sends NaN the default way. Categorical, LightGBM: NaN, negative or
- * beyond the set goes right, else truncated to int, left iff its bit is set. Categorical, XGBoost: as
- * the library does (its own rule and set semantics; TREES_XGBOOST says which).
+ * zero and NaN the default way, type NaN sends NaN the default way. Categorical, LightGBM: truncated to
+ * int, left iff its bit is set; NaN, -1 and below, or beyond the set goes right. Categorical, XGBoost:
+ * NaN follows default_left; else truncated to int, RIGHT iff its bit is set; below 0, from 2^24 on, or
+ * beyond the set goes left. (In both, category c is bit c % 32 of its set's word c / 32.)
  *
  * Margin of class k: base_margin[k], then the leaf values of the trees of that class, in order, summed
  * in float32 (XGBoost; DART: float32 weight * value) or double (LightGBM). A LightGBM random forest
