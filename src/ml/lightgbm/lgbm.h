@@ -55,7 +55,12 @@ enum lgbm_seed {
 typedef void (*lgbm_custom_fn)(void *context, const double *margin, float *gradient, float *hessian,
                                size_t rows, uint32_t outputs);
 
-enum { LGBM_COLUMNS_MAX = 1 << 16, LGBM_LABEL_GAIN_MAX = 31, LGBM_NDCG_AT_MAX = 8 };
+enum {
+    LGBM_COLUMNS_MAX = 1 << 16,
+    LGBM_CLASSES_MAX = 512,
+    LGBM_LABEL_GAIN_MAX = 31,
+    LGBM_NDCG_AT_MAX = 8
+};
 
 /* Names and defaults are LightGBM's. Arrays are borrowed or live in the struct. */
 struct lgbm_params {

@@ -1,0 +1,154 @@
+/* Metrics under LightGBM's names and formulas: means over rows, by weight. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "ml/lightgbm/loss_internal.h"
+#include "num/elementary.h"
+#include "num/exp_n.h"
+
+/* -log of LightGBM's smallest probability, 1e-15. */
+static const double logloss_max = 34.538776394910684;
+
+static double regression_loss(const struct lgbm_params *p, enum lgbm_metric metric, double label,
+                              double margin) {
+    double prediction = p->reg_sqrt ? copysign(margin * margin, margin) : margin;
+    double residual = prediction - label, size = fabs(residual);
+    if (metric == LGBM_METRIC_L1) return size;
+    if (metric == LGBM_METRIC_HUBER)
+        return size <= p->alpha ? 0.5 * size * size : p->alpha * (size - 0.5 * p->alpha);
+    if (metric == LGBM_METRIC_QUANTILE)
+        return residual > 0 ? (1 - p->alpha) * residual : -p->alpha * residual;
+    return residual * residual;
+}
+
+static void regression_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
+    enum lgbm_metric metric = lgbm_params_metric(l->params);
+    for (size_t i = first; i < last; i++)
+        *sum += regression_loss(l->params, metric, l->labels[i], l->margin[i]) *
+                (l->weights ? l->weights[i] : 1);
+}
+
+static void logloss_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
+    double block[LOSS_BLOCK];
+    for (size_t begin = first; begin < last; begin += LOSS_BLOCK) {
+        size_t count = last - begin < LOSS_BLOCK ? last - begin : LOSS_BLOCK;
+        for (size_t i = 0; i < count; i++)
+            block[i] = -fabs(l->params->sigmoid * l->margin[begin + i]);
+        num_exp_n(block, block, count);
+        for (size_t i = 0; i < count; i++) {
+            size_t row = begin + i;
+            double z = l->params->sigmoid * l->margin[row];
+            /* log(1 + e^-z) of the label's side, without overflow. */
+            double wrong = l->labels[row] > 0 ? -z : z;
+            double loss = (wrong > 0 ? wrong : 0) + num_log(1 + block[i]);
+            *sum += (loss < logloss_max ? loss : logloss_max) * (l->weights ? l->weights[row] : 1);
+        }
+    }
+}
+
+static void binary_error_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
+    for (size_t i = first; i < last; i++)
+        if ((l->margin[i] > 0) != (l->labels[i] > 0)) *sum += l->weights ? l->weights[i] : 1;
+}
+
+/* -log of the label's softmax share, or whether another class is at least as high. */
+static double multi_loss(const struct lgbm_loss *l, bool error, size_t row) {
+    const double *margin = l->margin + row * l->outputs;
+    uint32_t label = (uint32_t)l->labels[row];
+    double best = margin[0], sum = 0;
+    uint32_t above = 0;
+    for (uint32_t k = 0; k < l->outputs; k++) {
+        best = margin[k] > best ? margin[k] : best;
+        above += margin[k] >= margin[label];
+    }
+    if (error) return above > 1;
+    for (uint32_t k = 0; k < l->outputs; k++) {
+        double e = margin[k] - best;
+        num_exp_n(&e, &e, 1);
+        sum += e;
+    }
+    double loss = best - margin[label] + num_log(sum);
+    return loss < logloss_max ? loss : logloss_max;
+}
+
+static void multi_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
+    bool error = lgbm_params_metric(l->params) == LGBM_METRIC_MULTI_ERROR;
+    for (size_t i = first; i < last; i++)
+        *sum += multi_loss(l, error, i) * (l->weights ? l->weights[i] : 1);
+}
+
+static void metric_part(void *context, uint32_t part) {
+    struct lgbm_loss *l = context;
+    size_t first, last;
+    double sum = 0, total = 0;
+    lgbm_loss_part(l, part, &first, &last);
+    switch (lgbm_params_metric(l->params)) {
+    case LGBM_METRIC_L2:
+    case LGBM_METRIC_RMSE:
+    case LGBM_METRIC_L1:
+    case LGBM_METRIC_HUBER:
+    case LGBM_METRIC_QUANTILE:
+        regression_part(l, first, last, &sum);
+        break;
+    case LGBM_METRIC_BINARY_LOGLOSS:
+        logloss_part(l, first, last, &sum);
+        break;
+    case LGBM_METRIC_BINARY_ERROR:
+        binary_error_part(l, first, last, &sum);
+        break;
+    case LGBM_METRIC_MULTI_LOGLOSS:
+    case LGBM_METRIC_MULTI_ERROR:
+        multi_part(l, first, last, &sum);
+        break;
+    case LGBM_METRIC_AUTO:
+    case LGBM_METRIC_AUC:
+    case LGBM_METRIC_NDCG:
+    case LGBM_METRIC_NONE:
+    case LGBM_METRIC_COUNT:
+        ASSERT(false);
+    }
+    for (size_t i = first; i < last; i++) total += l->weights ? l->weights[i] : 1;
+    l->partial[2 * part] = sum;
+    l->partial[2 * part + 1] = total;
+}
+
+static int by_margin(const void *a, const void *b) {
+    const struct ranked *x = a, *y = b;
+    if (x->margin < y->margin || x->margin > y->margin) return x->margin < y->margin ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+/* Share of the pairs of a positive and a negative that are in order; a tie is half of one. One class alone: 1. */
+static double auc(struct lgbm_loss *l, const double *margin) {
+    for (size_t i = 0; i < l->rows; i++) l->ranked[i] = (struct ranked){margin[i], (uint32_t)i};
+    qsort(l->ranked, l->rows, sizeof *l->ranked, by_margin);
+    double negative = 0, positive = 0, area = 0;
+    for (size_t i = 0; i < l->rows;) {
+        double at = l->ranked[i].margin, tied_positive = 0, tied_negative = 0;
+        for (; i < l->rows && !(l->ranked[i].margin > at); i++) {
+            size_t row = l->ranked[i].row;
+            double weight = l->weights ? l->weights[row] : 1;
+            *(l->labels[row] > 0 ? &tied_positive : &tied_negative) += weight;
+        }
+        area += tied_positive * (negative + 0.5 * tied_negative);
+        positive += tied_positive;
+        negative += tied_negative;
+    }
+    return positive > 0 && negative > 0 ? area / (positive * negative) : 1;
+}
+
+double lgbm_loss_metric(struct lgbm_loss *l, const double *margin) {
+    enum lgbm_metric metric = lgbm_params_metric(l->params);
+    if (metric == LGBM_METRIC_NONE) return NAN;
+    if (metric == LGBM_METRIC_NDCG) return lgbm_rank_ndcg(l, margin);
+    if (metric == LGBM_METRIC_AUC) return auc(l, margin);
+    l->margin = margin;
+    lgbm_loss_run(l, metric_part, l->parts);
+    double sum = 0, total = 0;
+    for (size_t part = 0; part < l->parts; part++) {
+        sum += l->partial[2 * part];
+        total += l->partial[2 * part + 1];
+    }
+    return metric == LGBM_METRIC_RMSE ? sqrt(sum / total) : sum / total;
+}
