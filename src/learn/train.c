@@ -144,7 +144,7 @@ static enum status fit(struct job *j, struct err *err) {
                                   j->weights, train->count, r->columns},
                                  {part_features(j, PART_VALID), part_labels(j, PART_VALID), NULL,
                                   j->parts[PART_VALID].count, r->columns}};
-    st = xgb_train(&j->model, &params, LABEL_COUNT, &sets[0], &sets[1], round_done, j, err);
+    st = xgb_train_softmax(&j->model, &params, LABEL_COUNT, &sets[0], &sets[1], round_done, j, err);
     if (st == ST_OK) j->meta.report.rounds = xgb_round_count(j->model);
     return st;
 }

@@ -87,7 +87,8 @@ static struct xgb_model *trained(struct watch *w) {
     struct xgb_params p = quick();
     struct xgb_model *m = NULL;
     struct err err = {0};
-    if (xgb_train(&m, &p, CLASSES, &train, &valid, w ? watch_round : NULL, w, &err) != ST_OK)
+    if (xgb_train_softmax(&m, &p, CLASSES, &train, &valid, w ? watch_round : NULL, w, &err) !=
+        ST_OK)
         fail_msg("%s", err.text);
     return m;
 }
@@ -259,7 +260,7 @@ static void cancel_gives_no_model(void **state) {
     struct xgb_params p = quick();
     struct xgb_model *m = NULL;
     struct err err;
-    assert_int_equal(xgb_train(&m, &p, CLASSES, &train, &valid, watch_round, &w, &err),
+    assert_int_equal(xgb_train_softmax(&m, &p, CLASSES, &train, &valid, watch_round, &w, &err),
                      ST_INTERRUPTED);
     assert_int_equal(w.calls, 3);
     assert_null(m);
@@ -272,18 +273,22 @@ static void bad_input_is_named(void **state) {
     struct err err;
     struct xgb_matrix narrow = valid, empty = train;
     narrow.columns = COLUMNS - 1;
-    assert_int_equal(xgb_train(&m, &p, CLASSES, &train, &narrow, NULL, NULL, &err), ST_MISMATCH);
+    assert_int_equal(xgb_train_softmax(&m, &p, CLASSES, &train, &narrow, NULL, NULL, &err),
+                     ST_MISMATCH);
     empty.rows = 0;
-    assert_int_equal(xgb_train(&m, &p, CLASSES, &empty, &valid, NULL, NULL, &err), ST_INVALID);
-    assert_int_equal(xgb_train(&m, &p, 2, &train, &valid, NULL, NULL, &err), ST_INVALID);
+    assert_int_equal(xgb_train_softmax(&m, &p, CLASSES, &empty, &valid, NULL, NULL, &err),
+                     ST_INVALID);
+    assert_int_equal(xgb_train_softmax(&m, &p, 2, &train, &valid, NULL, NULL, &err), ST_INVALID);
     assert_non_null(strstr(err.text, "label 2"));
     float kept = features[5];
     features[5] = INFINITY;
-    assert_int_equal(xgb_train(&m, &p, CLASSES, &train, &valid, NULL, NULL, &err), ST_EXTERNAL);
+    assert_int_equal(xgb_train_softmax(&m, &p, CLASSES, &train, &valid, NULL, NULL, &err),
+                     ST_EXTERNAL);
     assert_non_null(strstr(err.text, "xgboost: training rows"));
     features[5] = kept;
     p.eta = -4;
-    assert_int_equal(xgb_train(&m, &p, CLASSES, &train, &valid, NULL, NULL, &err), ST_EXTERNAL);
+    assert_int_equal(xgb_train_softmax(&m, &p, CLASSES, &train, &valid, NULL, NULL, &err),
+                     ST_EXTERNAL);
     assert_null(m);
 
     m = trained(NULL);
@@ -339,7 +344,7 @@ static void mutated_files_do_no_harm(void **state) {
     struct xgb_params p = quick();
     p.rounds_max = 2;
     struct xgb_model *m = NULL;
-    assert_int_equal(xgb_train(&m, &p, CLASSES, &train, &valid, NULL, NULL, &err), ST_OK);
+    assert_int_equal(xgb_train_softmax(&m, &p, CLASSES, &train, &valid, NULL, NULL, &err), ST_OK);
     assert_int_equal(xgb_save(m, path, &err), ST_OK);
     xgb_destroy(m);
     static const char palette[] = "0123456789-.eE,:[]{}\"\\ ntfal";

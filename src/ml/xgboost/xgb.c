@@ -51,13 +51,6 @@ static void library_init(void) {
     XGBSetGlobalConfig("{\"verbosity\":0}");
 }
 
-const char *xgb_version(char out[XGB_VERSION_SIZE]) {
-    int major, minor, patch;
-    XGBoostVersion(&major, &minor, &patch);
-    snprintf(out, XGB_VERSION_SIZE, "xgboost %d.%d.%d", major, minor, patch);
-    return out;
-}
-
 struct xgb_params xgb_params_defaults(void) {
     return (struct xgb_params){.rounds_max = 150,
                                .early_stop_rounds = 15,
@@ -415,9 +408,10 @@ static enum status session_run(struct xgb_model *m, struct session *s,
     return ST_OK;
 }
 
-enum status xgb_train(struct xgb_model **out, const struct xgb_params *params, uint32_t class_count,
-                      const struct xgb_matrix *train, const struct xgb_matrix *valid,
-                      xgb_progress_fn progress, void *context, struct err *err) {
+enum status xgb_train_softmax(struct xgb_model **out, const struct xgb_params *params,
+                              uint32_t class_count, const struct xgb_matrix *train,
+                              const struct xgb_matrix *valid, xgb_progress_fn progress,
+                              void *context, struct err *err) {
     if (class_count < 2) return err_set(err, ST_INVALID, "%u classes", class_count);
     if (params->rounds_max == 0 || params->early_stop_rounds == 0)
         return err_set(err, ST_INVALID, "rounds_max and early_stop_rounds must be above 0");

@@ -12,6 +12,32 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ml/table/train_set.h"
+
+/* What training gives: the model in the library's own JSON, NUL behind it. */
+struct xgb_trained {
+    char *bytes;
+    size_t size;
+    uint32_t rounds; /* that the model has */
+};
+
+/* Trains with parameters "k=v,k=v" in XGBoost's names (1.7, aliases included; lists in brackets or quotes).
+ * Beside them num_boost_round (n_estimators, num_round; 10), early_stopping_rounds, maximize, feature_types,
+ * nthread (n_jobs; 1, 0 = processors). Every objective and metric of the library over trees; eval_metric may
+ * stand more than once, the last one drives progress and early stopping, which keeps the rounds up to the best.
+ * A name XGBoost does not document is an error; one that has no effect with the others given is logged.
+ *
+ * One seed, one thread count: the same bytes. With more than one thread OpenMP's barriers spin unless the
+ * environment says OMP_WAIT_POLICY=passive before the program starts.
+ * valid may be NULL. ST_NOT_FOUND: no such parameter; ST_INVALID: what does not fit, with set and row;
+ * ST_MISMATCH: columns of the two sets; ST_UNSUPPORTED: not trees; ST_INTERRUPTED; ST_EXTERNAL: the library's
+ * own words; ST_NO_MEMORY. */
+enum status xgb_train(struct xgb_trained *out, const char *params, const struct train_set *train,
+                      const struct train_set *valid, train_progress_fn progress, void *context,
+                      struct err *err);
+void xgb_trained_free(struct xgb_trained *t);
+/* About what training takes beside the given sets, in bytes (tree_method hist or approx; exact less). */
+size_t xgb_memory(size_t rows, uint32_t columns, uint32_t outputs);
 
 struct xgb_model;
 
@@ -35,9 +61,10 @@ typedef bool (*xgb_progress_fn)(void *context, uint32_t round, uint32_t rounds_m
                                 double train_logloss, double valid_logloss);
 
 /* Softmax over class_count classes; stops early on valid's log-loss and keeps the best round. */
-enum status xgb_train(struct xgb_model **out, const struct xgb_params *params, uint32_t class_count,
-                      const struct xgb_matrix *train, const struct xgb_matrix *valid,
-                      xgb_progress_fn progress, void *context, struct err *err);
+enum status xgb_train_softmax(struct xgb_model **out, const struct xgb_params *params,
+                              uint32_t class_count, const struct xgb_matrix *train,
+                              const struct xgb_matrix *valid, xgb_progress_fn progress,
+                              void *context, struct err *err);
 /* Reads XGBoost's JSON; multi:softprob over trees only. The file's structure (lengths, node indices,
  * cycles, columns) is checked before the library sees it, as the library itself trusts its input.
  * ST_NOT_FOUND, ST_CORRUPT (with line), ST_UNSUPPORTED (another kind of model), ST_EXTERNAL. */
