@@ -133,15 +133,19 @@ static bool goes_left_lightgbm(const struct tree *t, uint32_t i, double x) {
     return x <= t->threshold[i];
 }
 
+bool tree_goes_left(const struct tree_model *m, const struct tree *t, uint32_t split,
+                    const double *row) {
+    double x = row[t->feature[split]];
+    return m->dialect == TREES_XGBOOST ? goes_left_xgboost(t, split, (float)x)
+                                       : goes_left_lightgbm(t, split, x);
+}
+
 uint32_t tree_walk_ref(const struct tree_model *m, const struct tree *t, const double *row) {
     if (t->split_count == 0) return 0;
     int32_t node = 0;
     while (node >= 0) {
         uint32_t i = (uint32_t)node;
-        double x = row[t->feature[i]];
-        bool left = m->dialect == TREES_XGBOOST ? goes_left_xgboost(t, i, (float)x)
-                                                : goes_left_lightgbm(t, i, x);
-        node = left ? t->left[i] : t->right[i];
+        node = tree_goes_left(m, t, i, row) ? t->left[i] : t->right[i];
     }
     return (uint32_t)~node;
 }

@@ -123,6 +123,10 @@ struct tree_model {
  * of the largest tree. */
 const char *tree_model_problem(const struct tree_model *m, uint8_t *visited, uint32_t *tree);
 
+/* Whether a split sends the row left, by the rules above. row (columns) */
+bool tree_goes_left(const struct tree_model *m, const struct tree *t, uint32_t split,
+                    const double *row);
+
 /* Reference walk of one tree, as plain as the rules above: what every kernel is compared with.
  * Returns the leaf. row (columns) */
 uint32_t tree_walk_ref(const struct tree_model *m, const struct tree *t, const double *row);
