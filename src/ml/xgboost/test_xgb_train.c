@@ -390,9 +390,16 @@ static void bad_data_is_named(void **state) {
 
 static void memory_grows_with_the_set(void **state) {
     (void)state;
-    assert_true(xgb_memory(1000, 10, 1) < xgb_memory(2000, 10, 1));
-    assert_true(xgb_memory(1000, 10, 1) < xgb_memory(1000, 20, 1));
-    assert_true(xgb_memory(1000, 10, 1) < xgb_memory(1000, 10, 3));
+    static const char many[] = "objective=multi:softprob,num_class=9";
+    size_t base, rows, columns, outputs;
+    struct err err;
+    assert_int_equal(xgb_memory(&base, "", 1000, 10, &err), ST_OK);
+    assert_int_equal(xgb_memory(&rows, "", 2000, 10, &err), ST_OK);
+    assert_int_equal(xgb_memory(&columns, "", 1000, 20, &err), ST_OK);
+    assert_int_equal(xgb_memory(&outputs, many, 1000, 10, &err), ST_OK);
+    assert_true(base > 1000 * 10 * sizeof(float) && base < rows && base < columns);
+    assert_true(base < outputs);
+    assert_int_equal(xgb_memory(&base, "x=1", 1000, 10, &err), ST_NOT_FOUND);
 }
 
 static void version_is_the_librarys(void **state) {

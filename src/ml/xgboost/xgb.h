@@ -37,7 +37,8 @@ enum status xgb_train(struct xgb_trained *out, const char *params, const struct 
                       struct err *err);
 void xgb_trained_free(struct xgb_trained *t);
 /* About what training takes beside the given sets, in bytes (tree_method hist or approx; exact less). */
-size_t xgb_memory(size_t rows, uint32_t columns, uint32_t outputs);
+enum status xgb_memory(size_t *out, const char *params, size_t rows, uint32_t columns,
+                       struct err *err);
 
 struct xgb_model;
 

@@ -294,7 +294,7 @@ static enum status job_check(struct job *j, struct err *err) {
     if (j->sets[1] && j->sets[1]->columns != j->sets[0]->columns)
         return err_set(err, ST_MISMATCH, "%u columns to train, %u to validate", j->sets[0]->columns,
                        j->sets[1]->columns);
-    for (uint32_t i = 0; i < j->set_count; i++) {
+    for (uint32_t i = 0; i < SETS && j->sets[i]; i++) {
         enum status st = set_check(j, j->sets[i], set_names[i], err);
         if (st != ST_OK) return st;
     }
@@ -328,7 +328,7 @@ static enum status job_run(struct xgb_trained *out, struct job *j, train_progres
     if (st == ST_OK && j->config.feature_types) st = types_split(j, err);
     if (st != ST_OK) return st;
     library_init(j->config.threads);
-    for (uint32_t i = 0; i < j->set_count; i++) {
+    for (uint32_t i = 0; i < SETS && j->sets[i]; i++) {
         st = matrix_create(j, i, err);
         if (st != ST_OK) return err_wrap(err, st, "%s", set_names[i]);
     }
@@ -374,8 +374,15 @@ const char *xgb_version(char out[XGB_VERSION_SIZE]) {
 }
 
 /* Per value: an entry of the library's sparse rows (8), its bin by row (4 at most) and by column (4). Per row:
- * offset, label, weight, gradient pair and margins of each output, place in the tree. */
-size_t xgb_memory(size_t rows, uint32_t columns, uint32_t outputs) {
-    const size_t value_bytes = 16, row_bytes = 64, output_bytes = 24;
-    return rows * (columns * value_bytes + row_bytes + outputs * output_bytes);
+ * offset, label, weight, place in the tree (64 in all); gradient pair and margins of each output. */
+enum status xgb_memory(size_t *out, const char *params, size_t rows, uint32_t columns,
+                       struct err *err) {
+    enum { VALUE_BYTES = 16, ROW_BYTES = 64, OUTPUT_BYTES = 24 };
+    struct xgb_config config;
+    enum status st = xgb_config_parse(&config, params, err);
+    if (st != ST_OK) return st;
+    size_t outputs = config.class_count ? config.class_count : 1;
+    xgb_config_free(&config);
+    *out = rows * ((size_t)columns * VALUE_BYTES + ROW_BYTES + outputs * OUTPUT_BYTES);
+    return ST_OK;
 }
