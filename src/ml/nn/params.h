@@ -20,7 +20,7 @@ struct nn_tensor {
 /* All tensors of a network: values lie in one block, gradients in another, so that they can be cleared, clipped, summed and
  * copied as one. Trainable ones first in the blocks, each aligned to 64 bytes (padding is zero). */
 struct nn_params {
-    uint32_t count;
+    uint32_t count, capacity;
     struct nn_tensor *tensors; /* (count), in state_dict order */
     size_t size;               /* values in the block, padding included */
     size_t trainable_size;     /* of them, the leading ones the optimiser works on */
@@ -29,7 +29,7 @@ struct nn_params {
 
 /* Two steps: nn_params_add for each tensor, then nn_params_place carves the blocks. training false: values only. */
 enum status nn_params_init(struct nn_params *p, uint32_t capacity, struct err *err);
-/* ST_FULL. shape (rank) */
+/* ST_FULL, ST_EXISTS (name), ST_RANGE (name or rank too long, a zero in shape). shape (rank) */
 enum status nn_params_add(struct nn_params *p, const char *name, bool trainable, uint32_t rank,
                           const size_t *shape);
 enum status nn_params_place(struct nn_params *p, bool training, struct err *err);
@@ -38,12 +38,13 @@ struct nn_tensor *nn_params_find(struct nn_params *p, const char *name); /* NULL
 
 /* ---- safetensors: u64 little-endian header length, JSON header, raw little-endian data ---- */
 
-/* Every tensor of p must be there with its shape; F32, F64, F16, BF16 are converted, I64 for integers. Tensors p does not know are an
- * error that names them. ST_CORRUPT (byte or key), ST_MISMATCH (name, both shapes), ST_NOT_FOUND. */
+/* Every tensor of p must be there with its shape; F32, F64, F16, BF16 are converted, I64 for integers. Tensors p does not know
+ * and values that are not finite are errors that name them; p is then as it was. ST_CORRUPT (byte or key), ST_MISMATCH (name,
+ * both shapes), ST_NOT_FOUND (file or tensor), ST_UNSUPPORTED (type). */
 enum status nn_params_load(struct nn_params *p, const char *path, struct err *err);
 enum status nn_params_parse(struct nn_params *p, const void *bytes, size_t size, const char *name,
                             struct err *err);
-/* F32 and I64, names as given, sorted by offset; metadata: "key\0value\0…\0" pairs into __metadata__, or NULL. Atomic. */
+/* F32 and I64 (these first: every value is aligned to its size), names as given, no holes; metadata: "key\0value\0…\0" pairs into __metadata__, or NULL. Atomic. */
 enum status nn_params_save(const struct nn_params *p, const char *path, const char *metadata,
                            struct err *err);
 
