@@ -168,6 +168,10 @@ const char *lgbm_metric_text(const struct lgbm_params *params, bool *more_is_bet
     return lgbm_metric_name(metric);
 }
 
+static void default_gain(double *gain) {
+    for (uint32_t i = 0; i < LGBM_LABEL_GAIN_MAX; i++) gain[i] = (double)((UINT64_C(1) << i) - 1);
+}
+
 void lgbm_params_init(struct lgbm_params *p) {
     *p = (struct lgbm_params){.num_class = 1,
                               .num_iterations = 100,
@@ -203,8 +207,7 @@ void lgbm_params_init(struct lgbm_params *p) {
                               .eval_at = {1, 2, 3, 4, 5},
                               .eval_at_count = 5,
                               .num_threads = 1};
-    for (uint32_t i = 0; i < LGBM_LABEL_GAIN_MAX; i++)
-        p->label_gain[i] = (double)((UINT64_C(1) << i) - 1);
+    default_gain(p->label_gain);
     for (uint32_t i = 0; i < LGBM_SEED_COUNT; i++) p->seeds[i] = -1;
 }
 
@@ -484,7 +487,10 @@ static enum status set_label_gain(struct lgbm_params *p, const struct param *par
                            param->name, element, count);
         count++;
     }
-    if (count == 0) return err_set(err, ST_INVALID, "%s: needs a gain for each grade", param->name);
+    if (count == 0) { /* empty: LightGBM's default */
+        default_gain(p->label_gain);
+        return ST_OK;
+    }
     /* Grades beyond the list have no gain: lgbm_loss_create refuses such labels. */
     for (uint32_t i = count; i < LGBM_LABEL_GAIN_MAX; i++) gain[i] = -1;
     memcpy(p->label_gain, gain, sizeof gain);
@@ -506,7 +512,8 @@ static enum status set_eval_at(struct lgbm_params *p, const struct param *param,
                            LGBM_NDCG_AT_MAX);
         list[count++] = (uint32_t)x;
     }
-    if (count == 0) return err_set(err, ST_INVALID, "%s: needs a position", param->name);
+    if (count == 0) /* empty: LightGBM's default */
+        for (; count < 5; count++) list[count] = count + 1;
     memcpy(p->eval_at, list, count * sizeof *list);
     p->eval_at_count = count;
     return ST_OK;
