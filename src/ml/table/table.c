@@ -8,7 +8,7 @@
 
 #include "ml/table/table_internal.h"
 
-enum { ROWS_FIRST = 256, CHUNK_SIZE = 1 << 18 };
+enum { ROWS_FIRST = 256 };
 
 /* ---- memory there is ---- */
 
@@ -63,30 +63,10 @@ static enum status refuse(const struct table_reader *r, uint64_t rows, uint64_t 
                    (unsigned long long)(allowed >> 20));
 }
 
-/* Lines of a plain file: as many rows at most. 0: would have to be decompressed, or is a pipe. */
-static enum status count_lines(uint64_t *out, const struct table_reader *r, struct err *err) {
-    *out = 0;
-    if (!r->reopenable || r->bytes || unpack_is_packed(r->in)) return ST_OK;
-    struct unpack *u = NULL;
-    char *chunk = malloc(CHUNK_SIZE);
-    if (!chunk) return err_set(err, ST_NO_MEMORY, "%s: no memory", r->name);
-    enum status st = unpack_open(&u, r->path_copy, err);
-    size_t got = CHUNK_SIZE;
-    uint64_t count = 1;
-    while (st == ST_OK && got == CHUNK_SIZE) {
-        st = unpack_read(u, chunk, CHUNK_SIZE, &got, err);
-        for (size_t i = 0; i < got; i++) count += chunk[i] == '\n';
-    }
-    free(chunk);
-    if (st == ST_OK) *out = count;
-    unpack_close(u);
-    return st;
-}
-
 static enum status plan(struct growth *g, const struct table_reader *r, uint64_t allowed,
                         struct err *err) {
-    uint64_t rows = r->rows_seen;
-    enum status st = r->scanned ? ST_OK : count_lines(&rows, r, err);
+    uint64_t rows;
+    enum status st = table_reader_rows(&rows, r, err);
     if (st != ST_OK) return st;
     g->row_bytes = r->columns * sizeof(double);
     g->rows_max = allowed / g->row_bytes;

@@ -68,6 +68,8 @@ uint32_t table_reader_columns(const struct table_reader *r);
 const char *const *table_reader_names(const struct table_reader *r); /* NULL: no header */
 bool table_reader_is_libsvm(const struct table_reader *r);
 bool table_reader_has_query(const struct table_reader *r);
+/* Rows the whole text has at most, by counting lines; 0: only reading would tell (compressed, a pipe). */
+enum status table_reader_rows(uint64_t *rows, const struct table_reader *r, struct err *err);
 /* The next row into out (columns); ST_END at the end. */
 enum status table_next(struct table_reader *r, double *out, struct err *err);
 /* Line the last row stood in, 1 the first. */

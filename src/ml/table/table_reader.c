@@ -4,7 +4,7 @@
 
 #include "ml/table/table_internal.h"
 
-enum { BUFFER_SIZE = 1 << 20 };
+enum { BUFFER_SIZE = 1 << 20, CHUNK_SIZE = 1 << 18 };
 
 /* Moves what is left to the front and reads behind it; grows when one line fills the buffer. */
 static enum status refill(struct table_reader *r, struct err *err) {
@@ -254,6 +254,25 @@ bool table_reader_is_libsvm(const struct table_reader *r) {
 
 bool table_reader_has_query(const struct table_reader *r) {
     return r->has_query;
+}
+
+enum status table_reader_rows(uint64_t *rows, const struct table_reader *r, struct err *err) {
+    *rows = r->scanned ? r->rows_seen : 0;
+    if (r->scanned || !r->reopenable || r->bytes || unpack_is_packed(r->in)) return ST_OK;
+    struct unpack *u = NULL;
+    char *chunk = malloc(CHUNK_SIZE);
+    if (!chunk) return err_set(err, ST_NO_MEMORY, "%s: no memory", r->name);
+    enum status st = unpack_open(&u, r->path_copy, err);
+    size_t got = CHUNK_SIZE;
+    uint64_t count = 1;
+    while (st == ST_OK && got == CHUNK_SIZE) {
+        st = unpack_read(u, chunk, CHUNK_SIZE, &got, err);
+        for (size_t i = 0; i < got; i++) count += chunk[i] == '\n';
+    }
+    free(chunk);
+    if (st == ST_OK) *rows = count;
+    unpack_close(u);
+    return st;
 }
 
 enum status table_next(struct table_reader *r, double *out, struct err *err) {
