@@ -106,6 +106,8 @@ struct tree_model {
     const char *const *feature_types; /* (columns), XGBoost "q" "float" "int" "i" "c", else NULL */
     /* LightGBM header lines that must come back as they were. */
     const char *label_index, *monotone_constraints;
+    bool has_linear_lines; /* trees say is_linear, as since 3.2; true for a new model */
+    bool has_parameters;   /* a parameter section, be it empty; true once there is an attribute */
     const char *pandas_categorical; /* what follows "pandas_categorical:", else NULL */
     /* XGBoost: what its objective states beside the name, as a JSON object ({"reg_loss_param":
      * {"scale_pos_weight":"1"}}); NULL: defaults. */

@@ -37,6 +37,7 @@ struct tree_model *tree_model_create(enum tree_dialect dialect, uint32_t outputs
     m->trees_per_iteration = outputs;
     m->objective = "";
     m->version = "";
+    m->has_linear_lines = true;
     m->base_margin = tree_model_alloc(m, outputs * sizeof *m->base_margin);
     if (!m->base_margin) {
         tree_model_destroy(m);
