@@ -76,7 +76,7 @@ static bool next_line(struct lgbm_read *x) {
     const char *stop = memchr(x->cursor, '\n', (size_t)(x->end - x->cursor));
     const char *next = stop ? stop + 1 : x->end;
     if (!stop) stop = x->end;
-    if (stop > x->cursor && stop[-1] == '\r') stop--;
+    while (stop > x->cursor && stop[-1] == '\r') stop--;
     x->current = (struct text){x->cursor, (size_t)(stop - x->cursor)};
     x->cursor = next;
     x->line++;
