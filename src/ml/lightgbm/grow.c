@@ -170,8 +170,8 @@ static void slot_acquire(struct lgbm_grower *g, struct leaf *leaf, const struct 
 
 static bool is_splittable(const struct lgbm_grower *g, const struct leaf *l) {
     const struct lgbm_rule *r = &g->rule;
-    uint64_t hessian = l->node.sums.packed & ((UINT64_C(1) << r->hessian_bits) - 1);
-    return l->count >= 2 * (uint64_t)r->count_min && hessian >= 2 * r->hessian_min &&
+    uint64_t count_min = g->p->min_data_in_leaf > 0 ? g->p->min_data_in_leaf : 1;
+    return l->count >= 2 * count_min && l->node.sums.hessian >= 2 * r->hessian_min &&
            (g->p->max_depth <= 0 || l->depth < (uint32_t)g->p->max_depth);
 }
 
@@ -293,14 +293,12 @@ static void leaf_split(struct lgbm_grower *g, uint32_t index, bool search) {
     growth->value = left->value;
     growth->rows = left->count;
     const struct lgbm_split *s = &growth->split;
-    const struct lgbm_rule *r = &g->rule;
-    uint64_t mask = (UINT64_C(1) << r->hessian_bits) - 1;
-    growth->weight = (double)(left->node.sums.packed & mask) * r->hessian_unit;
+    growth->weight = (double)left->node.sums.hessian * g->rule.hessian_unit;
 
     struct lgbm_goes goes = split_goes(g, s);
     uint32_t left_count =
         lgbm_partition(&goes, g->rows + left->begin, left->count, &g->partition, g->threads);
-    ASSERT(left_count == s->left.packed >> r->hessian_bits);
+    ASSERT(left_count > 0 && left_count < left->count);
     uint32_t parent_slot = left->slot;
     uint16_t *categories = right->best.categories;
     *right = *left;
@@ -308,8 +306,10 @@ static void leaf_split(struct lgbm_grower *g, uint32_t index, bool search) {
     right->begin += left_count;
     right->count -= left_count;
     left->count = left_count;
+    left->node.count = left->count;
+    right->node.count = right->count;
     right->node.sums.gradient -= s->left.gradient;
-    right->node.sums.packed -= s->left.packed;
+    right->node.sums.hessian -= s->left.hessian;
     left->node.sums = s->left;
     left->value = left->node.parent_value = s->left_value;
     right->value = right->node.parent_value = s->right_value;
@@ -380,11 +380,10 @@ static enum status tree_write(struct tree **out, struct tree_model *m, const str
     if (!t) return err_set(err, ST_NO_MEMORY, "tree of %u leaves", g->leaf_count);
     uint32_t set = 0;
     for (uint32_t i = 0; i < shape.split_count; i++) tree_set_split(t, g, i, &set);
-    uint64_t mask = (UINT64_C(1) << g->rule.hessian_bits) - 1;
     for (uint32_t i = 0; i < g->leaf_count; i++) {
         const struct leaf *l = &g->leaves[i];
         t->leaf_value[i] = l->value;
-        t->leaf_weight[i] = (double)(l->node.sums.packed & mask) * g->rule.hessian_unit;
+        t->leaf_weight[i] = (double)l->node.sums.hessian * g->rule.hessian_unit;
         t->leaf_rows[i] = l->count;
     }
     *out = t;
@@ -412,7 +411,6 @@ static void rule_init(struct lgbm_grower *g, uint64_t seed) {
     r->d = g->d;
     r->p = p;
     r->seed = seed;
-    r->count_min = p->min_data_in_leaf > 0 ? p->min_data_in_leaf : 1;
     r->constrained = false;
     for (uint32_t c = 0; p->monotone_constraints && c < p->columns_given; c++)
         r->constrained = r->constrained || p->monotone_constraints[c] != 0;
@@ -424,18 +422,19 @@ static void root_init(struct lgbm_grower *g, const struct lgbm_sums *total) {
     const double infinite = (double)INFINITY;
     struct lgbm_rule *r = &g->rule;
     double hessian_min = ceil(g->p->min_sum_hessian_in_leaf / r->hessian_unit);
-    r->hessian_min = hessian_min < 0x1p52 ? (uint64_t)hessian_min : UINT64_C(1) << 52;
-    *root = (struct leaf){.count = g->row_count,
-                          .slot = no_slot,
-                          .parent = -1,
-                          .best.categories = root->best.categories,
-                          .node = {.sums = *total, .low = -infinite, .high = infinite}};
+    r->hessian_min = (int64_t)fmin(fmax(hessian_min, 1), 0x1p52);
+    *root = (struct leaf){
+        .count = g->row_count,
+        .slot = no_slot,
+        .parent = -1,
+        .best.categories = root->best.categories,
+        .node = {.sums = *total, .count = g->row_count, .low = -infinite, .high = infinite}};
     /* The root has no parent to be drawn to: its own value is the first. */
     struct lgbm_params unsmoothed = *g->p;
     unsmoothed.path_smooth = 0;
     struct lgbm_rule rule = *r;
     rule.p = &unsmoothed;
-    root->value = lgbm_node_value(&rule, total, 0, 0, -infinite, infinite);
+    root->value = lgbm_node_value(&rule, &root->node, total, root->count, 0);
     root->node.parent_value = root->value;
     g->leaf_count = 1;
     g->slot_free_count = g->slot_count;

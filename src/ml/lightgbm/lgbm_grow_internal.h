@@ -1,8 +1,8 @@
 /* Inside the grow side: bins, their two layouts, histograms and the search for splits.
  *
  * Gradients and hessians are whole numbers here. A tree's gradients are multiplied by a power of two that
- * lets their absolute sum fill 50 bits, hessians likewise, and rounded: what a float32 carries survives,
- * and every sum is exact. So a histogram is the same in any order of additions, the larger child's by
+ * lets their absolute sum fill some 50 bits, hessians likewise, and rounded: what a float32 carries
+ * survives, and every sum is exact, as a double too. So a histogram is the same in any order of additions, the larger child's by
  * subtraction is the one that counting would give, and threads need no fixed partition of the work. */
 #ifndef ML_LIGHTGBM_LGBM_GROW_INTERNAL_H
 #define ML_LIGHTGBM_LGBM_GROW_INTERNAL_H
@@ -135,7 +135,7 @@ uint32_t lgbm_bundle(struct lgbm_lane *lanes, struct lgbm_member *members,
 
 /* ---- hist.c ---- */
 
-/* Gradient, and count << hessian_bits | hessian, of some rows. A histogram of a quad is (bins, LGBM_LANES). */
+/* Gradient and hessian of some rows, two's complement. A histogram of a quad is (bins, LGBM_LANES). */
 typedef uint64_t lgbm_pair __attribute__((vector_size(16)));
 
 enum { LGBM_BLOCK = 1024 }; /* rows whose pairs stay in the nearest cache */
@@ -153,25 +153,22 @@ void lgbm_hist_subtract(lgbm_pair *a, const lgbm_pair *b, size_t entries);
 /* ---- split.c ---- */
 
 struct lgbm_sums {
-    int64_t gradient;
-    uint64_t packed; /* count << hessian_bits | hessian */
+    int64_t gradient, hessian;
 };
 
 /* What holds for a whole tree. */
 struct lgbm_rule {
     const struct lgbm_dataset *d;
     const struct lgbm_params *p;
-    uint32_t hessian_bits;
     double gradient_unit, hessian_unit; /* powers of two: real = whole * unit */
-    uint32_t count_min;
-    uint64_t hessian_min; /* whole */
+    int64_t hessian_min;                /* whole, above 0: so that neither side is empty */
     uint64_t seed;
     bool constrained; /* there is a monotone constraint */
     bool plain;       /* gains need no output: no constraint, smoothing or limit of the step */
     bool vector;      /* this processor has AVX2 */
 };
 
-/* quantise.c: gradients and hessians of a tree's rows as whole numbers. Fills the bits and units of rule, the
+/* quantise.c: gradients and hessians of a tree's rows as whole numbers. Fills the units of rule, the
  * pairs of the rows, and rows in their order. blocks: scratch. ST_INVALID: not numbers, or hessians below 0. */
 struct lgbm_block_sums {
     double gradient, hessian;
@@ -186,6 +183,7 @@ enum status lgbm_quantise(struct lgbm_rule *rule, struct lgbm_sums *total, lgbm_
 
 struct lgbm_node {
     struct lgbm_sums sums;
+    uint32_t count;       /* rows */
     uint32_t number;      /* of all nodes of the tree, for its random draws */
     double parent_value;  /* path_smooth */
     double low, high;     /* bounds of its value from monotone splits above */
@@ -208,8 +206,9 @@ struct lgbm_split_scratch {
     double *key;
 };
 
-double lgbm_node_value(const struct lgbm_rule *r, const struct lgbm_sums *s, double l2_extra,
-                       double parent_value, double low, double high);
+/* Value of a leaf with these sums among children of n; count matters to path_smooth. */
+double lgbm_node_value(const struct lgbm_rule *r, const struct lgbm_node *n,
+                       const struct lgbm_sums *s, double count, double l2_extra);
 /* Better split among the features of quad, if there is one; hist: the quad's. */
 void lgbm_split_search(struct lgbm_split *best, const struct lgbm_rule *r,
                        const struct lgbm_node *n, const struct lgbm_quad *q, const lgbm_pair *hist,
@@ -217,21 +216,22 @@ void lgbm_split_search(struct lgbm_split *best, const struct lgbm_rule *r,
 /* Whether a is to be preferred to b: more gain, then the lower column. */
 bool lgbm_split_better(const struct lgbm_split *a, const struct lgbm_split *b);
 void lgbm_split_copy(struct lgbm_split *to, const struct lgbm_split *from);
-/* What AVX2 makes of a plain quad and its scalar twin; the same bits. */
+
+/* ---- lanes.c: what AVX2 makes of a plain quad, and its scalar twin; the same bits ---- */
+
 struct lgbm_lane_best {
-    double gain[2][LGBM_LANES];       /* [0]: missing goes left; above the floor, else the floor */
+    double gain[2][LGBM_LANES];       /* [0]: missing goes left; the floor if none is above it */
     int64_t threshold[2][LGBM_LANES]; /* -1: none */
 };
 struct lgbm_lane_query {
     const lgbm_pair *hist; /* (bins, LGBM_LANES) */
     uint32_t bins;
-    int64_t limit[LGBM_LANES];         /* last threshold; -1: lane is not to be split */
-    struct lgbm_sums miss[LGBM_LANES]; /* rows of the NaN bin */
-    bool has_missing;
-    struct lgbm_sums total;
-    uint32_t hessian_bits;
-    int64_t packed_min, hessian_min; /* a side is allowed if above: count part, whole hessian */
-    double l1, l2, floor;            /* in whole units */
+    int64_t last[LGBM_LANES];        /* last bin of values; -1: lane is not to be split */
+    bool has_missing;                /* a lane has rows in a bin behind its last: look both ways */
+    double gradient, hessian, count; /* of the node; sums in whole units, as all that follow */
+    double count_factor;             /* rows per unit of hessian */
+    double count_min, hessian_min;   /* what a side needs */
+    double l1, l2, floor;
 };
 void lgbm_lanes_scan(struct lgbm_lane_best *out, const struct lgbm_lane_query *q);
 void lgbm_lanes_scan_avx2(struct lgbm_lane_best *out, const struct lgbm_lane_query *q);

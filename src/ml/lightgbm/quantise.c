@@ -4,12 +4,12 @@
 
 #include "ml/lightgbm/lgbm_grow_internal.h"
 
-/* Gradients: sums below 2^50, so that a double takes them by adding 1.5 2^52. Hessians share a word with the count. */
-enum { BLOCK_ROWS = 8192, GRADIENT_BITS = 50, HESSIAN_BITS_MAX = 52, WORD_BITS = 63 };
+/* Sums stay below 2^51, so that a double takes them by adding 1.5 2^52. */
+enum { BLOCK_ROWS = 8192, SUM_BITS = 51 };
 
 struct quantise {
     const struct lgbm_tree_input *in;
-    uint32_t row_count, hessian_bits;
+    uint32_t row_count;
     double gradient_scale, hessian_scale;
     lgbm_pair *pairs;
     uint32_t *rows;
@@ -51,23 +51,22 @@ static inline int64_t whole(double x) {
 static void block_quantise(void *context, uint32_t part) {
     struct quantise *q = context;
     const struct lgbm_tree_input *in = q->in;
-    const uint64_t one = UINT64_C(1) << q->hessian_bits;
     uint32_t end = block_end(q, part);
     lgbm_pair sum = {0, 0};
     for (uint32_t i = part * BLOCK_ROWS; i < end; i++) {
         uint32_t row = in->rows ? in->rows[i] : i;
         int64_t g = whole((double)in->gradient[row] * q->gradient_scale);
         int64_t h = whole((double)in->hessian[row] * q->hessian_scale);
-        lgbm_pair x = {(uint64_t)g, one + (uint64_t)h};
+        lgbm_pair x = {(uint64_t)g, (uint64_t)h};
         q->pairs[row] = x;
         q->rows[i] = row;
         sum += x;
     }
-    q->blocks[part].whole = (struct lgbm_sums){(int64_t)sum[0], sum[1]};
+    q->blocks[part].whole = (struct lgbm_sums){(int64_t)sum[0], (int64_t)sum[1]};
 }
 
-/* The power of two that brings sum to between 2^(bits-2) and 2^(bits-1): rounding adds half of the number of rows
- * at most, less than the factor of two that is left. */
+/* The power of two that brings sum to between 2^(bits-2) and 2^(bits-1): rounding adds half of the number of
+ * rows at most, less than the factor of two that is left. */
 static double scale_for(double sum, int bits) {
     int exponent;
     if (!(sum > 0)) return 1;
@@ -86,7 +85,7 @@ enum status lgbm_quantise(struct lgbm_rule *rule, struct lgbm_sums *total, lgbm_
                           struct err *err) {
     struct quantise q = {
         .in = in, .row_count = row_count, .pairs = pairs, .rows = rows, .blocks = blocks};
-    uint32_t count = (row_count + BLOCK_ROWS - 1) / BLOCK_ROWS, count_bits = 1;
+    uint32_t count = (row_count + BLOCK_ROWS - 1) / BLOCK_ROWS;
     lgbm_threads_run(threads, block_sum, &q, count);
     double gradient = 0, hessian = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -96,17 +95,13 @@ enum status lgbm_quantise(struct lgbm_rule *rule, struct lgbm_sums *total, lgbm_
         gradient += blocks[i].gradient;
         hessian += blocks[i].hessian;
     }
-    while (row_count >> count_bits) count_bits++;
-    rule->hessian_bits = WORD_BITS - count_bits;
-    if (rule->hessian_bits > HESSIAN_BITS_MAX) rule->hessian_bits = HESSIAN_BITS_MAX;
-    q.hessian_bits = rule->hessian_bits;
-    q.gradient_scale = scale_for(gradient, GRADIENT_BITS);
-    q.hessian_scale = scale_for(hessian, (int)q.hessian_bits - 1);
+    q.gradient_scale = scale_for(gradient, SUM_BITS);
+    q.hessian_scale = scale_for(hessian, SUM_BITS);
     lgbm_threads_run(threads, block_quantise, &q, count);
     *total = (struct lgbm_sums){0, 0};
     for (uint32_t i = 0; i < count; i++) {
         total->gradient += blocks[i].whole.gradient;
-        total->packed += blocks[i].whole.packed;
+        total->hessian += blocks[i].whole.hessian;
     }
     rule->gradient_unit = 1 / q.gradient_scale;
     rule->hessian_unit = 1 / q.hessian_scale;
