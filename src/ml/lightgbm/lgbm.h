@@ -134,7 +134,8 @@ const char *lgbm_objective_text(enum lgbm_objective objective);
 enum status lgbm_train(struct tree_model **out, const struct lgbm_params *params,
                        const struct train_set *train, const struct train_set *valid,
                        train_progress_fn progress, void *context, struct err *err);
-/* Upper bound of what training takes beside the given set, in bytes. */
+/* Upper bound of what training takes beside the given sets, in bytes. rows: of both sets. Categories
+ * above 1023 make a larger model than it counts. */
 size_t lgbm_memory(const struct lgbm_params *params, size_t rows, uint32_t columns);
 /* Metric that early stopping and progress use: name, and whether more is better. */
 const char *lgbm_metric_text(const struct lgbm_params *params, bool *more_is_better);
