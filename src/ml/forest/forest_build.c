@@ -91,8 +91,12 @@ static uint64_t arrays_place(struct forest *f, uint64_t scratch[5], const struct
     f->set_words = place(&end, a->set_words, sizeof(uint32_t));
     f->trees = place(&end, trees, sizeof(struct forest_tree));
     f->groups = place(&end, a->groups, sizeof(struct forest_group));
-    f->perfect_nodes = place(&end, a->perfect, f->is_narrow ? 2 : 4);
-    f->ragged_nodes = place(&end, a->ragged, f->is_narrow ? 4 : 8);
+    f->perfect_nodes = place(&end, a->perfect,
+                             f->is_narrow ? sizeof(struct forest_perfect_narrow)
+                                          : sizeof(struct forest_perfect_wide));
+    f->ragged_nodes = place(&end, a->ragged,
+                            f->is_narrow ? sizeof(struct forest_ragged_narrow)
+                                         : sizeof(struct forest_ragged_wide));
     f->node_leaf = place(&end, a->ragged, sizeof(uint32_t));
     f->leaf_values = place(&end, a->leaves, xgboost ? sizeof(float) : sizeof(double));
     f->leaf_ids = place(&end, a->leaves, sizeof(int32_t));

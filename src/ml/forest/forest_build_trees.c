@@ -81,15 +81,22 @@ static void leaf_put(struct forest_build *b, const struct tree *t, uint32_t leaf
 /* ---- for rows ---- */
 
 static void perfect_node_put(const struct forest *f, uint32_t at, uint32_t test) {
+    struct forest_perfect_narrow *narrow =
+        (struct forest_perfect_narrow *)forest_at(f, f->perfect_nodes);
+    struct forest_perfect_wide *wide = (struct forest_perfect_wide *)forest_at(f, f->perfect_nodes);
     if (f->is_narrow)
-        ((uint16_t *)forest_at(f, f->perfect_nodes))[at] = (uint16_t)test;
+        narrow[at] = (struct forest_perfect_narrow){(uint8_t)test, (uint8_t)(test >> 8)};
     else
-        ((uint32_t *)forest_at(f, f->perfect_nodes))[at] = test;
+        wide[at] = (struct forest_perfect_wide){.last = (uint8_t)test, .column = test >> 8};
 }
 
 static uint32_t perfect_node(const struct forest *f, uint32_t at) {
-    return f->is_narrow ? ((const uint16_t *)forest_at(f, f->perfect_nodes))[at]
-                        : ((const uint32_t *)forest_at(f, f->perfect_nodes))[at];
+    const struct forest_perfect_narrow *narrow =
+        (const struct forest_perfect_narrow *)forest_at(f, f->perfect_nodes);
+    const struct forest_perfect_wide *wide =
+        (const struct forest_perfect_wide *)forest_at(f, f->perfect_nodes);
+    return f->is_narrow ? narrow[at].last | (uint32_t)narrow[at].column << 8
+                        : wide[at].last | (uint32_t)wide[at].column << 8;
 }
 
 /* Heap position of every split and, behind them, of every leaf. A leaf that is not at the bottom stands
@@ -119,10 +126,15 @@ static void perfect_put(struct forest_build *b, const struct tree *t, const stru
 }
 
 static void ragged_node_put(const struct forest *f, uint32_t at, uint32_t test, uint32_t delta) {
+    struct forest_ragged_narrow *narrow =
+        (struct forest_ragged_narrow *)forest_at(f, f->ragged_nodes);
+    struct forest_ragged_wide *wide = (struct forest_ragged_wide *)forest_at(f, f->ragged_nodes);
     if (f->is_narrow)
-        ((uint32_t *)forest_at(f, f->ragged_nodes))[at] = test | delta << 16;
+        narrow[at] =
+            (struct forest_ragged_narrow){(uint8_t)test, (uint8_t)(test >> 8), (uint16_t)delta};
     else
-        ((uint64_t *)forest_at(f, f->ragged_nodes))[at] = test | (uint64_t)delta << 32;
+        wide[at] =
+            (struct forest_ragged_wide){.last = (uint8_t)test, .column = test >> 8, .delta = delta};
 }
 
 /* Children stand next to each other, in the order of their parents. */

@@ -76,6 +76,23 @@ struct forest_group {
     uint32_t root[FOREST_GROUP]; /* absent trees: the first one's */
 };
 
+/* Go right iff the rank of the column is above last. Narrow ones where columns and deltas fit. */
+struct forest_perfect_narrow {
+    uint8_t last, column;
+};
+struct forest_perfect_wide {
+    uint32_t column;
+    uint8_t last, zero[3];
+};
+struct forest_ragged_narrow {
+    uint8_t last, column;
+    uint16_t delta;
+};
+struct forest_ragged_wide {
+    uint32_t column, delta;
+    uint8_t last, zero[3];
+};
+
 /* Ways to find the leaves of a block of rows in one tree. */
 enum forest_block_kind {
     BLOCK_PERFECT = 0, /* every split, in registers, bottom up */
@@ -132,8 +149,7 @@ struct forest {
     /* float and double tables, same numbering; uint32_t sets of categories */
     uint64_t thresholds_f32, thresholds_f64, set_words;
     uint64_t trees, groups;
-    /* nodes, narrow / wide. perfect: last | column << 8 in 16 / 32 bits. ragged: last | column << 8 |
-     * delta << 16 in 32 bits / last | column << 8 | delta << 32 in 64 */
+    /* struct forest_perfect_*, forest_ragged_*; uint32_t (ragged nodes) */
     uint64_t perfect_nodes, ragged_nodes, node_leaf;
     /* float (XGBoost) or double (LightGBM) leaf_values; int32_t leaf_ids */
     uint64_t leaf_values, leaf_ids;

@@ -1,8 +1,7 @@
 /* Walks over one size of nodes. Included with
- *   WALK(name)    the functions' names
- *   WALK_PERFECT, WALK_RAGGED   types of the nodes     WALK_DELTA_SHIFT   where a ragged node's delta is
- *   WALK_COLUMN(node)           a ragged node's column
- * The rank is above the node's last one: go right. No branch depends on a rank. */
+ *   WALK(name)                  the functions' names
+ *   WALK_PERFECT, WALK_RAGGED   types of the nodes
+ * No branch depends on a rank. */
 
 /* Eight complete trees of a depth known to the compiler. out: numbers of the leaves' values. */
 static inline __attribute__((always_inline)) void
@@ -11,8 +10,9 @@ WALK(perfect_depth)(uint32_t out[FOREST_GROUP], const WALK_PERFECT *nodes, const
     size_t j0 = 1, j1 = 1, j2 = 1, j3 = 1, j4 = 1, j5 = 1, j6 = 1, j7 = 1;
 #define STEP(lane)                                                                                 \
     do {                                                                                           \
-        uint32_t node = nodes[((size_t)lane << depth) + j##lane];                                  \
-        j##lane = 2 * j##lane + ((uint8_t)node < ranks[node >> 8]);                                \
+        const WALK_PERFECT *node = nodes + ((size_t)lane << depth) + j##lane;                      \
+        bool right = node->last < ranks[node->column];                                             \
+        j##lane = kept(2 * kept(j##lane)) + right;                                                 \
     } while (0)
     for (uint32_t level = 0; level < depth; level++) {
         STEP(0);
@@ -60,8 +60,9 @@ static void WALK(perfect)(uint32_t out[FOREST_GROUP], const struct forest *f,
 
 static inline __attribute__((always_inline)) size_t
 WALK(ragged_step)(size_t j, const WALK_RAGGED *nodes, const uint8_t *ranks) {
-    WALK_RAGGED node = nodes[j];
-    return j + (size_t)(node >> WALK_DELTA_SHIFT) + ((uint8_t)node < ranks[WALK_COLUMN(node)]);
+    const WALK_RAGGED *node = nodes + j;
+    bool right = node->last < ranks[node->column];
+    return kept(j + node->delta) + right;
 }
 
 static void WALK(ragged)(uint32_t out[FOREST_GROUP], const struct forest *f,
@@ -101,11 +102,10 @@ static void WALK(block)(uint32_t *out, const struct forest *f, const struct fore
         while (moved) {
             moved = 0;
             for (uint32_t r = 0; r < FOREST_GROUP; r++) {
-                WALK_RAGGED node = nodes[j[r]];
-                uint8_t rank = ranks[(size_t)WALK_COLUMN(node) * lanes + from + r] ^ 128;
-                size_t delta = (size_t)(node >> WALK_DELTA_SHIFT);
-                moved |= delta;
-                j[r] += delta + ((uint8_t)node < rank);
+                const WALK_RAGGED *node = nodes + j[r];
+                uint8_t rank = ranks[(size_t)node->column * lanes + from + r] ^ 128;
+                moved |= node->delta;
+                j[r] += node->delta + (size_t)(node->last < rank);
             }
         }
         for (uint32_t r = 0; r < FOREST_GROUP; r++) out[from + r] = leaf[j[r]];
