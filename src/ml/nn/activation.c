@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "ml/nn/nn.h"
+#include "ml/nn/kernels.h"
 #include "num/elementary.h"
 
 /* Klambauer et al., "Self-normalizing neural networks" (2017), as PyTorch writes them out. */
@@ -64,6 +64,14 @@ static double slope_of(double x, enum nn_activation kind, double slope) {
     }
     }
     return NAN;
+}
+
+void nn_gelu_forward(nn_real *y, const nn_real *x, size_t n) {
+    nn_kernels()->gelu_forward(y, x, n);
+}
+
+void nn_gelu_backward(nn_real *dx, const nn_real *dy, const nn_real *x, size_t n) {
+    nn_kernels()->gelu_backward(dx, dy, x, n);
 }
 
 void nn_activation_forward(nn_real *y, const nn_real *x, size_t n, enum nn_activation kind,

@@ -1,0 +1,8 @@
+/* Compiled with -mavx2 -mavx512f (CMakeLists.txt). */
+#define NN_KERNELS      nn_kernels_avx512
+#define NN_KERNELS_NAME "avx512"
+#define NN_KERNELS_CAN_RUN                                                                         \
+    (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("avx512f") != 0)
+#if defined(__x86_64__)
+#include "ml/nn/kernels_body.h"
+#endif
