@@ -58,6 +58,7 @@ struct lgbm_grower {
     const struct lgbm_dataset *d;
     const struct lgbm_params *p;
     struct lgbm_threads *threads;
+    size_t pool_bytes;
     lgbm_pair *pairs; /* (rows) */
     uint32_t *rows;   /* in order of leaves */
     uint32_t row_count;
@@ -507,8 +508,8 @@ static enum status shares_create(struct lgbm_grower *g, struct err *err) {
     return ST_OK;
 }
 
-static size_t slots_for(size_t hist_bytes, uint32_t leaves) {
-    size_t slots = hist_bytes ? POOL_BYTES_MAX / hist_bytes : SLOTS_MIN;
+static size_t slots_for(size_t pool_bytes, size_t hist_bytes, uint32_t leaves) {
+    size_t slots = hist_bytes ? pool_bytes / hist_bytes : SLOTS_MIN;
     if (slots < SLOTS_MIN) slots = SLOTS_MIN;
     return slots < leaves ? slots : leaves;
 }
@@ -520,7 +521,8 @@ static enum status grower_fill(struct lgbm_grower *g, struct err *err) {
     uint32_t categories =
         g->p->max_cat_threshold < category_bins ? g->p->max_cat_threshold : category_bins;
     g->category_stride = categories > 0 ? categories : 1;
-    g->slot_count = (uint32_t)slots_for(d->hist_entries * sizeof(lgbm_pair), (uint32_t)leaves);
+    g->slot_count =
+        (uint32_t)slots_for(g->pool_bytes, d->hist_entries * sizeof(lgbm_pair), (uint32_t)leaves);
     size_t pool = g->slot_count * d->hist_entries * sizeof(lgbm_pair);
     g->pool = aligned_alloc(64, (pool + 127) & ~(size_t)63);
     g->pairs = aligned_alloc(64, (d->rows * sizeof *g->pairs + 127) & ~(size_t)63);
@@ -550,6 +552,13 @@ static enum status grower_fill(struct lgbm_grower *g, struct err *err) {
 enum status lgbm_grower_create(struct lgbm_grower **out, const struct lgbm_dataset *d,
                                const struct lgbm_params *params, struct lgbm_threads *threads,
                                struct err *err) {
+    return lgbm_grower_create_within(out, d, params, threads, POOL_BYTES_MAX, err);
+}
+
+enum status lgbm_grower_create_within(struct lgbm_grower **out, const struct lgbm_dataset *d,
+                                      const struct lgbm_params *params,
+                                      struct lgbm_threads *threads, size_t pool_bytes,
+                                      struct err *err) {
     *out = NULL;
     ASSERT(d->packed && params->num_leaves >= 1 && params->num_leaves <= d->walk_splits);
     struct lgbm_grower *g = calloc(1, sizeof *g);
@@ -557,6 +566,7 @@ enum status lgbm_grower_create(struct lgbm_grower **out, const struct lgbm_datas
     g->d = d;
     g->p = params;
     g->threads = threads;
+    g->pool_bytes = pool_bytes;
 #if defined(__x86_64__)
     g->rule.vector = __builtin_cpu_supports("avx2");
 #endif

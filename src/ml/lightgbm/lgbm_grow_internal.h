@@ -249,4 +249,12 @@ void lgbm_partition_scratch_deinit(struct lgbm_partition_scratch *s);
 uint32_t lgbm_partition(const struct lgbm_goes *goes, uint32_t *rows, uint32_t count,
                         struct lgbm_partition_scratch *scratch, struct lgbm_threads *threads);
 
+/* ---- grow.c ---- */
+
+/* lgbm_grower_create with at most so many bytes of histograms, though never fewer than three. */
+enum status lgbm_grower_create_within(struct lgbm_grower **out, const struct lgbm_dataset *d,
+                                      const struct lgbm_params *params,
+                                      struct lgbm_threads *threads, size_t pool_bytes,
+                                      struct err *err);
+
 #endif
