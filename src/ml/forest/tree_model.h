@@ -1,5 +1,6 @@
 /* A boosted tree model as its file states it: the form that readers, writers, trainers, explanations
- * and the prediction engine share. Nothing is lost between a LightGBM text or an XGBoost file and this.
+ * and the prediction engine share. Nothing is lost between a LightGBM text or an XGBoost file and this
+ * (but for base_weights of XGBoost's leaves and of nodes pruned away, which nothing uses).
  *
  * A tree's splits are numbered 0 .. split_count-1, its leaves 0 .. split_count. left/right >= 0 is a
  * split, < 0 the leaf ~value; a child's number is above its parent's. A tree without a split is the

@@ -64,7 +64,8 @@ static bool nodes_alloc(struct nodes *n) {
     n->split_type = n->default_left + count;
     for (size_t i = 0; i < count; i++) {
         n->left[i] = n->right[i] = -1;
-        n->parents[i] = NO_PARENT;
+        /* Of nodes pruned away, too, the library looks their parent up. */
+        n->parents[i] = i ? 0 : NO_PARENT;
         n->columns[i] = DELETED_COLUMN;
         n->default_left[i] = 1;
         n->split_type[i] = 0;
