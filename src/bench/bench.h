@@ -22,7 +22,12 @@ void bench_json_set(bool on);
 /* Prints one figure (text or JSON as asked on the command line); ratio = value / peer_value. */
 void bench_emit(const struct bench_figure *figure);
 
-/* X(name, function, what it measures) */
+/* What may be asked of benches that take it; 0: the bench's own default. */
+struct bench_parameters {
+    uint32_t rows, cols, trees, threads;
+};
+
+/* X(name, what it measures) */
 #define BENCH_TABLE(X)                                                                             \
     X(feature_bar, "full registry rows of one symbol after one closed bar")                        \
     X(replay_rule, "bar-steps of the whole engine under the momentum rule, journal on")            \
@@ -37,9 +42,18 @@ void bench_emit(const struct bench_figure *figure);
     X(rest_order, "a signed order's round trip to `quantum exchange` over loopback, and the rate") \
     X(ws_fanout, "messages to 20 clients over the streams of 300 contracts, none lost")
 
+/* The same; these take parameters. */
+#define BENCH_TABLE_PARAMETERS(X)                                                                  \
+    X(forest_row, "margin of one row (60 columns, 300 trees of depth 6), next to libxgboost")      \
+    X(forest_batch, "margins of 10000 rows by the same trees, next to libxgboost")
+
 #define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
+#define BENCH_DECLARE_PARAMETERS(name, about)                                                      \
+    enum status bench_##name(const struct bench_parameters *p, struct err *err);
 BENCH_TABLE(BENCH_DECLARE)
+BENCH_TABLE_PARAMETERS(BENCH_DECLARE_PARAMETERS)
 #undef BENCH_DECLARE
+#undef BENCH_DECLARE_PARAMETERS
 
 /* Median of n doubles (sorts them). */
 double bench_median(double *values, uint32_t n);
