@@ -114,6 +114,19 @@ static void kernel_own(struct page *p, const struct view *v) {
              model_kind_text((enum model_kind)i), (unsigned long long)v->models[i].votes);
 }
 
+static void disagreement(struct page *p, const struct view *v) {
+    const struct view_disagreement *d = &v->disagreement;
+    head(p, "counter", "quantum_ensemble_decisions_total",
+         "Decisions that two or more models answered, by whether their best labels agreed.");
+    line(p, "quantum_ensemble_decisions_total{agreed=\"yes\"} %llu\n",
+         (unsigned long long)(d->decisions - d->differ));
+    line(p, "quantum_ensemble_decisions_total{agreed=\"no\"} %llu\n",
+         (unsigned long long)d->differ);
+    if (d->decisions > 0)
+        gauge(p, "quantum_ensemble_distance",
+              "Mean absolute difference of the models' probabilities.", d->distance);
+}
+
 static void health(struct page *p, const struct api_shot *shot) {
     struct api_health h;
     api_health_judge(&h, shot);
@@ -163,6 +176,7 @@ enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
         trading(&p, shot->view);
         refusals(&p, shot->view);
         kernel_own(&p, shot->view);
+        disagreement(&p, shot->view);
     }
     *out_size = p.size;
     return p.overflow ? ST_FULL : ST_OK;

@@ -386,8 +386,11 @@ static void put_model(struct json_writer *w, const struct view_model *m) {
         put_f64(w, "logloss_test", m->logloss_test);
         put_f64(w, "logloss_prior", m->logloss_prior);
         put_f64(w, "skill_t", m->skill_t);
+        put_f64(w, "side_t", m->side_t);
         put_f64(w, "balanced_accuracy", m->balanced_accuracy);
         put_f64(w, "ece", m->ece);
+        put_text(w, "params", m->params);
+        put_u64(w, "rounds", m->rounds);
         put_u64(w, "votes", m->votes);
         put_u64(w, "predict_ns_p50", m->predict_ns_p50);
         put_u64(w, "predict_ns_p99", m->predict_ns_p99);
@@ -403,6 +406,20 @@ static void put_models(struct json_writer *w, const struct api_shot *shot) {
         json_write_key(w, model_kind_text((enum model_kind)i));
         put_model(w, shot->published ? &shot->view->models[i] : &absent);
     }
+    json_write_object_end(w);
+}
+
+/* How often and how far the voters that answer are apart. */
+static void put_disagreement(struct json_writer *w, const struct api_shot *shot) {
+    static const struct view_disagreement none = {.distance = (double)NAN};
+    const struct view_disagreement *d = shot->published ? &shot->view->disagreement : &none;
+    json_write_key(w, "disagreement");
+    json_write_object_begin(w);
+    put_u64(w, "decisions", d->decisions);
+    put_u64(w, "differ", d->differ);
+    put_f64(w, "differ_share",
+            d->decisions ? (double)d->differ / (double)d->decisions : (double)NAN);
+    put_f64(w, "p_distance", d->distance);
     json_write_object_end(w);
 }
 
@@ -501,6 +518,7 @@ static void put_health(struct json_writer *w, const struct api_shot *shot,
     put_bool(w, "ready", h->ready);
     put_roles(w, h);
     put_models(w, shot);
+    put_disagreement(w, shot);
     put_components(w, shot);
     put_dependencies(w, shot);
     put_health_metrics(w, shot, h);

@@ -55,13 +55,11 @@ static int verify(const char *run_dir, const char *data, bool json) {
         run.session.port = &nobody;
         run.session.wallet_start = o.wallet_start;
     }
-    snprintf(run.model_path, sizeof run.model_path, "%s", o.model);
+    run.options = o;
     if (o.strategy == STRATEGY_ENSEMBLE) {
-        /* The file is asked for its barriers and its hash; its answers come from the journal. */
-        st = served_model_load(&run.session.model, o.model, &err);
+        /* The files are asked for their barriers and hashes; their answers come from the journal. */
+        st = run_load_models(&run, INT64_MAX, &err);
         if (st != ST_OK) return complain(&err);
-        run.labels = *served_model_labels(run.session.model);
-        run.session.labels = &run.labels;
     }
     struct session_result *r = calloc(1, sizeof *r);
     if (!r) return EXIT_FAILED;

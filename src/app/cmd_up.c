@@ -45,8 +45,9 @@ static const char up_usage[] =
     "  --symbols A,B      replay: default every symbol with bars in the window\n"
     "  --from D, --to D   replay: UTC, --to exclusive: 2024-10-01\n"
     "  --speed max|N      market seconds per second (paper: 600, replay: max)\n"
-    "  --model FILE       a model that has not seen the window (default: trained on earlier bars, "
-    "kept in STATE/models)\n"
+    "  --model FILE       a model that has not seen the window; once for each voter (default: both "
+    "boosters,\n"
+    "                     trained on earlier bars, kept in STATE/models)\n"
     "  --seed N           of the made-up market, the training and the random rule (1)\n"
     "  --bus URL          redis://HOST:PORT or redis+unix:PATH (default: embedded)\n"
     "  --synth-symbols N  paper: contracts of the made-up market (12)\n"
@@ -219,7 +220,7 @@ static bool set_market_option(struct up *u, int option) {
     case OPT_SPEED:
         return set_speed(o, optarg);
     case OPT_MODEL:
-        return copy(o->model, sizeof o->model, optarg);
+        return run_model_option(o, optarg, NULL) == ST_OK;
     case OPT_SEED:
         return whole_number(&o->seed, optarg, INT64_MAX);
     case OPT_SYNTH_SYMBOLS:

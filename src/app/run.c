@@ -21,144 +21,11 @@
 /* The made-up market's calendar: fixed, so that a restart meets the same one. */
 #define SYNTH_EPOCH_NS (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
 #define SYNTH_INTERVAL NS_PER_MINUTE
-enum { SYNTH_HISTORY_BARS = 5000, TRAIN_ROWS_MAX = 150000, WARMUP_MARGIN_BARS = 32 };
+enum { SYNTH_HISTORY_BARS = 5000, WARMUP_MARGIN_BARS = 32 };
 
 static int fail(const struct err *err) {
     fprintf(stderr, "quantum: %s\n", err->text);
     return err->st == ST_REFUSED ? EXIT_REFUSED : EXIT_FAILED;
-}
-
-/* ---- training before the user's eyes ---- */
-
-struct train_watch {
-    const volatile sig_atomic_t *stop;
-    int64_t began_ns, shown_ns;
-    bool tty;
-};
-
-static bool train_progress(void *context, const char *stage, uint32_t done, uint32_t total,
-                           double train_loss, double valid_loss) {
-    struct train_watch *w = context;
-    int64_t now = tstamp_monotonic_ns();
-    if (w->tty && (now - w->shown_ns > 100 * NS_PER_MS || done == total)) {
-        char bar[31] = "..............................";
-        uint32_t full = total ? (uint32_t)((uint64_t)done * 30 / total) : 0;
-        memset(bar, '#', full > 30 ? 30 : full);
-        if (isnan(train_loss))
-            fprintf(stderr, "\r\033[Ktraining  %-9s [%s] %u/%u", stage, bar, done, total);
-        else
-            fprintf(stderr, "\r\033[Ktraining  %-9s [%s] %u/%u  log-loss train %.4f valid %.4f",
-                    stage, bar, done, total, train_loss, valid_loss);
-        w->shown_ns = now;
-    }
-    return !(w->stop && *w->stop);
-}
-
-static enum status train(struct run *run, const struct learn_series *series, size_t count,
-                         int64_t from, int64_t to, const volatile sig_atomic_t *stop,
-                         struct err *err) {
-    struct learn_config lc = learn_config_defaults();
-    struct learn_report report;
-    lc.interval_ns = run->options.interval_ns;
-    lc.from_ns = from;
-    lc.to_ns = to;
-    lc.rows_max = TRAIN_ROWS_MAX;
-    lc.seed = run->options.seed;
-    struct train_watch watch = {
-        .stop = stop, .began_ns = tstamp_monotonic_ns(), .tty = isatty(2) != 0};
-    char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
-    fprintf(stderr, "no fitting model: training XGBoost on %zu symbols, %.16s to %.16s\n", count,
-            tstamp_format(a, from), tstamp_format(b, to));
-    enum status st =
-        learn_train(&report, run->model_path, series, count, &lc, train_progress, &watch, err);
-    if (watch.tty) fprintf(stderr, "\n");
-    if (st != ST_OK) return st;
-    fprintf(stderr, "trained in %.1f s on %zu rows: %s\n",
-            (double)(tstamp_monotonic_ns() - watch.began_ns) / 1e9, report.rows_train,
-            report.verdict);
-    return ST_OK;
-}
-
-/* ---- models ---- */
-
-enum status run_load_model(struct run *run, int64_t from_ns, struct err *err) {
-    enum status st = served_model_load(&run->session.model, run->model_path, err);
-    if (st != ST_OK) return st;
-    if (served_model_data_end_ns(run->session.model) > from_ns) {
-        char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
-        return err_set(err, ST_REFUSED,
-                       "model %s has seen bars up to %.16s, after the start %.16s: it would be "
-                       "judged on what it learned from",
-                       run->model_path,
-                       tstamp_format(a, served_model_data_end_ns(run->session.model)),
-                       tstamp_format(b, from_ns));
-    }
-    if (served_model_interval_ns(run->session.model) != run->options.interval_ns)
-        return err_set(err, ST_MISMATCH, "model %s was trained on another bar interval",
-                       run->model_path);
-    const struct learn_report *l = served_model_report(run->session.model);
-    struct view_model *v = &run->view_model;
-    *v = (struct view_model){.kind = MODEL_XGBOOST,
-                             .loaded = 1,
-                             .has_skill = l->has_skill,
-                             .state = l->has_skill ? VOTE_PRESENT : VOTE_NO_SKILL,
-                             .hash = served_model_hash(run->session.model),
-                             .train_from_ns = l->train_from_ns,
-                             .train_to_ns = l->train_to_ns,
-                             .data_end_ns = served_model_data_end_ns(run->session.model),
-                             .logloss_test = l->logloss_test,
-                             .logloss_prior = l->logloss_prior,
-                             .skill_t = l->skill_t,
-                             .balanced_accuracy = l->balanced_accuracy,
-                             .ece = l->ece};
-    struct stat sb;
-    if (stat(run->model_path, &sb) == 0) v->trained_wall_ns = (int64_t)sb.st_mtime * NS_PER_SECOND;
-    const char *base = strrchr(run->model_path, '/');
-    snprintf(v->path, sizeof v->path, "%.159s", base ? base + 1 : run->model_path);
-    run->labels = *served_model_labels(run->session.model);
-    run->session.labels = &run->labels;
-    run->session.view_model = &run->view_model;
-    return ST_OK;
-}
-
-/* Name of the model that fits: everything its training depends on. */
-static enum status auto_model_path(struct run *run, uint64_t data_hash, int64_t from, int64_t to,
-                                   struct err *err) {
-    char folder[RUN_PATH_SIZE];
-    if (snprintf(folder, sizeof folder, "%.4000s/models", run->options.state) >= (int)sizeof folder)
-        return err_set(err, ST_RANGE, "state path is too long");
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST) return err_errno(err, ST_IO, "%s", folder);
-    const uint64_t words[] = {data_hash,         (uint64_t)from,
-                              (uint64_t)to,      feature_list_hash(),
-                              run->options.seed, (uint64_t)run->options.interval_ns};
-    char interval[16];
-    snprintf(run->model_path, sizeof run->model_path, "%.4000s/xgboost-%s-%016" PRIx64 ".json",
-             folder, tstamp_interval_format(interval, run->options.interval_ns),
-             hash64(words, sizeof words));
-    return ST_OK;
-}
-
-/* A model of an older program (other features, other format) is trained again; any other trouble is told. */
-static bool is_outdated(enum status st) {
-    return st == ST_NOT_FOUND || st == ST_MISMATCH || st == ST_VERSION;
-}
-
-static enum status fitting_model(struct run *run, const struct learn_series *series, size_t count,
-                                 uint64_t data_hash, int64_t from, int64_t to,
-                                 const volatile sig_atomic_t *stop, struct err *err) {
-    enum status st = auto_model_path(run, data_hash, from, to, err);
-    if (st != ST_OK) return st;
-    if (access(run->model_path, R_OK) == 0) {
-        st = run_load_model(run, to, err);
-        if (st == ST_OK) {
-            fprintf(stderr, "model %s: %s\n", run->view_model.path,
-                    served_model_report(run->session.model)->verdict);
-            return ST_OK;
-        }
-        if (!is_outdated(st)) return st;
-    }
-    st = train(run, series, count, from, to, stop, err);
-    return st == ST_OK ? run_load_model(run, to, err) : st;
 }
 
 /* ---- replay ---- */
@@ -300,7 +167,7 @@ static enum status train_on_store(struct run *run, const struct span *span,
                      "or use --strategy momentum",
                      tstamp_format(a, o->from_ns));
     }
-    if (st == ST_OK) st = fitting_model(run, series, count, h, train_from, o->from_ns, stop, err);
+    if (st == ST_OK) st = run_fit_models(run, series, count, h, train_from, o->from_ns, stop, err);
     for (size_t i = 0; i < count; i++) candles_close(&open[i]);
     free(open);
     free(series);
@@ -339,11 +206,8 @@ static int prepare_replay(struct run *run, const volatile sig_atomic_t *stop) {
     }
     st = run_open_replay_feed(&run->session.feed, o, &err);
     if (st == ST_OK && ensemble) {
-        if (o->model[0]) {
-            snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
-            st = run_load_model(run, feed_from_ns(run->session.feed), &err);
-        } else
-            st = train_on_store(run, &span, stop, &err);
+        st = o->model_count ? run_load_models(run, feed_from_ns(run->session.feed), &err)
+                            : train_on_store(run, &span, stop, &err);
     }
     return st == ST_OK ? EXIT_DONE : fail(&err);
 }
@@ -389,8 +253,8 @@ static enum status train_on_synth(struct run *run, const struct synth_config *c,
             series[i] = (struct learn_series){.symbol = instruments[i].symbol,
                                               .bars = bars + i * SYNTH_HISTORY_BARS,
                                               .count = SYNTH_HISTORY_BARS};
-        st = fitting_model(run, series, n, hash64(bars, n * SYNTH_HISTORY_BARS * sizeof *bars),
-                           c->start_ts_ns, synth_trade_from(c), stop, err);
+        st = run_fit_models(run, series, n, hash64(bars, n * SYNTH_HISTORY_BARS * sizeof *bars),
+                            c->start_ts_ns, synth_trade_from(c), stop, err);
     } else
         st = err_set(err, ST_NO_MEMORY, "out of memory");
     free(bars);
@@ -409,11 +273,8 @@ static int prepare_paper(struct run *run, const volatile sig_atomic_t *stop) {
     int64_t from = synth_trade_from(&c);
     enum status st = run_open_paper_feed(&run->session.feed, o, &err);
     if (st == ST_OK && o->strategy == STRATEGY_ENSEMBLE) {
-        if (o->model[0]) {
-            snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
-            st = run_load_model(run, from, &err);
-        } else
-            st = train_on_synth(run, &c, stop, &err);
+        st =
+            o->model_count ? run_load_models(run, from, &err) : train_on_synth(run, &c, stop, &err);
     }
     return st == ST_OK ? EXIT_DONE : fail(&err);
 }
@@ -453,7 +314,10 @@ int run_keep(const struct run *run) {
     const struct run_options *o = &run->options;
     const char *name = strrchr(run->run_dir, '/') + 1;
     struct run_options kept = *o;
-    snprintf(kept.model, sizeof kept.model, "%s", run->model_path);
+    kept.model_count = 0;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (run->session.models[k])
+            memcpy(kept.models[kept.model_count++], run->model_paths[k], RUN_PATH_SIZE);
     if (run_options_save(&kept, run->run_dir, &err) != ST_OK) return fail(&err);
     snprintf(path, sizeof path, "%.4000s/current", o->state);
     snprintf(temp, sizeof temp, "%s.tmp", path);
@@ -492,9 +356,11 @@ int run_prepare(struct run *run, const struct run_options *options,
 void run_release(struct run *run) {
     venue_link_close(run->link);
     run->link = NULL;
-    if (run->session.model) served_model_destroy(run->session.model);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        served_model_destroy(run->session.models[k]);
+        run->session.models[k] = NULL;
+    }
     feed_close(run->session.feed);
-    run->session.model = NULL;
     run->session.feed = NULL;
 }
 
@@ -577,7 +443,7 @@ static enum status random_entry(struct report_baseline *b, const struct run *run
     snprintf(dir, sizeof dir, "%.4000s/baseline-random", run->run_dir);
     o.strategy = STRATEGY_RANDOM;
     o.barrier_exits = run->session.strategy == STRATEGY_ENSEMBLE;
-    o.model = NULL;
+    memset(o.models, 0, sizeof o.models);
     o.view_box = NULL;
     o.bus_url = NULL;
     o.speed = 0;

@@ -19,10 +19,12 @@ struct run_options {
     char data
         [RUN_PATH_SIZE]; /* candle store, or a folder of files to import first; "" = STATE/store */
     char symbols[RUN_LIST_SIZE]; /* "" = all */
-    char model[RUN_PATH_SIZE];   /* "" = fitting one, trained if there is none */
-    char bus[RUN_PATH_SIZE];     /* "" = embedded */
-    int64_t interval_ns;         /* 0 = the one the store has */
-    int64_t from_ns, to_ns;      /* 0 = chosen */
+    /* Files, one a seat, in any order; none given: fitting ones, trained where there are none. */
+    char models[MODEL_COUNT][RUN_PATH_SIZE];
+    uint32_t model_count;
+    char bus[RUN_PATH_SIZE]; /* "" = embedded */
+    int64_t interval_ns;     /* 0 = the one the store has */
+    int64_t from_ns, to_ns;  /* 0 = chosen */
     uint64_t seed, step_limit;
     double speed; /* 0 = max */
     bool speed_given, fresh, quiet, no_api, no_baselines;
@@ -46,8 +48,8 @@ struct run {
     struct venue_link *link; /* NULL: embedded exchange */
     struct session_options session;
     char run_dir[RUN_PATH_SIZE];
-    char model_path[RUN_PATH_SIZE];
-    struct view_model view_model;
+    char model_paths[MODEL_COUNT][RUN_PATH_SIZE]; /* of the seats taken, by kind; "" empty */
+    struct view_model view_models[MODEL_COUNT];
     struct label_spec labels;
 };
 
@@ -68,8 +70,16 @@ struct venue_keys {
     char mode[16]; /* "" if the file does not say */
 };
 int run_venue_keys(struct venue_keys *out, const struct run_options *o, struct err *err);
-/* Fits a model into a prepared feed: options.model, no training here. */
-enum status run_load_model(struct run *run, int64_t from_ns, struct err *err);
+/* run_models.c: options.models into their seats, no training. ST_REFUSED: one has seen bars at or after from_ns (with
+ * INT64_MAX nobody asks); ST_MISMATCH: another interval, or other barriers than the model beside it; ST_EXISTS: two of
+ * one kind. */
+enum status run_load_models(struct run *run, int64_t from_ns, struct err *err);
+/* options.models, or models that fit the series, trained before the user's eyes where there are none. data_hash: of
+ * the series. */
+enum status run_fit_models(struct run *run, const struct learn_series *series, size_t count,
+                           uint64_t data_hash, int64_t from_ns, int64_t to_ns,
+                           const volatile sig_atomic_t *stop, struct err *err);
+enum status run_model_option(struct run_options *o, const char *path, struct err *err);
 /* The run's folder (made, or with --fresh made anew); then its options into it, and it is the current one. Exit codes. */
 int run_make_dir(struct run *run);
 int run_keep(const struct run *run);

@@ -25,9 +25,9 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
     snprintf(temp, sizeof temp, "%s.tmp", path);
     FILE *f = fopen(temp, "w");
     if (!f) return err_errno(err, ST_IO, "%s", temp);
-    fprintf(f, "mode=%s\nstrategy=%s\ndata=%s\nsymbols=%s\nmodel=%s\nbus=%s\n",
-            run_mode_text(o->mode), strategy_text(o->strategy), o->data, o->symbols, o->model,
-            o->bus);
+    fprintf(f, "mode=%s\nstrategy=%s\ndata=%s\nsymbols=%s\nbus=%s\n", run_mode_text(o->mode),
+            strategy_text(o->strategy), o->data, o->symbols, o->bus);
+    for (uint32_t i = 0; i < o->model_count; i++) fprintf(f, "model=%s\n", o->models[i]);
     fprintf(f,
             "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nseed=%" PRIu64
             "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
@@ -48,9 +48,8 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
 static const struct {
     const char *key;
     size_t offset, size;
-} texts[] = {TEXT_ROW(data), TEXT_ROW(symbols),   TEXT_ROW(model),
-             TEXT_ROW(bus),  TEXT_ROW(venue_url), TEXT_ROW(stream_url),
-             TEXT_ROW(keys), TEXT_ROW(ca_file),   TEXT_ROW(tape)};
+} texts[] = {TEXT_ROW(data),       TEXT_ROW(symbols), TEXT_ROW(bus),     TEXT_ROW(venue_url),
+             TEXT_ROW(stream_url), TEXT_ROW(keys),    TEXT_ROW(ca_file), TEXT_ROW(tape)};
 
 static enum status apply_number(struct run_options *o, const char *key, const char *value) {
     if (strcmp(key, "interval_ns") == 0)
@@ -95,6 +94,7 @@ static enum status apply(struct run_options *o, const char *key, const char *val
             }
         return ST_INVALID;
     }
+    if (strcmp(key, "model") == 0) return *value ? run_model_option(o, value, NULL) : ST_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(key, texts[i].key) == 0) {
             snprintf((char *)o + texts[i].offset, texts[i].size, "%s", value);

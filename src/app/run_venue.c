@@ -260,10 +260,7 @@ int run_prepare_venue(struct run *run, struct err *err) {
     o->market_hash = market_hash(o, &keys);
     enum status st =
         feed_open_live(&run->session.feed, &nothing, 1, o->interval_ns, 0, o->market_hash, err);
-    if (st == ST_OK && o->model[0]) {
-        snprintf(run->model_path, sizeof run->model_path, "%s", o->model);
-        st = run_load_model(run, tstamp_wall_ns(), err);
-    }
+    if (st == ST_OK) st = run_load_models(run, tstamp_wall_ns(), err);
     /* The folder is named by what was asked for, so what an earlier start found is found again. */
     if (st == ST_OK && (code = run_make_dir(run)) != EXIT_DONE) return code;
     if (st == ST_OK) st = begin_run(run, &keys, err);

@@ -21,6 +21,7 @@ enum {
     REPORT_KEYS_MAX = 48,
     REPORT_KEY_SIZE = 32,
     REPORT_BASELINES_MAX = 4,
+    REPORT_MODELS_MAX = 4,
     REPORT_BUCKETS_MAX = 24
 };
 
@@ -48,6 +49,20 @@ struct report_bucket {
     uint64_t count;
 };
 
+/* A voter of the run, as its own held-out test judged it. */
+struct report_model {
+    char kind[16], state[16]; /* "xgboost"; "present", or "no_skill": does not vote */
+    char params[256];         /* it was trained with */
+    uint64_t rounds;
+    double logloss_test, logloss_prior, skill_t, side_t, balanced_accuracy, ece;
+};
+
+/* Decisions that two or more voters answered, with skill or without. */
+struct report_disagreement {
+    uint64_t decisions, differ; /* differ: their best labels are not the same */
+    double distance;            /* mean of |p - p'| over labels, pairs and decisions; NaN: none */
+};
+
 struct report {
     /* The caller's; kept by report_save. */
     char mode[16], strategy[16], symbols_text[16];
@@ -56,13 +71,16 @@ struct report {
     uint64_t bars, symbols, signals, intents, orders, fills;
     uint64_t instruments_inferred, funding_assumed;
     uint64_t seed;
-    char model_window[128]; /* training and calibration window, or "none" */
+    char model_window[256]; /* training and calibration window of each voter, or "none" */
     char cost_model[160];   /* fees, spread, slippage, latency, in words */
     money_t wallet_start;   /* 0: the wallet of the first equity point */
     uint64_t unprotected_at_end;
     uint32_t reject_count, refusal_count, baseline_count;
     struct report_count rejects[REPORT_KEYS_MAX], refusals[REPORT_KEYS_MAX];
     struct report_baseline baselines[REPORT_BASELINES_MAX];
+    uint32_t model_count;
+    struct report_model models[REPORT_MODELS_MAX];
+    struct report_disagreement disagreement;
     uint64_t fingerprint;
 
     /* From the journal, by report_from_db. */

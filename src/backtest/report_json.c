@@ -155,6 +155,35 @@ static void write_baselines(struct json_writer *w, const struct report *r) {
     json_write_object_end(w);
 }
 
+static void write_models(struct json_writer *w, const struct report *r) {
+    json_write_key(w, "models");
+    json_write_object_begin(w);
+    for (uint32_t i = 0; i < r->model_count; i++) {
+        const struct report_model *m = &r->models[i];
+        json_write_key(w, m->kind);
+        json_write_object_begin(w);
+        text(w, "state", m->state);
+        text(w, "params", m->params);
+        count(w, "rounds", m->rounds);
+        real(w, "logloss_test", m->logloss_test);
+        real(w, "logloss_prior", m->logloss_prior);
+        real(w, "skill_t", m->skill_t);
+        real(w, "side_t", m->side_t);
+        real(w, "balanced_accuracy", m->balanced_accuracy);
+        real(w, "ece", m->ece);
+        json_write_object_end(w);
+    }
+    json_write_object_end(w);
+    const struct report_disagreement *d = &r->disagreement;
+    json_write_key(w, "disagreement");
+    json_write_object_begin(w);
+    count(w, "decisions", d->decisions);
+    count(w, "differ", d->differ);
+    real(w, "differ_share", d->decisions ? (double)d->differ / (double)d->decisions : (double)NAN);
+    real(w, "p_distance", d->distance);
+    json_write_object_end(w);
+}
+
 void report_write_json(struct json_writer *w, const struct report *r) {
     char hex[17];
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)r->fingerprint);
@@ -166,6 +195,7 @@ void report_write_json(struct json_writer *w, const struct report *r) {
     counts(w, "venue_rejects", r->rejects, r->reject_count);
     counts(w, "refusals", r->refusals, r->refusal_count);
     write_baselines(w, r);
+    write_models(w, r);
     text(w, "fingerprint", hex);
     json_write_object_end(w);
 }

@@ -153,6 +153,70 @@ static enum status get_baseline(struct tradedb *db, struct report_baseline *b, u
     return ST_OK;
 }
 
+/* Two entries a voter: figures, and the parameters, which are free text. */
+static enum status put_model(struct tradedb *db, const struct report_model *m, uint32_t index,
+                             struct err *err) {
+    char key[48], value[VALUE_SIZE];
+    snprintf(key, sizeof key, "report.models.%02" PRIu32, index);
+    snprintf(value, sizeof value,
+             "%.15s %.15s rounds=%" PRIu64 " logloss_test=%.17g logloss_prior=%.17g skill_t=%.17g"
+             " side_t=%.17g balanced_accuracy=%.17g ece=%.17g",
+             m->kind, m->state, m->rounds, m->logloss_test, m->logloss_prior, m->skill_t, m->side_t,
+             m->balanced_accuracy, m->ece);
+    enum status st = tradedb_meta_put(db, key, value, err);
+    snprintf(key, sizeof key, "report.models.%02" PRIu32 ".params", index);
+    return st == ST_OK ? tradedb_meta_put(db, key, m->params, err) : st;
+}
+
+static enum status get_model(struct tradedb *db, struct report_model *m, uint32_t index,
+                             struct err *err) {
+    char key[48], value[VALUE_SIZE];
+    snprintf(key, sizeof key, "report.models.%02" PRIu32, index);
+    enum status st = tradedb_meta_get(db, key, value, sizeof value, err);
+    if (st != ST_OK) return st;
+    if (sscanf(value,
+               "%15s %15s rounds=%" SCNu64 " logloss_test=%lf logloss_prior=%lf skill_t=%lf"
+               " side_t=%lf balanced_accuracy=%lf ece=%lf",
+               m->kind, m->state, &m->rounds, &m->logloss_test, &m->logloss_prior, &m->skill_t,
+               &m->side_t, &m->balanced_accuracy, &m->ece) != 9)
+        return err_set(err, ST_CORRUPT, "journal: meta %s is \"%s\"", key, value);
+    snprintf(key, sizeof key, "report.models.%02" PRIu32 ".params", index);
+    return tradedb_meta_get(db, key, m->params, sizeof m->params, err);
+}
+
+static enum status put_models(struct tradedb *db, const struct report *r, struct err *err) {
+    char value[VALUE_SIZE];
+    snprintf(value, sizeof value, "%" PRIu32, r->model_count);
+    enum status st = tradedb_meta_put(db, "report.models", value, err);
+    for (uint32_t i = 0; st == ST_OK && i < r->model_count; i++)
+        st = put_model(db, &r->models[i], i, err);
+    const struct report_disagreement *d = &r->disagreement;
+    snprintf(value, sizeof value, "decisions=%" PRIu64 " differ=%" PRIu64 " distance=%.17g",
+             d->decisions, d->differ, d->distance);
+    return st == ST_OK ? tradedb_meta_put(db, "report.disagreement", value, err) : st;
+}
+
+static enum status get_models(struct tradedb *db, struct report *out, struct err *err) {
+    char value[VALUE_SIZE];
+    struct err why = {0};
+    enum status st = get_number(db, "models", REPORT_MODELS_MAX, &out->model_count, &why);
+    if (st == ST_NOT_FOUND) { /* a run of a version that did not know of it */
+        out->disagreement.distance = (double)NAN;
+        return ST_OK;
+    }
+    if (st != ST_OK) return err_set(err, st, "%s", why.text);
+    for (uint32_t i = 0; st == ST_OK && i < out->model_count; i++)
+        st = get_model(db, &out->models[i], i, err);
+    if (st != ST_OK) return st;
+    st = tradedb_meta_get(db, "report.disagreement", value, sizeof value, err);
+    if (st != ST_OK) return st;
+    struct report_disagreement *d = &out->disagreement;
+    if (sscanf(value, "decisions=%" SCNu64 " differ=%" SCNu64 " distance=%lf", &d->decisions,
+               &d->differ, &d->distance) != 3)
+        return err_set(err, ST_CORRUPT, "journal: meta report.disagreement is \"%s\"", value);
+    return ST_OK;
+}
+
 enum status report_save(const struct report *r, struct tradedb *db, struct err *err) {
     char value[VALUE_SIZE];
     enum status st = ST_OK;
@@ -166,6 +230,7 @@ enum status report_save(const struct report *r, struct tradedb *db, struct err *
     if (st == ST_OK) st = tradedb_meta_put(db, "report.baselines", value, err);
     for (uint32_t i = 0; st == ST_OK && i < r->baseline_count; i++)
         st = put_baseline(db, &r->baselines[i], i, err);
+    if (st == ST_OK) st = put_models(db, r, err);
     return st == ST_OK ? ST_OK : err_wrap(err, st, "saving the report");
 }
 
@@ -184,5 +249,6 @@ enum status report_load(struct report *out, struct tradedb *db, struct err *err)
         st = get_number(db, "baselines", REPORT_BASELINES_MAX, &out->baseline_count, err);
     for (uint32_t i = 0; st == ST_OK && i < out->baseline_count; i++)
         st = get_baseline(db, &out->baselines[i], i, err);
+    if (st == ST_OK) st = get_models(db, out, err);
     return st == ST_OK ? ST_OK : err_wrap(err, st, "loading the report");
 }

@@ -92,6 +92,28 @@ static const char *or_unknown(const char *text) {
     return text[0] ? text : "not recorded";
 }
 
+/* Each seat of the ensemble as its own held-out test judged it, and how far the seats are apart. */
+static void print_models(FILE *out, const struct report *r) {
+    char distance[CELL_SIZE];
+    for (uint32_t i = 0; i < r->model_count; i++) {
+        const struct report_model *m = &r->models[i];
+        char name[32];
+        snprintf(name, sizeof name, "Voter %s", m->kind);
+        line(out, name,
+             "%s: log-loss %.4f against %.4f of the prior, t %.1f (direction %.1f), %" PRIu64
+             " rounds",
+             m->state, m->logloss_test, m->logloss_prior, m->skill_t, m->side_t, m->rounds);
+        line(out, "  trained with", "%s", m->params);
+    }
+    const struct report_disagreement *d = &r->disagreement;
+    if (d->decisions > 0)
+        line(out, "Voters disagree",
+             "on the best label in %" PRIu64 " of %" PRIu64 " decisions (%.1f %%), by %s in "
+             "probability",
+             d->differ, d->decisions, 100 * (double)d->differ / (double)d->decisions,
+             figure(distance, d->distance, 1, 4, "", "nobody answered"));
+}
+
 static void print_run(FILE *out, const struct report *r) {
     char from[TSTAMP_TEXT_SIZE], to[TSTAMP_TEXT_SIZE], interval[16];
     fprintf(out, "Quantum Trader: report of a %s run, strategy %s\n", or_unknown(r->mode),
@@ -113,6 +135,7 @@ static void print_run(FILE *out, const struct report *r) {
              r->instruments_inferred, r->funding_assumed);
     line(out, "Seed", "%" PRIu64, r->seed);
     line(out, "Models fitted on", "%s", or_unknown(r->model_window));
+    print_models(out, r);
     line(out, "Costs", "%s", or_unknown(r->cost_model));
     line(out, "Signal to fill",
          "%" PRIu64 " signals, %" PRIu64 " intents, %" PRIu64 " orders, %" PRIu64 " fills",

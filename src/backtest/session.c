@@ -83,7 +83,7 @@ static uint64_t live_identity(const struct session_options *o) {
                               o->seed,
                               feed_hash(o->feed),
                               (uint64_t)feed_interval_ns(o->feed),
-                              o->model ? served_model_hash(o->model) : 0,
+                              session_models_hash(o),
                               feature_list_hash()};
     return hash64(words, sizeof words);
 }
@@ -92,15 +92,10 @@ uint64_t session_identity(const struct session_options *o) {
     if (o->port) return live_identity(o);
     struct kernel_config kc = kernel_config_of(o);
     struct simex_config xc = exchange_config(o);
-    const uint64_t words[] = {kernel_config_hash(&kc),
-                              feed_hash(o->feed),
-                              o->model ? served_model_hash(o->model) : 0,
-                              feature_list_hash(),
-                              (uint64_t)o->mode,
-                              (uint64_t)xc.latency_ns,
-                              (uint64_t)xc.fill_delay_ns,
-                              (uint64_t)xc.half_spread.e8,
-                              (uint64_t)xc.depth_share.e8};
+    const uint64_t words[] = {
+        kernel_config_hash(&kc),    feed_hash(o->feed),          session_models_hash(o),
+        feature_list_hash(),        (uint64_t)o->mode,           (uint64_t)xc.latency_ns,
+        (uint64_t)xc.fill_delay_ns, (uint64_t)xc.half_spread.e8, (uint64_t)xc.depth_share.e8};
     return hash64(words, sizeof words);
 }
 
@@ -249,72 +244,6 @@ static void open_step(struct session *s, const struct feed_step *step) {
                           step->fundings[j].rate);
 }
 
-/* Answers of the model for the stepped symbols: from the journal where they are on record. */
-static uint32_t votes_from_journal(struct session *s, const uint32_t *stepped, uint32_t count,
-                                   int64_t close) {
-    uint32_t got = 0;
-    while (got < count) {
-        const struct journal_record *r = session_peek(s);
-        if (r && r->type == EVENT_TAPE_ADVANCED && got == 0) {
-            /* The mark that precedes the first answer of a step: let the recorder check it. */
-            struct event mark;
-            event_init(&mark, EVENT_TAPE_ADVANCED, close);
-            mark.u.tape_advanced.step = s->state->next_step;
-            mark.u.tape_advanced.close_ts = s->state->last_ts_ns;
-            if (r->size != mark.size || memcmp(r->payload, &mark.u, mark.size) != 0) return 0;
-            s->state->marked_step = s->state->next_step;
-            session_take(s);
-            continue;
-        }
-        struct model_answered a;
-        if (!r || r->type != EVENT_MODEL_ANSWERED || r->size != sizeof a) break;
-        memcpy(&a, r->payload, sizeof a);
-        if (a.ts != close || a.instrument_index != stepped[got]) break;
-        s->answers[got] = (struct model_vote){
-            .state = a.state, .p = {a.p_sell, a.p_hold, a.p_buy}, .move = a.move};
-        s->state->answer_hash = hash_chain(s->state->answer_hash, &a, sizeof a);
-        session_take(s);
-        got++;
-    }
-    return got;
-}
-
-static void record_answer(struct session *s, uint32_t instrument, int64_t close,
-                          const struct model_vote *v, float atr) {
-    struct event e;
-    event_init(&e, EVENT_MODEL_ANSWERED, close);
-    struct model_answered *a = &e.u.model_answered;
-    *a = (struct model_answered){.ts = close,
-                                 .instrument_index = instrument,
-                                 .model = MODEL_XGBOOST,
-                                 .state = v->state,
-                                 .p_sell = v->p[0],
-                                 .p_hold = v->p[1],
-                                 .p_buy = v->p[2],
-                                 .move = v->move,
-                                 .atr = (double)atr};
-    s->state->answer_hash = hash_chain(s->state->answer_hash, a, sizeof *a);
-    session_record(s, &e);
-}
-
-static void ask_model(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close) {
-    uint32_t known = s->reader ? votes_from_journal(s, stepped, count, close) : 0;
-    if (known < count && s->failed == ST_OK) {
-        int64_t begin = tstamp_monotonic_ns();
-        enum status st = served_model_vote(s->answers + known, s->o.model,
-                                           s->rows + (size_t)known * feature_count(), count - known,
-                                           feature_count(), s->err);
-        if (st != ST_OK) s->failed = st;
-        hist_add(&s->predict_ns, (tstamp_monotonic_ns() - begin) / (int64_t)(count - known));
-        s->predict_rows += count - known;
-        for (uint32_t j = known; j < count; j++)
-            record_answer(s, stepped[j], close, &s->answers[j], s->atr[j]);
-    }
-    memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
-    for (uint32_t j = 0; j < count; j++)
-        s->votes[(size_t)j * MODEL_COUNT + MODEL_XGBOOST] = s->answers[j];
-}
-
 void session_decide(struct session *s, int64_t close) {
     uint32_t count;
     const uint32_t *stepped = kernel_stepped(s->kernel, &count);
@@ -323,12 +252,10 @@ void session_decide(struct session *s, int64_t close) {
         feature_cross(s->rows, count, feature_count());
         for (uint32_t j = 0; j < count; j++)
             s->atr[j] = feature_atr_fraction(s->rows + (size_t)j * feature_count());
-        /* Before the window bars only warm the features up: nobody asks the model. */
-        bool ask = ensemble && s->o.model && close >= s->kernel_config.trade_from_ns;
-        if (ask)
-            ask_model(s, stepped, count, close);
-        else if (ensemble)
-            memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
+        if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
+        /* Before the window bars only warm the features up: nobody asks the models. */
+        if (ensemble && close >= s->kernel_config.trade_from_ns)
+            session_ask(s, stepped, count, close);
     }
     if (s->failed != ST_OK) return;
     s->out.count = 0;
@@ -390,7 +317,7 @@ static void view_roles(struct session *s, struct view *v, int64_t wall) {
     } roles[SESSION_ROLES] = {
         {"feed", s->state->next_step, false},
         {"exchange", s->exchange_work, false},
-        {"engine", s->o.strategy == STRATEGY_ENSEMBLE ? s->predict_rows : t->bars, false},
+        {"engine", s->o.strategy == STRATEGY_ENSEMBLE ? session_answers(s) : t->bars, false},
         {"bot", t->bars_trading, false},
         {"executor", t->delivered, true},
         {"monitor", t->positions + t->trades, true},
@@ -451,71 +378,22 @@ static void publish_view(struct session *s, bool running) {
             s->pending_count ? tstamp_monotonic_ns() - s->waiting_since_ns : 0;
     }
     memset(v->models, 0, sizeof v->models);
-    for (uint32_t i = 0; i < MODEL_COUNT; i++) v->models[i].kind = i;
-    if (s->o.view_model) {
-        struct view_model *m = &v->models[MODEL_XGBOOST];
-        *m = *s->o.view_model;
-        m->votes = s->predict_rows;
-        m->predict_ns_p50 = (uint64_t)hist_quantile(&s->predict_ns, 0.50);
-        m->predict_ns_p99 = (uint64_t)hist_quantile(&s->predict_ns, 0.99);
+    for (uint32_t i = 0; i < MODEL_COUNT; i++) {
+        struct view_model *m = &v->models[i];
+        if (s->o.view_models && s->o.models[i]) {
+            *m = s->o.view_models[i];
+            m->votes = s->predict_rows[i];
+            m->predict_ns_p50 = (uint64_t)hist_quantile(&s->predict_ns[i], 0.50);
+            m->predict_ns_p99 = (uint64_t)hist_quantile(&s->predict_ns[i], 0.99);
+        }
+        m->kind = i;
     }
+    v->disagreement = (struct view_disagreement){.decisions = s->state->compared,
+                                                 .differ = s->state->differing,
+                                                 .distance = session_distance(s)};
     view_roles(s, v, wall);
     view_publish(s->o.view_box);
     s->published_ns = tstamp_monotonic_ns();
-}
-
-static void fill_report(const struct session *s, struct report *r) {
-    const struct kernel_totals *t = kernel_totals(s->kernel);
-    memset(r, 0, sizeof *r);
-    snprintf(r->mode, sizeof r->mode, "%s", run_mode_text(s->o.mode));
-    snprintf(r->strategy, sizeof r->strategy, "%s", strategy_text(s->o.strategy));
-    r->synthetic = feed_is_synthetic(s->o.feed);
-    r->from_ns = feed_from_ns(s->o.feed);
-    r->to_ns = feed_to_ns(s->o.feed) ? feed_to_ns(s->o.feed) : s->state->last_ts_ns;
-    r->interval_ns = feed_interval_ns(s->o.feed);
-    r->bars = t->bars_trading;
-    r->symbols = feed_symbol_count(s->o.feed);
-    r->signals = t->signals;
-    r->intents = t->intents;
-    r->orders = t->orders;
-    r->fills = t->fills;
-    r->seed = s->o.seed;
-    r->instruments_inferred = feed_inferred(s->o.feed);
-    r->funding_assumed = feed_funding_assumed(s->o.feed);
-    r->wallet_start = s->o.wallet_start;
-    r->unprotected_at_end = kernel_unprotected_count(s->kernel);
-    if (r->symbols == 1)
-        snprintf(r->symbols_text, sizeof r->symbols_text, "%.15s",
-                 feed_instruments(s->o.feed)[0].symbol);
-    snprintf(r->cost_model, sizeof r->cost_model,
-             "taker fee %.3f %%, half spread %.3f %%, depth %.1f %% of bar volume a level, latency "
-             "%d ms each way",
-             100 * fx_to_f64(feed_instruments(s->o.feed)[0].fee_taker.e8),
-             100 * fx_to_f64(s->simex_config.half_spread.e8),
-             100 * fx_to_f64(s->simex_config.depth_share.e8),
-             (int)(s->simex_config.latency_ns / NS_PER_MS));
-    char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
-    if (s->o.model && s->o.strategy == STRATEGY_ENSEMBLE) {
-        const struct learn_report *l = served_model_report(s->o.model);
-        snprintf(r->model_window, sizeof r->model_window, "%.16s to %.16s, %s",
-                 tstamp_format(a, l->train_from_ns),
-                 tstamp_format(b, served_model_data_end_ns(s->o.model)),
-                 l->has_skill ? "skilled" : "no skill: does not vote");
-    } else
-        snprintf(r->model_window, sizeof r->model_window, "none");
-    for (uint32_t j = 0; j < t->reject_codes; j++) {
-        char key[REPORT_KEY_SIZE];
-        snprintf(key, sizeof key, "%d", t->rejects[j].code);
-        report_count_add(r->rejects, &r->reject_count, key, t->rejects[j].count);
-    }
-    for (uint32_t j = 1; j < RISK_REASON_COUNT; j++)
-        if (t->refusals[j])
-            report_count_add(r->refusals, &r->refusal_count, risk_reason_text((enum risk_reason)j),
-                             t->refusals[j]);
-    /* Rules are not held back by the cost gate; what it would have said is counted all the same. */
-    if (t->cost_gate_would_deny)
-        report_count_add(r->refusals, &r->refusal_count, "edge_below_cost_not_applied",
-                         t->cost_gate_would_deny);
 }
 
 static uint64_t fingerprint_of(const struct session *s) {
@@ -539,7 +417,7 @@ static void db_commit(struct session *s, bool go_on) {
     /* Trades are shown only once the journal that produced them is out of this process. */
     if (s->journal && !s->reader) db_note(s, journal_flush(s->journal, s->err));
     static struct report r;
-    fill_report(s, &r);
+    session_report(s, &r);
     r.fingerprint = fingerprint_of(s);
     db_note(s, report_save(&r, s->db, s->err));
     db_note(s, tradedb_commit(s->db, s->err));
@@ -589,7 +467,7 @@ static void record_start(struct session *s) {
     r->strategy = (uint32_t)s->o.strategy;
     r->seed = s->o.seed;
     r->feed_hash = feed_hash(s->o.feed);
-    r->model_hash = s->o.model ? served_model_hash(s->o.model) : 0;
+    r->model_hash = session_models_hash(&s->o);
     r->feature_hash = feature_list_hash();
     r->config_hash = kernel_config_hash(&s->kernel_config);
     r->from_ts = feed_from_ns(s->o.feed);
@@ -784,9 +662,11 @@ static void fill_result(struct session *s, struct session_result *out) {
     out->totals = *kernel_totals(s->kernel);
     out->bus_duplicates = s->state->bus_duplicates;
     out->bus_refused = s->bus_refused;
-    out->predict_rows = s->predict_rows;
-    out->predict_ns_p50 = hist_quantile(&s->predict_ns, 0.50);
-    out->predict_ns_p99 = hist_quantile(&s->predict_ns, 0.99);
+    out->predict_rows = session_answers(s);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        out->predict_ns_p50[k] = hist_quantile(&s->predict_ns[k], 0.50);
+        out->predict_ns_p99[k] = hist_quantile(&s->predict_ns[k], 0.99);
+    }
     if (s->simex) simex_account_get(s->simex, &out->account);
     if (s->bus) bus_stats_get(s->bus, &out->bus);
 }
@@ -799,7 +679,7 @@ enum status session_run(struct session_result *out, const struct session_options
     s->o = *options;
     s->err = err;
     s->started_wall_ns = tstamp_wall_ns();
-    hist_init(&s->predict_ns);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) hist_init(&s->predict_ns[k]);
     s->failed = allocate(s, err);
     if (s->failed == ST_OK) {
         start_fresh(s);

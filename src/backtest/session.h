@@ -32,8 +32,8 @@ struct session_options {
     struct feed *feed;             /* positioned by the session */
     const struct venue_port *port; /* NULL: the embedded exchange; else the feed is a live one */
     uint32_t warmup_bars;          /* port: candles from before the start, for the features */
-    struct served_model *model;    /* NULL: the ensemble has no voter */
-    enum run_mode mode;            /* with a port: anything but MODE_REPLAY */
+    struct served_model *models[MODEL_COUNT]; /* by kind; NULL: that seat is empty */
+    enum run_mode mode;                       /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
     uint64_t seed;
     money_t wallet_start;
@@ -41,12 +41,12 @@ struct session_options {
     bool
         barrier_exits; /* exits at the barrier whatever the strategy (baselines of an ensemble run) */
     double speed;      /* market seconds per wall second; 0: as fast as possible */
-    const char *run_dir;                 /* NULL: nothing is kept and there is no bus */
-    const char *bus_url;                 /* NULL: embedded, in run_dir */
-    struct view_box *view_box;           /* NULL: nobody looks */
-    const struct view_model *view_model; /* shown as the XGBoost voter; NULL none */
-    const volatile sig_atomic_t *stop;   /* set to non-zero to end cleanly; NULL never */
-    bool verify;                         /* run_dir's journal is only read: replay it and compare */
+    const char *run_dir;                  /* NULL: nothing is kept and there is no bus */
+    const char *bus_url;                  /* NULL: embedded, in run_dir */
+    struct view_box *view_box;            /* NULL: nobody looks */
+    const struct view_model *view_models; /* (MODEL_COUNT) how the models are shown; NULL: not */
+    const volatile sig_atomic_t *stop;    /* set to non-zero to end cleanly; NULL never */
+    bool verify;         /* run_dir's journal is only read: replay it and compare */
     bool durable;        /* fdatasync before a command leaves: paper and live. A replay's venue dies
                                      with it, so there the journal only has to survive the process */
     uint64_t step_limit; /* 0: none; else end (as by `stop`) after so many steps */
@@ -67,8 +67,8 @@ struct session_result {
     struct bus_stats bus;
     uint64_t bus_duplicates; /* intents handed out again after they had been taken: dropped */
     uint64_t bus_refused;    /* entries in the stream that are no intent of this run */
-    int64_t predict_ns_p50, predict_ns_p99;
-    uint64_t predict_rows;
+    int64_t predict_ns_p50[MODEL_COUNT], predict_ns_p99[MODEL_COUNT]; /* a row */
+    uint64_t predict_rows;                                            /* of all models */
 };
 
 /* ST_OK also when stopped (complete = false). ST_CORRUPT: the journal and the execution differ (err

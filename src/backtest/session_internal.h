@@ -13,7 +13,10 @@ struct session_state {
     uint64_t next_step;   /* first step not executed yet */
     uint64_t marked_step; /* last step told to the journal */
     uint64_t trade_hash;
-    uint64_t answer_hash; /* of every answer of the model; 0 none */
+    uint64_t answer_hash; /* of every answer of the models; 0 none */
+    /* Decisions that two or more models answered, those whose best labels differ, sum of the distances. */
+    uint64_t compared, differing;
+    double distance_sum;
     int64_t last_ts_ns;
     uint64_t bars_since_snapshot, snapshots;
     uint64_t delivered[SESSION_DELIVERED_MAX]; /* intents taken, ring */
@@ -60,9 +63,9 @@ struct session {
     float *rows;              /* (symbols, feature_count) */
     float *atr;
     struct model_vote *votes;   /* (symbols, MODEL_COUNT) */
-    struct model_vote *answers; /* (symbols) */
-    struct hist predict_ns;
-    uint64_t predict_rows, exchange_work;
+    struct model_vote *answers; /* (symbols), of the model being asked */
+    struct hist predict_ns[MODEL_COUNT];
+    uint64_t predict_rows[MODEL_COUNT], exchange_work;
     uint64_t role_work[SESSION_ROLES];
     int64_t role_wall_ns[SESSION_ROLES];
     int64_t started_wall_ns, published_ns, progress_ns;
@@ -84,6 +87,15 @@ enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *
 /* session_intents.c: publish what came out, deliver what the bus gives. */
 void session_publish(struct session *s, const struct event *event);
 void session_deliver(struct session *s);
+
+/* session_votes.c: fills s->votes of the stepped symbols, from the journal or by asking. */
+void session_ask(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close);
+uint64_t session_models_hash(const struct session_options *o); /* 0: no model */
+uint64_t session_answers(const struct session *s); /* rows the models were asked about */
+double session_distance(const struct session *s);  /* mean; NaN: nothing compared */
+
+/* session_report.c: all but what the journal of trades knows. */
+void session_report(const struct session *s, struct report *r);
 
 /* session_live.c: the loop of a run with a port; s->failed says how it ended. */
 void session_live(struct session *s);

@@ -608,7 +608,7 @@ static void ensemble_is_one_run_too(void **state) {
     tape_ok(feed_open_tape(&feed, &fo, &err), &err);
     struct session_options o = momentum(feed, NULL);
     o.strategy = STRATEGY_ENSEMBLE;
-    o.model = model;
+    o.models[MODEL_XGBOOST] = model;
     struct label_spec labels = *served_model_labels(model);
     o.labels = &labels;
     struct session_result whole = run(&o);

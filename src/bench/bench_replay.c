@@ -101,7 +101,7 @@ static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double
 }
 
 static void job_free(struct job *j) {
-    if (j->options.model) served_model_destroy(j->options.model);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) served_model_destroy(j->options.models[k]);
     feed_close(j->options.feed);
     remove_tree(j->root);
 }
@@ -208,7 +208,11 @@ enum status bench_replay_rule(struct err *err) {
                        : st;
 }
 
-static enum status train_model(struct job *j, struct err *err) {
+/* The voters of `quantum up`. */
+static const enum model_kind model_kinds[] = {MODEL_XGBOOST};
+enum { MODEL_KINDS = sizeof model_kinds / sizeof model_kinds[0] };
+
+static enum status train_models(struct job *j, struct err *err) {
     struct candles_list list;
     struct candles open[MODEL_SYMBOLS];
     struct learn_series series[MODEL_SYMBOLS];
@@ -226,9 +230,12 @@ static enum status train_model(struct job *j, struct err *err) {
     lc.interval_ns = NS_PER_MINUTE;
     lc.from_ns = START_NS;
     lc.to_ns = START_NS + MODEL_TRAIN_BARS * NS_PER_MINUTE;
-    snprintf(path, sizeof path, "%s/model.json", j->root);
-    if (st == ST_OK) st = learn_train(&report, path, series, n, &lc, NULL, NULL, err);
-    if (st == ST_OK) st = served_model_load(&j->options.model, path, err);
+    for (uint32_t k = 0; k < MODEL_KINDS && st == ST_OK; k++) {
+        lc.kind = model_kinds[k];
+        snprintf(path, sizeof path, "%s/model-%u", j->root, k);
+        st = learn_train(&report, path, series, n, &lc, NULL, NULL, err);
+        if (st == ST_OK) st = served_model_load(&j->options.models[lc.kind], path, err);
+    }
     for (size_t i = 0; i < n; i++) candles_close(&open[i]);
     candles_list_free(&list);
     return st;
@@ -238,14 +245,14 @@ enum status bench_replay_model(struct err *err) {
     static struct job j;
     double rate = 0;
     enum status st = job_make(&j, MODEL_SYMBOLS, MODEL_TRAIN_BARS + MODEL_BARS, 1.0, 1, err);
-    if (st == ST_OK) st = train_model(&j, err);
+    if (st == ST_OK) st = train_models(&j, err);
     const struct feed_tape_options fo = {.store = j.store,
                                          .market = "um",
                                          .interval_ns = NS_PER_MINUTE,
                                          .from_ns = START_NS + MODEL_TRAIN_BARS * NS_PER_MINUTE,
                                          .warmup_bars = feature_warmup_bars()};
     if (st == ST_OK) st = feed_open_tape(&j.options.feed, &fo, err);
-    if (st == ST_OK) j.options.labels = served_model_labels(j.options.model);
+    if (st == ST_OK) j.options.labels = served_model_labels(j.options.models[MODEL_XGBOOST]);
     if (st == ST_OK) st = job_rounds(&rate, &j, err);
     if (st == ST_OK) {
         const struct bench_figure f = {.name = "replay_model",
@@ -254,12 +261,18 @@ enum status bench_replay_model(struct err *err) {
                                        .n = j.result.totals.bars,
                                        .peer = ""};
         bench_emit(&f);
-        const struct bench_figure row = {.name = "replay_model.predict_row",
-                                         .value = (double)j.result.predict_ns_p50,
-                                         .unit = "ns",
-                                         .n = j.result.predict_rows,
-                                         .peer = ""};
-        bench_emit(&row);
+        for (uint32_t k = 0; k < MODEL_KINDS; k++) {
+            char name[48];
+            snprintf(name, sizeof name, "replay_model.predict_row.%s",
+                     model_kind_text(model_kinds[k]));
+            const struct bench_figure row = {.name = name,
+                                             .value =
+                                                 (double)j.result.predict_ns_p50[model_kinds[k]],
+                                             .unit = "ns",
+                                             .n = j.result.predict_rows / MODEL_KINDS,
+                                             .peer = ""};
+            bench_emit(&row);
+        }
         const struct bench_figure trades = {.name = "replay_model.trades",
                                             .value = (double)j.result.totals.trades,
                                             .unit = "1",

@@ -499,7 +499,7 @@ static struct bot_input bot_input_of(const struct kernel *k, uint32_t i) {
     in.action = c->signal.action;
     in.confidence = c->signal.confidence;
     in.edge = c->signal.edge;
-    in.move = c->votes[MODEL_XGBOOST].move;
+    in.move = c->signal.move;
     return in;
 }
 
@@ -1208,6 +1208,13 @@ uint32_t kernel_leverage_wanted(const struct kernel *k, uint32_t i) {
     return c->waiting_leverage ? c->exits.leverage : 0;
 }
 
+/* A voter without skill has answered all the same: the symbol is warm. */
+static bool has_answer(const struct model_vote *votes) {
+    for (uint32_t m = 0; m < MODEL_COUNT; m++)
+        if (votes[m].state == VOTE_NO_SKILL) return true;
+    return false;
+}
+
 static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint32_t i) {
     const struct hot *h = hot_of(k, i);
     const struct cold *c = cold_of(k, i);
@@ -1225,7 +1232,7 @@ static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint
     v->signal_expires_ns = c->signal_ts_ns + k->config.bot.intent_ttl_ns;
     struct bot_input input = bot_input_of(k, i);
     if (k->config.bot.strategy == STRATEGY_ENSEMBLE) {
-        v->warm = c->signal.voters > 0 || c->votes[MODEL_XGBOOST].state == VOTE_NO_SKILL;
+        v->warm = c->signal.voters > 0 || has_answer(c->votes);
     } else {
         /* A rule's answer is made on demand, from the same function the bot asks. */
         enum side side = h->next_open_ts_ns ? bot_rule_side(&k->config.bot, &input) : SIDE_NONE;

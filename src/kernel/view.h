@@ -83,8 +83,15 @@ struct view_model {
     char path[160];
     uint64_t hash;
     int64_t train_from_ns, train_to_ns, data_end_ns, trained_wall_ns;
-    double logloss_test, logloss_prior, skill_t, balanced_accuracy, ece;
-    uint64_t votes, predict_ns_p50, predict_ns_p99;
+    double logloss_test, logloss_prior, skill_t, side_t, balanced_accuracy, ece;
+    char params[256]; /* it was trained with */
+    uint64_t rounds, votes, predict_ns_p50, predict_ns_p99;
+};
+
+/* Decisions that two or more models answered; distance: mean |p - p'|, NaN without any. */
+struct view_disagreement {
+    uint64_t decisions, differ;
+    double distance;
 };
 
 struct view {
@@ -104,6 +111,7 @@ struct view {
     uint32_t symbol_count, position_count, order_count, trade_count, equity_count, role_count,
         reason_count, warming;
     struct view_model models[MODEL_COUNT];
+    struct view_disagreement disagreement;
     struct view_role roles[VIEW_ROLES_MAX];
     struct view_reason reasons[VIEW_REASONS_MAX]; /* refusals by reason */
     struct view_position positions[VIEW_POSITIONS_MAX];

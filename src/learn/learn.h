@@ -42,6 +42,7 @@ struct learn_series {
 };
 
 struct learn_config {
+    enum model_kind kind; /* MODEL_XGBOOST or MODEL_LIGHTGBM */
     int64_t interval_ns;
     int64_t from_ns,
         to_ns; /* decision times used, [from, to); no bar that closes after `to` is read */
@@ -54,6 +55,8 @@ struct learn_config {
     bool shuffle_labels; /* the leakage test: the model must end at chance */
 };
 struct learn_config learn_config_defaults(void);
+/* How the name of a model file of that kind ends: ".json", ".txt". */
+const char *learn_file_suffix(enum model_kind kind);
 
 struct learn_report {
     int64_t train_from_ns, train_to_ns, valid_from_ns, valid_to_ns, test_from_ns, test_to_ns;
@@ -70,6 +73,7 @@ struct learn_report {
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
     uint32_t rounds;
+    char params[256]; /* of the booster, as it was asked for */
     /* skill_t > 3, side_t > 3, logloss_test < logloss_prior and at least two labels are each the best
      * one on 1 % of the test rows: else it may not vote. */
     bool has_skill;
@@ -110,5 +114,6 @@ uint64_t served_model_hash(const struct served_model *m); /* of the file's bytes
 int64_t served_model_data_end_ns(
     const struct served_model *m); /* no bar at or after it was seen in training or calibration */
 int64_t served_model_interval_ns(const struct served_model *m);
+enum model_kind served_model_kind(const struct served_model *m); /* as the file says */
 
 #endif

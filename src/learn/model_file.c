@@ -9,7 +9,7 @@
 
 #include "learn/learn_internal.h"
 
-static const char format_version[] = "1";
+static const char format_version[] = "2";
 
 enum field_kind { FIELD_F64, FIELD_I64, FIELD_U64, FIELD_U32, FIELD_SIZE, FIELD_BOOL };
 
@@ -166,6 +166,7 @@ enum status model_meta_write(struct xgb_model *m, const struct model_meta *meta,
     if (st == ST_OK) st = xgb_attr_set(m, "quantum.label_map", "SELL,HOLD,BUY", err);
     if (st == ST_OK) st = xgb_attr_set(m, "quantum.library", xgb_version(text), err);
     if (st == ST_OK) st = xgb_attr_set(m, "quantum.verdict", meta->report.verdict, err);
+    if (st == ST_OK) st = xgb_attr_set(m, "quantum.params", meta->report.params, err);
     uint32_t columns = feature_count();
     for (uint32_t k = 0; k < columns; k++) text[k] = meta->required[k] ? '1' : '0';
     text[columns] = 0;
@@ -272,6 +273,8 @@ static enum status fields_read(struct model_meta *out, struct xgb_model *m, stru
     }
     if ((st = attr_need(&text, m, "quantum.verdict", err)) != ST_OK) return st;
     snprintf(out->report.verdict, sizeof out->report.verdict, "%s", text);
+    if ((st = attr_need(&text, m, "quantum.params", err)) != ST_OK) return st;
+    snprintf(out->report.params, sizeof out->report.params, "%s", text);
     return ST_OK;
 }
 

@@ -104,3 +104,7 @@ int64_t served_model_data_end_ns(const struct served_model *m) {
 int64_t served_model_interval_ns(const struct served_model *m) {
     return m->meta.interval_ns;
 }
+enum model_kind served_model_kind(const struct served_model *m) {
+    (void)m;
+    return MODEL_XGBOOST;
+}

@@ -274,8 +274,8 @@ static void broken_attributes_are_named(void **state) {
             strncmp(bad[i].key, "quantum.label.", 14) ? bad[i].key : "quantum.label.";
         assert_refused(ST_CORRUPT, needle);
     }
-    change("quantum.format", "2");
-    assert_refused(ST_VERSION, "format 2");
+    change("quantum.format", "1");
+    assert_refused(ST_VERSION, "format 1");
 }
 
 /* Each attribute, taken out in turn: the error names it. */

@@ -22,6 +22,10 @@ struct learn_config learn_config_defaults(void) {
                                  .seed = 1};
 }
 
+const char *learn_file_suffix(enum model_kind kind) {
+    return kind == MODEL_LIGHTGBM ? ".txt" : ".json";
+}
+
 /* One part's rows, made contiguous in place: parts are ordered in time, so are the rows. */
 struct part {
     size_t begin, count;
@@ -145,6 +149,9 @@ static enum status fit(struct job *j, struct err *err) {
                                  {part_features(j, PART_VALID), part_labels(j, PART_VALID), NULL,
                                   j->parts[PART_VALID].count, r->columns}};
     st = xgb_train_softmax(&j->model, &params, LABEL_COUNT, &sets[0], &sets[1], round_done, j, err);
+    snprintf(j->meta.report.params, sizeof j->meta.report.params,
+             "objective=multi:softprob,num_class=3,eta=%g,max_depth=%u", params.eta,
+             params.depth_max);
     if (st == ST_OK) j->meta.report.rounds = xgb_round_count(j->model);
     return st;
 }

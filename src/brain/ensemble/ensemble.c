@@ -35,14 +35,17 @@ struct ensemble_config ensemble_config_defaults(void) {
 }
 
 /* A vote that is not a probability triple is no vote: it would poison the pool. */
-static bool vote_is_usable(const struct model_vote *v) {
-    if (v->state != VOTE_PRESENT) return false;
+static bool answer_is_usable(const struct model_vote *v) {
     double sum = 0;
     for (uint32_t l = 0; l < LABEL_COUNT; l++) {
         if (!(v->p[l] >= 0 && v->p[l] <= 1 + sum_tolerance)) return false;
         sum += v->p[l];
     }
     return fabs(sum - 1) <= sum_tolerance && isfinite(v->move) && v->move >= 0;
+}
+
+static bool vote_is_usable(const struct model_vote *v) {
+    return v->state == VOTE_PRESENT && answer_is_usable(v);
 }
 
 static double weight_of(const struct ensemble_config *config, const struct model_vote *votes,
@@ -139,7 +142,26 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
     out->confidence = fmin(out->p[best], 1.0);
     for (uint32_t k = 0; k < MODEL_COUNT; k++)
         out->consensus += out->weights[k] > 0 && best_label(votes[k].p) == best;
+    out->move = pooled_move(out, votes);
     if (best == LABEL_HOLD) return;
     double other = out->p[best == LABEL_BUY ? LABEL_SELL : LABEL_BUY];
-    out->edge = pooled_move(out, votes) * (out->p[best] - other);
+    out->edge = out->move * (out->p[best] - other);
+}
+
+void ensemble_spread(struct vote_spread *out, const struct model_vote *votes) {
+    memset(out, 0, sizeof *out);
+    const struct model_vote *answers[MODEL_COUNT];
+    double sum = 0;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        const struct model_vote *v = &votes[k];
+        if (v->state != VOTE_PRESENT && v->state != VOTE_NO_SKILL) continue;
+        if (!answer_is_usable(v)) continue;
+        for (uint32_t other = 0; other < out->answers; other++)
+            for (uint32_t l = 0; l < LABEL_COUNT; l++) sum += fabs(v->p[l] - answers[other]->p[l]);
+        if (out->answers > 0 && best_label(v->p) != best_label(answers[0]->p)) out->differ = true;
+        answers[out->answers++] = v;
+    }
+    if (out->answers < 2) return;
+    uint32_t pairs = out->answers * (out->answers - 1) / 2;
+    out->distance = sum / (double)(pairs * LABEL_COUNT);
 }

@@ -49,6 +49,7 @@ struct ensemble_signal {
     double p[LABEL_COUNT];
     double confidence; /* probability of the action, 0..1 */
     double edge; /* expected gross return of taking the side, fraction: move * (p_side - p_other) */
+    double move; /* the present voters' moves, weighted; 0 without a voter */
     double weights[MODEL_COUNT]; /* effective, sum 1 over present voters, 0 for the others */
 };
 
@@ -63,6 +64,16 @@ struct ensemble_signal {
  * Source  Genest, Zidek, Combining Probability Distributions, Statistical Science 1 (1986), log pool. */
 void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
                    const struct model_vote *votes);
+
+/* How far the voters are apart. A voter without skill has answered, too: it counts here, though it does not
+ * vote. Fewer than two answers: differ false, distance 0. */
+struct vote_spread {
+    uint32_t answers; /* PRESENT or NO_SKILL, with usable probabilities */
+    bool differ;      /* their best labels are not all the same (a tie is HOLD) */
+    double distance;  /* mean over pairs and labels of |p - p'|, 0 .. 2/3 */
+};
+/* votes (MODEL_COUNT) by kind. Pure, O(1), the same to the last bit in any order of two. */
+void ensemble_spread(struct vote_spread *out, const struct model_vote *votes);
 
 /* Isotonic calibration of one class probability: piecewise linear on at most 64 knots. */
 enum { CALIBRATION_KNOTS_MAX = 64 };

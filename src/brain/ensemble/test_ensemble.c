@@ -50,6 +50,7 @@ static void one_voter_answers_for_itself(void **state) {
         assert_memory_equal(s.p, votes[k].p, sizeof s.p);
         assert_true(s.confidence == 0.7);
         assert_true(fabs(s.edge - 0.02 * 0.6) < 1e-15);
+        assert_true(s.move == 0.02);
         assert_true(s.weights[k] == 1.0);
     }
 }
@@ -292,6 +293,50 @@ static void names_are_the_files_names(void **state) {
     assert_string_equal(vote_state_text((enum vote_state)99), "?");
 }
 
+static void spread_of_answers(void **state) {
+    (void)state;
+    struct model_vote votes[MODEL_COUNT] = {{0}};
+    struct vote_spread s;
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 0 && !s.differ && s.distance == 0);
+    votes[MODEL_XGBOOST] = vote(0.1, 0.2, 0.7, 0.02);
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 1 && !s.differ && s.distance == 0);
+    votes[MODEL_LIGHTGBM] = vote(0.3, 0.2, 0.5, 0.02);
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 2 && !s.differ);
+    assert_true(fabs(s.distance - 0.4 / 3) < 1e-15);
+    /* Without skill it is still an answer; another best label is a difference. */
+    votes[MODEL_LIGHTGBM] = vote(0.5, 0.2, 0.3, 0.02);
+    votes[MODEL_LIGHTGBM].state = VOTE_NO_SKILL;
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 2 && s.differ);
+    assert_true(fabs(s.distance - 0.8 / 3) < 1e-15);
+    struct vote_spread turned;
+    struct model_vote swapped[MODEL_COUNT] = {
+        [MODEL_XGBOOST] = votes[MODEL_LIGHTGBM], [MODEL_LIGHTGBM] = votes[MODEL_XGBOOST]};
+    ensemble_spread(&turned, swapped);
+    assert_memory_equal(&s, &turned, sizeof s);
+    /* A tie is HOLD. */
+    votes[MODEL_XGBOOST] = vote(0.4, 0.2, 0.4, 0.02);
+    votes[MODEL_LIGHTGBM] = vote(0.2, 0.6, 0.2, 0.02);
+    ensemble_spread(&s, votes);
+    assert_false(s.differ);
+    /* Three: mean over the pairs. */
+    votes[MODEL_XGBOOST] = votes[MODEL_LIGHTGBM] = vote(0, 0, 1, 0.02);
+    votes[MODEL_NHITS] = vote(1, 0, 0, 0.02);
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 3 && s.differ);
+    assert_true(fabs(s.distance - 2 * 2.0 / 3 / 3) < 1e-15);
+    /* What is no answer does not count. */
+    votes[MODEL_NHITS].p[0] = (double)NAN;
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 2 && s.distance == 0);
+    votes[MODEL_LIGHTGBM].state = VOTE_WARMING;
+    ensemble_spread(&s, votes);
+    assert_true(s.answers == 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_there_is_hold),
@@ -306,6 +351,7 @@ int main(void) {
         cmocka_unit_test(certainty_is_bounded),
         cmocka_unit_test(calibration_interpolates),
         cmocka_unit_test(names_are_the_files_names),
+        cmocka_unit_test(spread_of_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,8 +51,8 @@ static enum status count_parse(uint32_t *out, const char *key, const char *value
 }
 
 static enum status flag_parse(bool *out, const char *key, const char *value, struct err *err) {
-    bool yes = !strcmp(value, "1") || !strcmp(value, "true") || !strcmp(value, "True");
-    if (!yes && strcmp(value, "0") && strcmp(value, "false") && strcmp(value, "False"))
+    bool yes = is_one_of(value, "1", "true", "True");
+    if (!yes && !is_one_of(value, "0", "false", "False"))
         return err_set(err, ST_INVALID, "%s=%s: true or false", key, value);
     *out = yes;
     return ST_OK;
@@ -76,7 +76,7 @@ static enum status apply(struct xgb_config *c, const char *key, char *value, str
     }
     if (!is_known(key))
         return err_set(err, ST_NOT_FOUND, "XGBoost has no parameter '%.60s' for tree models", key);
-    if (!strcmp(key, "booster") && strcmp(value, "gbtree") && strcmp(value, "dart"))
+    if (!strcmp(key, "booster") && !is_one_of(value, "gbtree", "dart", "dart"))
         return err_set(err, ST_UNSUPPORTED, "booster=%.40s: gbtree or dart, which are trees",
                        value);
     if (!strcmp(key, "objective")) c->objective = value;

@@ -1,0 +1,216 @@
+/* The models of a run: given, found, or trained before the user's eyes. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/run.h"
+#include "base/hash.h"
+#include "base/tstamp.h"
+#include "feature/feature.h"
+
+enum { TRAIN_ROWS_MAX = 150000 };
+
+/* The seats that training can fill today. */
+static const enum model_kind trained_kinds[] = {MODEL_XGBOOST};
+enum { TRAINED_KINDS = sizeof trained_kinds / sizeof trained_kinds[0] };
+
+/* ---- training before the user's eyes ---- */
+
+struct train_watch {
+    const volatile sig_atomic_t *stop;
+    const char *kind;
+    int64_t began_ns, shown_ns;
+    bool tty;
+};
+
+static bool train_progress(void *context, const char *stage, uint32_t done, uint32_t total,
+                           double train_loss, double valid_loss) {
+    struct train_watch *w = context;
+    int64_t now = tstamp_monotonic_ns();
+    if (w->tty && (now - w->shown_ns > 100 * NS_PER_MS || done == total)) {
+        char bar[31] = "..............................";
+        uint32_t full = total ? (uint32_t)((uint64_t)done * 30 / total) : 0;
+        memset(bar, '#', full > 30 ? 30 : full);
+        fprintf(stderr, "\r\033[Ktraining %s  %-9s [%s] %u/%u", w->kind, stage, bar, done, total);
+        if (!isnan(train_loss))
+            fprintf(stderr, "  log-loss train %.4f valid %.4f", train_loss, valid_loss);
+        w->shown_ns = now;
+    }
+    return !(w->stop && *w->stop);
+}
+
+static enum status train(const struct run *run, enum model_kind kind, const char *path,
+                         const struct learn_series *series, size_t count, int64_t from, int64_t to,
+                         const volatile sig_atomic_t *stop, struct err *err) {
+    struct learn_config lc = learn_config_defaults();
+    struct learn_report report;
+    lc.kind = kind;
+    lc.interval_ns = run->options.interval_ns;
+    lc.from_ns = from;
+    lc.to_ns = to;
+    lc.rows_max = TRAIN_ROWS_MAX;
+    lc.seed = run->options.seed;
+    struct train_watch watch = {.stop = stop,
+                                .kind = model_kind_text(kind),
+                                .began_ns = tstamp_monotonic_ns(),
+                                .tty = isatty(2) != 0};
+    char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
+    fprintf(stderr, "no fitting model: training %s on %zu symbols, %.16s to %.16s\n", watch.kind,
+            count, tstamp_format(a, from), tstamp_format(b, to));
+    enum status st = learn_train(&report, path, series, count, &lc, train_progress, &watch, err);
+    if (watch.tty) fprintf(stderr, "\n");
+    if (st != ST_OK) return st;
+    fprintf(stderr, "trained in %.1f s on %zu rows: %s\n",
+            (double)(tstamp_monotonic_ns() - watch.began_ns) / 1e9, report.rows_train,
+            report.verdict);
+    return ST_OK;
+}
+
+/* ---- seats ---- */
+
+enum status run_model_option(struct run_options *o, const char *path, struct err *err) {
+    if (o->model_count == MODEL_COUNT)
+        return err_set(err, ST_FULL, "more than %d models", MODEL_COUNT);
+    char *out = o->models[o->model_count];
+    if (!*path || (size_t)snprintf(out, RUN_PATH_SIZE, "%s", path) >= RUN_PATH_SIZE)
+        return err_set(err, ST_INVALID, "--model '%.80s' is no path", path);
+    o->model_count++;
+    return ST_OK;
+}
+
+static bool same_labels(const struct label_spec *a, const struct label_spec *b) {
+    return a->horizon_bars == b->horizon_bars && a->barrier_atr == b->barrier_atr &&
+           a->barrier_cost_multiple == b->barrier_cost_multiple &&
+           a->cost_round_trip == b->cost_round_trip;
+}
+
+/* The exits of a trade are the barriers of its labels, so all voters of a run must have learned the same ones. */
+static enum status labels_adopt(struct run *run, const struct served_model *m, struct err *err) {
+    const struct label_spec *labels = served_model_labels(m);
+    if (run->session.labels && !same_labels(run->session.labels, labels))
+        return err_set(err, ST_MISMATCH,
+                       "was trained on other barriers than the model beside it: horizon %u and %u "
+                       "bars, %g and %g ATR",
+                       labels->horizon_bars, run->labels.horizon_bars, labels->barrier_atr,
+                       run->labels.barrier_atr);
+    run->labels = *labels;
+    run->session.labels = &run->labels;
+    return ST_OK;
+}
+
+static void view_fill(struct view_model *v, enum model_kind kind, const struct served_model *m,
+                      const char *path) {
+    const struct learn_report *l = served_model_report(m);
+    *v = (struct view_model){.kind = kind,
+                             .loaded = 1,
+                             .has_skill = l->has_skill,
+                             .state = l->has_skill ? VOTE_PRESENT : VOTE_NO_SKILL,
+                             .hash = served_model_hash(m),
+                             .train_from_ns = l->train_from_ns,
+                             .train_to_ns = l->train_to_ns,
+                             .data_end_ns = served_model_data_end_ns(m),
+                             .logloss_test = l->logloss_test,
+                             .logloss_prior = l->logloss_prior,
+                             .skill_t = l->skill_t,
+                             .side_t = l->side_t,
+                             .balanced_accuracy = l->balanced_accuracy,
+                             .ece = l->ece,
+                             .rounds = l->rounds};
+    struct stat sb;
+    if (stat(path, &sb) == 0) v->trained_wall_ns = (int64_t)sb.st_mtime * NS_PER_SECOND;
+    const char *base = strrchr(path, '/');
+    snprintf(v->path, sizeof v->path, "%.159s", base ? base + 1 : path);
+    snprintf(v->params, sizeof v->params, "%s", l->params);
+}
+
+static enum status seat_check(const struct run *run, const struct served_model *m, int64_t from_ns,
+                              struct err *err) {
+    if (served_model_data_end_ns(m) > from_ns) {
+        char a[TSTAMP_TEXT_SIZE], b[TSTAMP_TEXT_SIZE];
+        return err_set(err, ST_REFUSED,
+                       "has seen bars up to %.16s, after the start %.16s: it would be judged on "
+                       "what it learned from",
+                       tstamp_format(a, served_model_data_end_ns(m)), tstamp_format(b, from_ns));
+    }
+    if (served_model_interval_ns(m) != run->options.interval_ns)
+        return err_set(err, ST_MISMATCH, "was trained on another bar interval");
+    enum model_kind kind = served_model_kind(m);
+    if (run->session.models[kind])
+        return err_set(err, ST_EXISTS, "is a second %s: each kind has one seat",
+                       model_kind_text(kind));
+    return ST_OK;
+}
+
+static enum status load_model(struct run *run, const char *path, int64_t from_ns, struct err *err) {
+    struct served_model *m = NULL;
+    enum status st = served_model_load(&m, path, err);
+    if (st != ST_OK) return st;
+    st = seat_check(run, m, from_ns, err);
+    if (st == ST_OK) st = labels_adopt(run, m, err);
+    if (st != ST_OK) {
+        served_model_destroy(m);
+        return err_wrap(err, st, "model %s", path);
+    }
+    enum model_kind kind = served_model_kind(m);
+    run->session.models[kind] = m;
+    snprintf(run->model_paths[kind], RUN_PATH_SIZE, "%s", path);
+    view_fill(&run->view_models[kind], kind, m, path);
+    run->session.view_models = run->view_models;
+    return ST_OK;
+}
+
+enum status run_load_models(struct run *run, int64_t from_ns, struct err *err) {
+    enum status st = ST_OK;
+    for (uint32_t i = 0; i < run->options.model_count && st == ST_OK; i++)
+        st = load_model(run, run->options.models[i], from_ns, err);
+    return st;
+}
+
+/* ---- fitting ones ---- */
+
+/* Name of the model that fits: everything its training depends on. */
+static enum status auto_model_path(char out[RUN_PATH_SIZE], const struct run *run,
+                                   enum model_kind kind, uint64_t data_hash, int64_t from,
+                                   int64_t to, struct err *err) {
+    char folder[RUN_PATH_SIZE], interval[16];
+    if (snprintf(folder, sizeof folder, "%.4000s/models", run->options.state) >= (int)sizeof folder)
+        return err_set(err, ST_RANGE, "state path is too long");
+    if (mkdir(folder, 0755) != 0 && errno != EEXIST) return err_errno(err, ST_IO, "%s", folder);
+    const uint64_t words[] = {data_hash,         (uint64_t)from,
+                              (uint64_t)to,      feature_list_hash(),
+                              run->options.seed, (uint64_t)run->options.interval_ns};
+    snprintf(out, RUN_PATH_SIZE, "%.4000s/%s-%s-%016" PRIx64 "%s", folder, model_kind_text(kind),
+             tstamp_interval_format(interval, run->options.interval_ns),
+             hash64(words, sizeof words), learn_file_suffix(kind));
+    return ST_OK;
+}
+
+/* A model of an older program (other features, other format) is trained again; any other trouble is told. */
+static bool is_outdated(enum status st) {
+    return st == ST_NOT_FOUND || st == ST_MISMATCH || st == ST_VERSION;
+}
+
+enum status run_fit_models(struct run *run, const struct learn_series *series, size_t count,
+                           uint64_t data_hash, int64_t from_ns, int64_t to_ns,
+                           const volatile sig_atomic_t *stop, struct err *err) {
+    char path[RUN_PATH_SIZE];
+    for (uint32_t i = 0; i < TRAINED_KINDS; i++) {
+        enum model_kind kind = trained_kinds[i];
+        enum status st = auto_model_path(path, run, kind, data_hash, from_ns, to_ns, err);
+        if (st != ST_OK) return st;
+        st = access(path, R_OK) == 0 ? load_model(run, path, to_ns, err) : ST_NOT_FOUND;
+        if (st == ST_OK)
+            fprintf(stderr, "model %s: %s\n", run->view_models[kind].path,
+                    served_model_report(run->session.models[kind])->verdict);
+        if (is_outdated(st)) {
+            st = train(run, kind, path, series, count, from_ns, to_ns, stop, err);
+            if (st == ST_OK) st = load_model(run, path, to_ns, err);
+        }
+        if (st != ST_OK) return st;
+    }
+    return ST_OK;
+}
