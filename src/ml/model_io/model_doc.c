@@ -45,8 +45,8 @@ static bool json_settle(struct model_doc *d) {
     return d->st == ST_OK;
 }
 
-static bool ubj_settle(struct model_doc *d, bool ok, const char *error) {
-    if (!ok) model_doc_refuse(d, ST_CORRUPT, "%s", error);
+static bool ubj_settle(struct model_doc *d, bool ok) {
+    if (!ok) model_doc_refuse(d, ST_CORRUPT, "%s", d->ubj.error);
     return ok;
 }
 
@@ -70,8 +70,7 @@ enum json_type model_doc_peek(struct model_doc *d) {
     if (!model_doc_going(d)) return JSON_NONE;
     if (!d->is_ubj) return json_peek(&d->json);
     char marker;
-    const char *error = "";
-    if (!ubj_settle(d, model_ubj_peek(&d->ubj, &marker, &error), error)) return JSON_NONE;
+    if (!ubj_settle(d, model_ubj_peek(&d->ubj, &marker))) return JSON_NONE;
     switch (marker) {
     case '{':
         return JSON_OBJECT;
@@ -94,16 +93,14 @@ enum json_type model_doc_peek(struct model_doc *d) {
 
 bool model_doc_object_begin(struct model_doc *d) {
     if (!model_doc_going(d)) return false;
-    const char *error = "";
-    if (d->is_ubj) return ubj_settle(d, model_ubj_begin(&d->ubj, true, &error), error);
+    if (d->is_ubj) return ubj_settle(d, model_ubj_begin(&d->ubj, true));
     json_object_begin(&d->json);
     return json_settle(d);
 }
 
 bool model_doc_array_begin(struct model_doc *d) {
     if (!model_doc_going(d)) return false;
-    const char *error = "";
-    if (d->is_ubj) return ubj_settle(d, model_ubj_begin(&d->ubj, false, &error), error);
+    if (d->is_ubj) return ubj_settle(d, model_ubj_begin(&d->ubj, false));
     json_array_begin(&d->json);
     return json_settle(d);
 }
@@ -115,8 +112,7 @@ bool model_doc_object_next(struct model_doc *d, struct json_text *key) {
         return json_settle(d) && next;
     }
     bool more = false;
-    const char *error = "";
-    return ubj_settle(d, model_ubj_next(&d->ubj, &more, key, &error), error) && more;
+    return ubj_settle(d, model_ubj_next(&d->ubj, &more, key)) && more;
 }
 
 bool model_doc_array_next(struct model_doc *d) {
@@ -126,16 +122,14 @@ bool model_doc_array_next(struct model_doc *d) {
         return json_settle(d) && next;
     }
     bool more = false;
-    const char *error = "";
-    return ubj_settle(d, model_ubj_next(&d->ubj, &more, NULL, &error), error) && more;
+    return ubj_settle(d, model_ubj_next(&d->ubj, &more, NULL)) && more;
 }
 
 struct json_text model_doc_string(struct model_doc *d) {
     struct json_text text = {0};
     if (!model_doc_going(d)) return text;
     if (d->is_ubj) {
-        const char *error = "";
-        ubj_settle(d, model_ubj_string(&d->ubj, &text, &error), error);
+        ubj_settle(d, model_ubj_string(&d->ubj, &text));
     } else {
         text = json_string(&d->json);
         json_settle(d);
@@ -174,9 +168,7 @@ int64_t model_doc_i64(struct model_doc *d) {
     bool is_integer;
     int64_t integer = 0;
     double real;
-    const char *error = "";
-    if (!ubj_settle(d, model_ubj_number(&d->ubj, &is_integer, &integer, &real, &error), error))
-        return 0;
+    if (!ubj_settle(d, model_ubj_number(&d->ubj, &is_integer, &integer, &real))) return 0;
     if (!is_integer) model_doc_refuse(d, ST_CORRUPT, "expected an integer");
     return integer;
 }
@@ -233,8 +225,7 @@ float model_doc_f32(struct model_doc *d) {
     bool is_integer;
     int64_t integer;
     double real = 0;
-    const char *error = "";
-    ubj_settle(d, model_ubj_number(&d->ubj, &is_integer, &integer, &real, &error), error);
+    ubj_settle(d, model_ubj_number(&d->ubj, &is_integer, &integer, &real));
     if (isinf((float)real) && !isinf(real))
         model_doc_refuse(d, ST_CORRUPT, "number beyond a float");
     return (float)real;
@@ -248,8 +239,7 @@ bool model_doc_bool(struct model_doc *d) {
         return value;
     }
     char marker = 'F';
-    const char *error = "";
-    ubj_settle(d, model_ubj_literal(&d->ubj, &marker, &error), error);
+    ubj_settle(d, model_ubj_literal(&d->ubj, &marker));
     if (marker == 'Z') model_doc_refuse(d, ST_CORRUPT, "expected true or false");
     return marker == 'T';
 }
@@ -259,8 +249,7 @@ void model_doc_skip(struct model_doc *d) {
     struct json_text key;
     if (!model_doc_going(d)) return;
     if (d->is_ubj) {
-        const char *error = "";
-        ubj_settle(d, model_ubj_skip(&d->ubj, &error), error);
+        ubj_settle(d, model_ubj_skip(&d->ubj));
         return;
     }
     float special;

@@ -20,7 +20,8 @@ bool model_attribute_add(struct tree_model *m, const char *key, size_t key_size,
 /* Universal Binary JSON, pulled value by value from borrowed bytes. */
 struct model_ubj {
     const unsigned char *begin, *cursor, *end;
-    char marker; /* of the value that comes next, 0: not read yet */
+    const char *error; /* of the call that returned false */
+    char marker;       /* of the value that comes next, 0: not read yet */
     uint32_t depth;
     struct {
         bool is_object, has_count;

@@ -11,13 +11,13 @@ void model_ubj_init(struct model_ubj *u, const char *bytes, size_t size) {
     *u = (struct model_ubj){.begin = p, .cursor = p, .end = p + size};
 }
 
-static bool fail(const char **error, const char *text) {
-    *error = text;
+static bool fail(struct model_ubj *u, const char *text) {
+    u->error = text;
     return false;
 }
 
-static bool byte_read(struct model_ubj *u, char *out, const char **error) {
-    if (u->cursor == u->end) return fail(error, "unexpected end of file");
+static bool byte_read(struct model_ubj *u, char *out) {
+    if (u->cursor == u->end) return fail(u, "unexpected end of file");
     *out = (char)*u->cursor++;
     return true;
 }
@@ -41,10 +41,10 @@ static size_t number_width(char marker) {
     }
 }
 
-static bool number_bits(struct model_ubj *u, char marker, uint64_t *out, const char **error) {
+static bool number_bits(struct model_ubj *u, char marker, uint64_t *out) {
     size_t width = number_width(marker);
-    if (width == 0) return fail(error, "expected a number");
-    if ((size_t)(u->end - u->cursor) < width) return fail(error, "unexpected end of file");
+    if (width == 0) return fail(u, "expected a number");
+    if ((size_t)(u->end - u->cursor) < width) return fail(u, "unexpected end of file");
     *out = 0;
     for (size_t i = 0; i < width; i++) *out = *out << 8 | *u->cursor++;
     return true;
@@ -69,58 +69,55 @@ static bool is_integer_marker(char marker) {
 
 /* An integer that says a length or a count; it never exceeds the bytes left by more than a caller
  * checks. */
-static bool length_read(struct model_ubj *u, uint64_t *out, const char **error) {
+static bool length_read(struct model_ubj *u, uint64_t *out) {
     char marker;
     uint64_t bits;
-    if (!byte_read(u, &marker, error)) return false;
-    if (!is_integer_marker(marker)) return fail(error, "a length is not an integer");
-    if (!number_bits(u, marker, &bits, error)) return false;
+    if (!byte_read(u, &marker)) return false;
+    if (!is_integer_marker(marker)) return fail(u, "a length is not an integer");
+    if (!number_bits(u, marker, &bits)) return false;
     int64_t value = integer_of(marker, bits);
-    if (value < 0) return fail(error, "a length is negative");
+    if (value < 0) return fail(u, "a length is negative");
     *out = (uint64_t)value;
     return true;
 }
 
-static bool bytes_read(struct model_ubj *u, uint64_t size, struct json_text *out,
-                       const char **error) {
-    if (size > (uint64_t)(u->end - u->cursor))
-        return fail(error, "a string is longer than the file");
+static bool bytes_read(struct model_ubj *u, uint64_t size, struct json_text *out) {
+    if (size > (uint64_t)(u->end - u->cursor)) return fail(u, "a string is longer than the file");
     *out = (struct json_text){.data = (const char *)u->cursor, .size = (size_t)size};
-    if (size && memchr(u->cursor, 0, (size_t)size)) return fail(error, "a NUL in a string");
+    if (size && memchr(u->cursor, 0, (size_t)size)) return fail(u, "a NUL in a string");
     u->cursor += size;
     return true;
 }
 
-bool model_ubj_peek(struct model_ubj *u, char *marker, const char **error) {
+bool model_ubj_peek(struct model_ubj *u, char *marker) {
     /* 'N' stands for nothing at all. */
     while (!u->marker || u->marker == 'N')
-        if (!byte_read(u, &u->marker, error)) return false;
+        if (!byte_read(u, &u->marker)) return false;
     *marker = u->marker;
     return true;
 }
 
-bool model_ubj_begin(struct model_ubj *u, bool is_object, const char **error) {
+bool model_ubj_begin(struct model_ubj *u, bool is_object) {
     char marker;
-    if (!model_ubj_peek(u, &marker, error)) return false;
+    if (!model_ubj_peek(u, &marker)) return false;
     if (marker != (is_object ? '{' : '['))
-        return fail(error, is_object ? "expected an object" : "expected an array");
-    if (u->depth == MODEL_DEPTH_MAX) return fail(error, "nested too deeply");
+        return fail(u, is_object ? "expected an object" : "expected an array");
+    if (u->depth == MODEL_DEPTH_MAX) return fail(u, "nested too deeply");
     u->marker = 0;
     char type = 0;
     bool has_count = false;
     uint64_t count = 0;
     if (u->cursor < u->end && *u->cursor == '$') {
         u->cursor++;
-        if (!byte_read(u, &type, error)) return false;
-        if (!type || !strchr("iUIlLdDSHC[{", type))
-            return fail(error, "a container's type is not one");
+        if (!byte_read(u, &type)) return false;
+        if (!type || !strchr("iUIlLdDSHC[{", type)) return fail(u, "a container's type is not one");
         if (u->cursor == u->end || *u->cursor != '#')
-            return fail(error, "a container has a type but no count");
+            return fail(u, "a container has a type but no count");
     }
     if (u->cursor < u->end && *u->cursor == '#') {
         u->cursor++;
         has_count = true;
-        if (!length_read(u, &count, error)) return false;
+        if (!length_read(u, &count)) return false;
     }
     u->stack[u->depth].is_object = is_object;
     u->stack[u->depth].has_count = has_count;
@@ -130,7 +127,7 @@ bool model_ubj_begin(struct model_ubj *u, bool is_object, const char **error) {
     return true;
 }
 
-bool model_ubj_next(struct model_ubj *u, bool *more, struct json_text *key, const char **error) {
+bool model_ubj_next(struct model_ubj *u, bool *more, struct json_text *key) {
     bool is_object = u->stack[u->depth - 1].is_object;
     char type = u->stack[u->depth - 1].type;
     *more = false;
@@ -142,7 +139,7 @@ bool model_ubj_next(struct model_ubj *u, bool *more, struct json_text *key, cons
         u->stack[u->depth - 1].left--;
     } else {
         while (u->cursor < u->end && *u->cursor == 'N') u->cursor++;
-        if (u->cursor == u->end) return fail(error, "unexpected end of file");
+        if (u->cursor == u->end) return fail(u, "unexpected end of file");
         if (*u->cursor == (is_object ? '}' : ']')) {
             u->cursor++;
             u->depth--;
@@ -151,28 +148,27 @@ bool model_ubj_next(struct model_ubj *u, bool *more, struct json_text *key, cons
     }
     if (is_object) {
         uint64_t size;
-        if (!length_read(u, &size, error) || !bytes_read(u, size, key, error)) return false;
+        if (!length_read(u, &size) || !bytes_read(u, size, key)) return false;
     }
     u->marker = type;
     *more = true;
     return true;
 }
 
-bool model_ubj_string(struct model_ubj *u, struct json_text *out, const char **error) {
+bool model_ubj_string(struct model_ubj *u, struct json_text *out) {
     char marker;
-    if (!model_ubj_peek(u, &marker, error)) return false;
+    if (!model_ubj_peek(u, &marker)) return false;
     uint64_t size = 1;
-    if (marker != 'S' && marker != 'C' && marker != 'H') return fail(error, "expected a string");
+    if (marker != 'S' && marker != 'C' && marker != 'H') return fail(u, "expected a string");
     u->marker = 0;
-    if (marker != 'C' && !length_read(u, &size, error)) return false;
-    return bytes_read(u, size, out, error);
+    if (marker != 'C' && !length_read(u, &size)) return false;
+    return bytes_read(u, size, out);
 }
 
-bool model_ubj_number(struct model_ubj *u, bool *is_integer, int64_t *integer, double *real,
-                      const char **error) {
+bool model_ubj_number(struct model_ubj *u, bool *is_integer, int64_t *integer, double *real) {
     char marker;
     uint64_t bits;
-    if (!model_ubj_peek(u, &marker, error) || !number_bits(u, marker, &bits, error)) return false;
+    if (!model_ubj_peek(u, &marker) || !number_bits(u, marker, &bits)) return false;
     u->marker = 0;
     *is_integer = is_integer_marker(marker);
     *integer = integer_of(marker, bits);
@@ -189,46 +185,46 @@ bool model_ubj_number(struct model_ubj *u, bool *is_integer, int64_t *integer, d
     return true;
 }
 
-bool model_ubj_literal(struct model_ubj *u, char *marker, const char **error) {
-    if (!model_ubj_peek(u, marker, error)) return false;
+bool model_ubj_literal(struct model_ubj *u, char *marker) {
+    if (!model_ubj_peek(u, marker)) return false;
     if (*marker != 'Z' && *marker != 'T' && *marker != 'F')
-        return fail(error, "expected true, false or null");
+        return fail(u, "expected true, false or null");
     u->marker = 0;
     return true;
 }
 
-static bool value_enter(struct model_ubj *u, const char **error) {
+static bool value_enter(struct model_ubj *u) {
     char marker;
     struct json_text text;
     bool is_integer;
     int64_t integer;
     double real;
-    if (!model_ubj_peek(u, &marker, error)) return false;
+    if (!model_ubj_peek(u, &marker)) return false;
     switch (marker) {
     case '{':
     case '[':
-        return model_ubj_begin(u, marker == '{', error);
+        return model_ubj_begin(u, marker == '{');
     case 'S':
     case 'C':
     case 'H':
-        return model_ubj_string(u, &text, error);
+        return model_ubj_string(u, &text);
     case 'Z':
     case 'T':
     case 'F':
-        return model_ubj_literal(u, &marker, error);
+        return model_ubj_literal(u, &marker);
     default:
-        return model_ubj_number(u, &is_integer, &integer, &real, error);
+        return model_ubj_number(u, &is_integer, &integer, &real);
     }
 }
 
-bool model_ubj_skip(struct model_ubj *u, const char **error) {
+bool model_ubj_skip(struct model_ubj *u) {
     uint32_t outer = u->depth;
     struct json_text key;
-    if (!value_enter(u, error)) return false;
+    if (!value_enter(u)) return false;
     while (u->depth > outer) {
         bool more;
-        if (!model_ubj_next(u, &more, &key, error)) return false;
-        if (more && !value_enter(u, error)) return false;
+        if (!model_ubj_next(u, &more, &key)) return false;
+        if (more && !value_enter(u)) return false;
     }
     return true;
 }
