@@ -108,7 +108,8 @@ int cmd_replay(int argc, char **argv) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    char dir[RUN_PATH_SIZE], probe[RUN_PATH_SIZE + 16];
+    static char dir[RUN_PATH_SIZE];
+    char probe[RUN_PATH_SIZE + 16];
     snprintf(dir, sizeof dir, "%s", argv[optind]);
     size_t n = strlen(dir);
     while (n > 1 && dir[n - 1] == '/') dir[--n] = '\0';

@@ -52,7 +52,7 @@ struct report_bucket {
 /* A voter of the run, as its own held-out test judged it. */
 struct report_model {
     char kind[16], state[16]; /* "xgboost"; "present", or "no_skill": does not vote */
-    char params[256];         /* it was trained with */
+    char params[320];         /* it was trained with */
     uint64_t rounds;
     double logloss_test, logloss_prior, skill_t, side_t, balanced_accuracy, ece;
 };

@@ -84,7 +84,7 @@ struct view_model {
     uint64_t hash;
     int64_t train_from_ns, train_to_ns, data_end_ns, trained_wall_ns;
     double logloss_test, logloss_prior, skill_t, side_t, balanced_accuracy, ece;
-    char params[256]; /* it was trained with */
+    char params[320]; /* it was trained with */
     uint64_t rounds, votes, predict_ns_p50, predict_ns_p99;
 };
 

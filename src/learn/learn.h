@@ -58,6 +58,8 @@ struct learn_config learn_config_defaults(void);
 /* How the name of a model file of that kind ends: ".json", ".txt". */
 const char *learn_file_suffix(enum model_kind kind);
 
+enum { LEARN_PARAMS_SIZE = 320 };
+
 struct learn_report {
     int64_t train_from_ns, train_to_ns, valid_from_ns, valid_to_ns, test_from_ns, test_to_ns;
     size_t rows_train, rows_valid, rows_test, symbols;
@@ -73,7 +75,7 @@ struct learn_report {
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
     uint32_t rounds;
-    char params[256]; /* of the booster, as it was asked for */
+    char params[LEARN_PARAMS_SIZE]; /* of the booster, as it was asked for */
     /* skill_t > 3, side_t > 3, logloss_test < logloss_prior and at least two labels are each the best
      * one on 1 % of the test rows: else it may not vote. */
     bool has_skill;
@@ -89,7 +91,7 @@ struct served_model;
 typedef bool (*learn_progress_fn)(void *context, const char *stage, uint32_t done, uint32_t total,
                                   double train_loss, double valid_loss);
 
-/* Trains on series, writes the model file; nothing is written on failure. The same series (in any
+/* Trains the voter of config->kind on series, writes the model file; nothing is written on failure. The same series (in any
  * order), configuration and library give the same bytes. ST_RANGE: too little to learn from (which
  * part lacks rows, or only one label occurs); ST_INVALID: bars out of order or impossible;
  * ST_INTERRUPTED. A model without skill is written too, marked so: the

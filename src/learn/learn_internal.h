@@ -3,7 +3,7 @@
 
 #include "feature/feature.h"
 #include "learn/learn.h"
-#include "ml/xgboost/xgb.h"
+#include "ml/model/model.h"
 
 /* ---- split.c ---- */
 
@@ -93,7 +93,13 @@ struct model_meta {
     uint64_t seed;
 };
 
-enum status model_meta_write(struct xgb_model *m, const struct model_meta *meta, struct err *err);
-enum status model_meta_read(struct model_meta *out, struct xgb_model *m, struct err *err);
+enum status model_meta_write(struct tree_model *m, const struct model_meta *meta, struct err *err);
+enum status model_meta_read(struct model_meta *out, const struct tree_model *m, struct err *err);
+
+/* ---- voter.c ---- */
+
+/* The booster and the parameters of a voter. ST_UNSUPPORTED: this kind is not trained here. */
+enum status learn_voter(enum booster *booster, char params[LEARN_PARAMS_SIZE], enum model_kind kind,
+                        uint64_t seed, struct err *err);
 
 #endif

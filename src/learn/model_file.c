@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "learn/learn_internal.h"
+#include "ml/model_io/model_io.h"
+#include "ml/xgboost/xgb.h"
 
 static const char format_version[] = "2";
 
@@ -158,34 +160,39 @@ static void calibration_key(char out[48], uint32_t label) {
     snprintf(out, 48, "quantum.calibration.%s", label_text((enum label)label));
 }
 
-enum status model_meta_write(struct xgb_model *m, const struct model_meta *meta, struct err *err) {
+/* Who trained it. */
+static const char *library(const struct tree_model *m, char text[CALIBRATION_TEXT_SIZE]) {
+    return m->dialect == TREES_XGBOOST ? xgb_version(text) : "quantum, LightGBM text format";
+}
+
+enum status model_meta_write(struct tree_model *m, const struct model_meta *meta, struct err *err) {
     char text[CALIBRATION_TEXT_SIZE], key[48];
-    enum status st = xgb_attr_set(m, "quantum.format", format_version, err);
+    enum status st = tree_model_attribute_set(m, "quantum.format", format_version, err);
     snprintf(text, sizeof text, "%016" PRIx64, feature_list_hash());
-    if (st == ST_OK) st = xgb_attr_set(m, "quantum.feature_hash", text, err);
-    if (st == ST_OK) st = xgb_attr_set(m, "quantum.label_map", "SELL,HOLD,BUY", err);
-    if (st == ST_OK) st = xgb_attr_set(m, "quantum.library", xgb_version(text), err);
-    if (st == ST_OK) st = xgb_attr_set(m, "quantum.verdict", meta->report.verdict, err);
-    if (st == ST_OK) st = xgb_attr_set(m, "quantum.params", meta->report.params, err);
+    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.feature_hash", text, err);
+    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.label_map", "SELL,HOLD,BUY", err);
+    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.library", library(m, text), err);
+    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.verdict", meta->report.verdict, err);
+    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.params", meta->report.params, err);
     uint32_t columns = feature_count();
     for (uint32_t k = 0; k < columns; k++) text[k] = meta->required[k] ? '1' : '0';
     text[columns] = 0;
-    if (st == ST_OK) st = xgb_attr_set(m, "quantum.columns_required", text, err);
+    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.columns_required", text, err);
     for (size_t i = 0; i < FIELD_COUNT && st == ST_OK; i++) {
         field_text(text, sizeof text, &fields[i], (const char *)meta + fields[i].offset);
-        st = xgb_attr_set(m, fields[i].key, text, err);
+        st = tree_model_attribute_set(m, fields[i].key, text, err);
     }
     for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
         calibration_key(key, l);
         calibration_text(text, &meta->calibration[l]);
-        st = xgb_attr_set(m, key, text, err);
+        st = tree_model_attribute_set(m, key, text, err);
     }
     return st;
 }
 
-static enum status attr_need(const char **out, struct xgb_model *m, const char *key,
+static enum status attr_need(const char **out, const struct tree_model *m, const char *key,
                              struct err *err) {
-    *out = xgb_attr_get(m, key);
+    *out = tree_model_attribute(m, key);
     if (*out) return ST_OK;
     return err_set(err, ST_CORRUPT, "no attribute %s: not a model made by `quantum train`", key);
 }
@@ -194,7 +201,7 @@ static enum status attr_bad(struct err *err, const char *key, const char *text) 
     return err_set(err, ST_CORRUPT, "attribute %s: '%.60s' is not valid", key, text);
 }
 
-static enum status hash_check(struct xgb_model *m, struct err *err) {
+static enum status hash_check(const struct tree_model *m, struct err *err) {
     const char *text;
     uint64_t hash = 0, ours = feature_list_hash();
     enum status st = attr_need(&text, m, "quantum.feature_hash", err);
@@ -206,14 +213,14 @@ static enum status hash_check(struct xgb_model *m, struct err *err) {
                        "trained on features %016" PRIx64 ", this program has %016" PRIx64
                        ": train it anew",
                        hash, ours);
-    if (xgb_column_count(m) != feature_count())
-        return err_set(err, ST_MISMATCH, "has %u columns, this program has %u", xgb_column_count(m),
+    if (m->columns != feature_count())
+        return err_set(err, ST_MISMATCH, "has %u columns, this program has %u", m->columns,
                        feature_count());
     return ST_OK;
 }
 
 /* "SELL,HOLD,BUY" in any order: the file says which class is which. */
-static enum status label_map_read(uint8_t *column, struct xgb_model *m, struct err *err) {
+static enum status label_map_read(uint8_t *column, const struct tree_model *m, struct err *err) {
     const char *text;
     enum status st = attr_need(&text, m, "quantum.label_map", err);
     if (st != ST_OK) return st;
@@ -231,12 +238,13 @@ static enum status label_map_read(uint8_t *column, struct xgb_model *m, struct e
         if (*at == ',' && k + 1 < LABEL_COUNT) at++;
     }
     if (seen != (1u << LABEL_COUNT) - 1 || *at) return attr_bad(err, "quantum.label_map", text);
-    if (xgb_class_count(m) != LABEL_COUNT)
-        return err_set(err, ST_MISMATCH, "has %u classes, not %d", xgb_class_count(m), LABEL_COUNT);
+    if (m->outputs != LABEL_COUNT || m->transform != TRANSFORM_SOFTMAX)
+        return err_set(err, ST_MISMATCH, "is no softmax over %d classes: %s", LABEL_COUNT,
+                       m->objective ? m->objective : "no objective");
     return ST_OK;
 }
 
-static enum status required_read(bool *required, struct xgb_model *m, struct err *err) {
+static enum status required_read(bool *required, const struct tree_model *m, struct err *err) {
     const char *text;
     enum status st = attr_need(&text, m, "quantum.columns_required", err);
     if (st != ST_OK) return st;
@@ -257,7 +265,8 @@ static enum status ranges_check(const struct model_meta *meta, struct err *err) 
     return ST_OK;
 }
 
-static enum status fields_read(struct model_meta *out, struct xgb_model *m, struct err *err) {
+static enum status fields_read(struct model_meta *out, const struct tree_model *m,
+                               struct err *err) {
     const char *text;
     char key[48];
     enum status st = ST_OK;
@@ -278,7 +287,7 @@ static enum status fields_read(struct model_meta *out, struct xgb_model *m, stru
     return ST_OK;
 }
 
-enum status model_meta_read(struct model_meta *out, struct xgb_model *m, struct err *err) {
+enum status model_meta_read(struct model_meta *out, const struct tree_model *m, struct err *err) {
     memset(out, 0, sizeof *out);
     const char *text;
     enum status st = hash_check(m, err);

@@ -6,32 +6,23 @@
 #include "learn/learn_internal.h"
 
 /* Rows predicted at once; more come in several calls. */
-enum { BATCH_ROWS = 512 };
+enum { BATCH_ROWS = 256 };
 
 struct served_model {
-    struct xgb_model *xgb;
+    struct model *model;
     struct model_meta meta;
-    uint64_t hash;
-    float *features; /* (BATCH_ROWS, columns): rows put together when stride is wider */
-    double *p;       /* (BATCH_ROWS, LABEL_COUNT) */
 };
 
 void served_model_destroy(struct served_model *m) {
     if (!m) return;
-    xgb_destroy(m->xgb);
-    free(m->features);
-    free(m->p);
+    model_destroy(m->model);
     free(m);
 }
 
 static enum status load(struct served_model *m, const char *path, struct err *err) {
-    m->features = malloc((size_t)BATCH_ROWS * feature_count() * sizeof *m->features);
-    m->p = malloc((size_t)BATCH_ROWS * LABEL_COUNT * sizeof *m->p);
-    if (!m->features || !m->p) return err_set(err, ST_NO_MEMORY, "model %s", path);
-    enum status st = xgb_load(&m->xgb, path, err);
+    enum status st = model_load(&m->model, path, err);
     if (st != ST_OK) return st;
-    m->hash = xgb_file_hash(m->xgb);
-    st = model_meta_read(&m->meta, m->xgb, err);
+    st = model_meta_read(&m->meta, model_trees(m->model), err);
     return st == ST_OK ? st : err_wrap(err, st, "model %s", path);
 }
 
@@ -72,18 +63,13 @@ enum status served_model_vote(struct model_vote *out, struct served_model *m, co
     uint32_t columns = feature_count();
     if (stride < columns)
         return err_set(err, ST_INVALID, "rows of %u columns, %u are needed", stride, columns);
+    double p[BATCH_ROWS * LABEL_COUNT];
     for (size_t done = 0; done < rows;) {
         size_t count = rows - done < BATCH_ROWS ? rows - done : BATCH_ROWS;
         const float *batch = features + done * stride;
-        if (stride != columns) {
-            for (size_t i = 0; i < count; i++)
-                memcpy(m->features + i * columns, batch + i * stride, columns * sizeof *batch);
-            batch = m->features;
-        }
-        enum status st = xgb_predict(m->p, m->xgb, batch, count, columns, err);
-        if (st != ST_OK) return st;
+        model_predict(p, m->model, batch, count, stride);
         for (size_t i = 0; i < count; i++)
-            vote_of_row(&out[done + i], m, batch + i * columns, m->p + i * LABEL_COUNT);
+            vote_of_row(&out[done + i], m, batch + i * stride, p + i * LABEL_COUNT);
         done += count;
     }
     return ST_OK;
@@ -96,7 +82,7 @@ const struct label_spec *served_model_labels(const struct served_model *m) {
     return &m->meta.labels;
 }
 uint64_t served_model_hash(const struct served_model *m) {
-    return m->hash;
+    return model_trees(m->model)->file_hash;
 }
 int64_t served_model_data_end_ns(const struct served_model *m) {
     return m->meta.data_end_ns;
@@ -105,6 +91,5 @@ int64_t served_model_interval_ns(const struct served_model *m) {
     return m->meta.interval_ns;
 }
 enum model_kind served_model_kind(const struct served_model *m) {
-    (void)m;
-    return MODEL_XGBOOST;
+    return model_trees(m->model)->dialect == TREES_LIGHTGBM ? MODEL_LIGHTGBM : MODEL_XGBOOST;
 }

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "learn/learn_internal.h"
 #include "learn/test_market.h"
+#include "ml/model_io/model_io.h"
 
 enum { SYMBOLS = 4, BARS = 2500 };
 
@@ -49,14 +50,14 @@ static struct served_model *load(const char *path) {
     return m;
 }
 
-/* Rewrites one attribute of the trained file through the library itself. NULL value: left as is. */
+/* Rewrites one attribute of the trained file. NULL key: left as is. */
 static void change(const char *key, const char *value) {
-    struct xgb_model *m = NULL;
+    struct tree_model *m = NULL;
     struct err err = {0};
-    assert_int_equal(xgb_load(&m, model_path, &err), ST_OK);
-    if (key) assert_int_equal(xgb_attr_set(m, key, value, &err), ST_OK);
-    assert_int_equal(xgb_save(m, scratch_path, &err), ST_OK);
-    xgb_destroy(m);
+    assert_int_equal(model_read(&m, model_path, &err), ST_OK);
+    if (key) assert_int_equal(tree_model_attribute_set(m, key, value, &err), ST_OK);
+    assert_int_equal(model_write(m, scratch_path, MODEL_FORMAT_AUTO, &err), ST_OK);
+    tree_model_destroy(m);
 }
 
 static void what_was_trained_is_what_is_served(void **state) {
@@ -204,15 +205,15 @@ static void label_map_is_obeyed(void **state) {
     struct served_model *m = load(model_path);
     change("quantum.label_map", "BUY,HOLD,SELL");
     /* Calibration goes with the label: make both alike first. */
-    struct xgb_model *x = NULL;
+    struct tree_model *x = NULL;
     struct err err;
-    assert_int_equal(xgb_load(&x, scratch_path, &err), ST_OK);
-    char *sell = strdup(xgb_attr_get(x, "quantum.calibration.SELL"));
-    char *buy = strdup(xgb_attr_get(x, "quantum.calibration.BUY"));
-    assert_int_equal(xgb_attr_set(x, "quantum.calibration.SELL", buy, &err), ST_OK);
-    assert_int_equal(xgb_attr_set(x, "quantum.calibration.BUY", sell, &err), ST_OK);
-    assert_int_equal(xgb_save(x, scratch_path, &err), ST_OK);
-    xgb_destroy(x);
+    assert_int_equal(model_read(&x, scratch_path, &err), ST_OK);
+    char *sell = strdup(tree_model_attribute(x, "quantum.calibration.SELL"));
+    char *buy = strdup(tree_model_attribute(x, "quantum.calibration.BUY"));
+    assert_int_equal(tree_model_attribute_set(x, "quantum.calibration.SELL", buy, &err), ST_OK);
+    assert_int_equal(tree_model_attribute_set(x, "quantum.calibration.BUY", sell, &err), ST_OK);
+    assert_int_equal(model_write(x, scratch_path, MODEL_FORMAT_AUTO, &err), ST_OK);
+    tree_model_destroy(x);
     free(sell);
     free(buy);
     struct served_model *turned = load(scratch_path);

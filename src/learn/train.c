@@ -22,10 +22,6 @@ struct learn_config learn_config_defaults(void) {
                                  .seed = 1};
 }
 
-const char *learn_file_suffix(enum model_kind kind) {
-    return kind == MODEL_LIGHTGBM ? ".txt" : ".json";
-}
-
 /* One part's rows, made contiguous in place: parts are ordered in time, so are the rows. */
 struct part {
     size_t begin, count;
@@ -38,16 +34,19 @@ struct job {
     struct learn_rows rows;
     struct part parts[PART_COUNT];
     float *weights;
+    double *targets[PART_COUNT], *target_weights; /* of the sets trained on */
     double *p; /* (count of the larger of valid and test, LABEL_COUNT) */
-    struct xgb_model *model;
+    struct model *model;
     struct model_meta meta;
 };
 
 static void job_free(struct job *j) {
     learn_rows_free(&j->rows);
     free(j->weights);
+    for (int k = 0; k < PART_COUNT; k++) free(j->targets[k]);
+    free(j->target_weights);
     free(j->p);
-    xgb_destroy(j->model);
+    model_destroy(j->model);
 }
 
 /* Rows are in time order, so each part is one stretch of them. */
@@ -133,32 +132,52 @@ static bool round_done(void *context, uint32_t round, uint32_t rounds_max, doubl
            j->progress(j->context, "train", round, rounds_max, train_logloss, valid_logloss);
 }
 
-static enum status fit(struct job *j, struct err *err) {
+static double *doubles(const float *values, size_t count) {
+    double *out = malloc((count ? count : 1) * sizeof *out);
+    for (size_t i = 0; out && i < count; i++) out[i] = (double)values[i];
+    return out;
+}
+
+static enum status weigh(struct job *j, struct err *err) {
     const struct learn_rows *r = &j->rows;
     const struct part *train = &j->parts[PART_TRAIN];
     j->weights = malloc(train->count * sizeof *j->weights);
     if (!j->weights) return err_set(err, ST_NO_MEMORY, "sample weights");
-    enum status st =
-        learn_uniqueness(j->weights, r->series + train->begin, r->bar + train->begin,
-                         r->end + train->begin, train->count, r->bar_counts, r->series_count, err);
-    if (st != ST_OK) return st;
-    struct xgb_params params = xgb_params_defaults();
-    params.seed = (uint32_t)(j->config->seed & INT32_MAX);
-    struct xgb_matrix sets[2] = {{part_features(j, PART_TRAIN), part_labels(j, PART_TRAIN),
-                                  j->weights, train->count, r->columns},
-                                 {part_features(j, PART_VALID), part_labels(j, PART_VALID), NULL,
-                                  j->parts[PART_VALID].count, r->columns}};
-    st = xgb_train_softmax(&j->model, &params, LABEL_COUNT, &sets[0], &sets[1], round_done, j, err);
-    snprintf(j->meta.report.params, sizeof j->meta.report.params,
-             "objective=multi:softprob,num_class=3,eta=%g,max_depth=%u", params.eta,
-             params.depth_max);
-    if (st == ST_OK) j->meta.report.rounds = xgb_round_count(j->model);
-    return st;
+    return learn_uniqueness(j->weights, r->series + train->begin, r->bar + train->begin,
+                            r->end + train->begin, train->count, r->bar_counts, r->series_count,
+                            err);
 }
 
-static enum status predict(struct job *j, enum learn_part part, struct err *err) {
-    return xgb_predict(j->p, j->model, part_features(j, part), j->parts[part].count,
-                       j->rows.columns, err);
+static enum status fit(struct job *j, struct err *err) {
+    const char *names[FEATURE_COUNT_MAX];
+    struct train_set sets[PART_COUNT];
+    struct learn_report *report = &j->meta.report;
+    enum booster booster;
+    enum status st = learn_voter(&booster, report->params, j->config->kind, j->config->seed, err);
+    if (st == ST_OK) st = weigh(j, err);
+    if (st != ST_OK) return st;
+    for (uint32_t k = 0; k < j->rows.columns; k++) names[k] = feature_at(k)->name;
+    for (int k = PART_TRAIN; k <= PART_VALID; k++) {
+        j->targets[k] = doubles(part_labels(j, (enum learn_part)k), j->parts[k].count);
+        sets[k] = (struct train_set){.x32 = part_features(j, (enum learn_part)k),
+                                     .rows = j->parts[k].count,
+                                     .columns = j->rows.columns,
+                                     .labels = j->targets[k],
+                                     .names = names};
+    }
+    sets[PART_TRAIN].weights = j->target_weights = doubles(j->weights, j->parts[PART_TRAIN].count);
+    if (!j->targets[PART_TRAIN] || !j->targets[PART_VALID] || !j->target_weights)
+        return err_set(err, ST_NO_MEMORY, "labels");
+    st = model_train(&j->model, booster, report->params, &sets[PART_TRAIN], &sets[PART_VALID],
+                     round_done, j, err);
+    if (st != ST_OK) return st;
+    const struct tree_model *trees = model_trees(j->model);
+    report->rounds = trees->tree_count / trees->trees_per_iteration;
+    return ST_OK;
+}
+
+static void predict(struct job *j, enum learn_part part) {
+    model_predict(j->p, j->model, part_features(j, part), j->parts[part].count, j->rows.columns);
 }
 
 static void verdict_write(struct learn_report *r) {
@@ -179,12 +198,11 @@ static enum status validate(struct job *j, struct err *err) {
     if (!j->p) return err_set(err, ST_NO_MEMORY, "predictions");
     if (j->progress && !j->progress(j->context, "validate", 0, 1, NAN, NAN))
         return err_set(err, ST_INTERRUPTED, "stopped before validation");
-    enum status st = predict(j, PART_VALID, err);
-    if (st == ST_OK)
-        st = learn_calibrate(j->meta.calibration, j->p, part_labels(j, PART_VALID),
-                             j->parts[PART_VALID].count, err);
-    if (st == ST_OK) st = predict(j, PART_TEST, err);
+    predict(j, PART_VALID);
+    enum status st = learn_calibrate(j->meta.calibration, j->p, part_labels(j, PART_VALID),
+                                     j->parts[PART_VALID].count, err);
     if (st != ST_OK) return st;
+    predict(j, PART_TEST);
     size_t n = j->parts[PART_TEST].count;
     for (size_t i = 0; i < n; i++) calibration_apply(j->p + i * LABEL_COUNT, j->meta.calibration);
     /* One row of each label is added: a share of 0 would make any model look brilliant. */
@@ -223,9 +241,9 @@ enum status learn_train(struct learn_report *out, const char *model_path,
     if (st == ST_OK) {
         memcpy(j.meta.required, j.rows.required, sizeof j.meta.required);
         for (uint32_t l = 0; l < LABEL_COUNT; l++) j.meta.label_column[l] = (uint8_t)l;
-        st = model_meta_write(j.model, &j.meta, err);
+        st = model_meta_write(model_trees_mutable(j.model), &j.meta, err);
     }
-    if (st == ST_OK) st = xgb_save(j.model, model_path, err);
+    if (st == ST_OK) st = model_save(j.model, model_path, err);
     if (st == ST_OK) *out = j.meta.report;
     job_free(&j);
     return st;

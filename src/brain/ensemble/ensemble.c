@@ -151,17 +151,17 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
 void ensemble_spread(struct vote_spread *out, const struct model_vote *votes) {
     memset(out, 0, sizeof *out);
     const struct model_vote *answers[MODEL_COUNT];
+    uint32_t count = 0;
     double sum = 0;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         const struct model_vote *v = &votes[k];
-        if (v->state != VOTE_PRESENT && v->state != VOTE_NO_SKILL) continue;
-        if (!answer_is_usable(v)) continue;
-        for (uint32_t other = 0; other < out->answers; other++)
-            for (uint32_t l = 0; l < LABEL_COUNT; l++) sum += fabs(v->p[l] - answers[other]->p[l]);
-        if (out->answers > 0 && best_label(v->p) != best_label(answers[0]->p)) out->differ = true;
-        answers[out->answers++] = v;
+        bool answered = v->state == VOTE_PRESENT || v->state == VOTE_NO_SKILL;
+        if (!answered || !answer_is_usable(v)) continue;
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t l = 0; l < LABEL_COUNT; l++) sum += fabs(v->p[l] - answers[i]->p[l]);
+        if (count > 0 && best_label(v->p) != best_label(answers[0]->p)) out->differ = true;
+        answers[count++] = v;
     }
-    if (out->answers < 2) return;
-    uint32_t pairs = out->answers * (out->answers - 1) / 2;
-    out->distance = sum / (double)(pairs * LABEL_COUNT);
+    out->answers = count;
+    if (count > 1) out->distance = sum / (double)(count * (count - 1) / 2 * LABEL_COUNT);
 }
