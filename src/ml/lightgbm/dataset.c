@@ -88,7 +88,7 @@ static uint32_t *sample_draw(size_t n, size_t sample_count, uint64_t seed) {
 }
 
 static enum status dataset_find_bins(struct lgbm_dataset *d, const struct train_set *set,
-                                     const struct lgbm_params *params, struct lgbm_threads *threads,
+                                     const struct lgbm_params *params, struct workers *threads,
                                      struct err *err) {
     struct binning b = {.d = d, .set = set, .params = params, .sample_count = set->rows};
     uint32_t *sample = NULL, parts = (d->columns + COLUMNS_AT_ONCE - 1) / COLUMNS_AT_ONCE;
@@ -104,7 +104,7 @@ static enum status dataset_find_bins(struct lgbm_dataset *d, const struct train_
     if (!b.errs) {
         st = err_set(err, ST_NO_MEMORY, "bins");
     } else {
-        lgbm_threads_run(threads, bins_find, &b, parts);
+        workers_run(threads, bins_find, &b, parts);
         for (uint32_t i = 0; i < parts && st == ST_OK; i++)
             if (b.errs[i].st != ST_OK) st = err_set(err, b.errs[i].st, "%s", b.errs[i].text);
     }
@@ -146,7 +146,7 @@ static void rows_bin(void *context, uint32_t part) {
 }
 
 static enum status dataset_bin_rows(struct lgbm_dataset *d, const struct train_set *set,
-                                    struct lgbm_threads *threads, struct err *err) {
+                                    struct workers *threads, struct err *err) {
     d->feature_column = calloc((size_t)d->columns, sizeof *d->feature_column);
     d->column_feature = calloc((size_t)d->columns, sizeof *d->column_feature);
     d->stores = calloc((size_t)d->columns, sizeof *d->stores);
@@ -174,8 +174,7 @@ static enum status dataset_bin_rows(struct lgbm_dataset *d, const struct train_s
         at += (d->rows * (wide ? 2 : 1) + CACHE_LINE) & ~(size_t)(CACHE_LINE - 1);
     }
     struct binning b = {.d = d, .set = set};
-    lgbm_threads_run(threads, rows_bin, &b,
-                     (uint32_t)((d->rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE));
+    workers_run(threads, rows_bin, &b, (uint32_t)((d->rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE));
     return ST_OK;
 }
 
@@ -272,7 +271,7 @@ static void rows_pack(void *context, uint32_t part) {
     }
 }
 
-static enum status dataset_pack(struct lgbm_dataset *d, bool bundle, struct lgbm_threads *threads,
+static enum status dataset_pack(struct lgbm_dataset *d, bool bundle, struct workers *threads,
                                 struct err *err) {
     size_t n = (size_t)d->feature_count + 1;
     struct lgbm_lane *lanes = calloc(n, sizeof *lanes);
@@ -289,8 +288,7 @@ static enum status dataset_pack(struct lgbm_dataset *d, bool bundle, struct lgbm
         if (!d->packed) st = err_set(err, ST_NO_MEMORY, "%zu packed rows", d->rows);
     }
     if (st == ST_OK)
-        lgbm_threads_run(threads, rows_pack, d,
-                         (uint32_t)((d->rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE));
+        workers_run(threads, rows_pack, d, (uint32_t)((d->rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE));
     free(lanes);
     return st;
 }
@@ -311,7 +309,7 @@ static enum status dataset_walk_room(struct lgbm_dataset *d, uint32_t leaves, st
 
 static enum status dataset_fill(struct lgbm_dataset *d, const struct train_set *set,
                                 const struct lgbm_params *params, const struct lgbm_dataset *like,
-                                struct lgbm_threads *threads, struct err *err) {
+                                struct workers *threads, struct err *err) {
     d->owns_bins = !like;
     if (like) {
         d->bins = like->bins;
@@ -329,7 +327,7 @@ static enum status dataset_fill(struct lgbm_dataset *d, const struct train_set *
 
 enum status lgbm_dataset_create(struct lgbm_dataset **out, const struct train_set *set,
                                 const struct lgbm_params *params, const struct lgbm_dataset *like,
-                                struct lgbm_threads *threads, struct err *err) {
+                                struct workers *threads, struct err *err) {
     *out = NULL;
     ASSERT(!set->x64 != !set->x32);
     if (set->rows == 0 || set->columns == 0 || set->columns > LGBM_COLUMNS_MAX)

@@ -57,7 +57,7 @@ struct step {
 struct lgbm_grower {
     const struct lgbm_dataset *d;
     const struct lgbm_params *p;
-    struct lgbm_threads *threads;
+    struct workers *threads;
     size_t pool_bytes;
     lgbm_pair *pairs; /* (rows) */
     uint32_t *rows;   /* in order of leaves */
@@ -130,9 +130,9 @@ static void step_part(void *context, uint32_t part) {
 
 static void step_run(struct step *s) {
     struct lgbm_grower *g = s->g;
-    uint32_t threads = lgbm_threads_count(g->threads);
+    uint32_t threads = workers_count(g->threads);
     s->parts = g->quad_count < threads ? g->quad_count : threads;
-    lgbm_threads_run(g->threads, step_part, s, s->parts);
+    workers_run(g->threads, step_part, s, s->parts);
     for (uint32_t i = 0; i < s->parts; i++) {
         if (s->small && lgbm_split_better(&g->shares[i].best[0], &s->small->best))
             lgbm_split_copy(&s->small->best, &g->shares[i].best[0]);
@@ -489,7 +489,7 @@ static uint32_t feature_bins_max(const struct lgbm_dataset *d, bool categorical)
 }
 
 static enum status shares_create(struct lgbm_grower *g, struct err *err) {
-    uint32_t threads = lgbm_threads_count(g->threads), bins = feature_bins_max(g->d, false);
+    uint32_t threads = workers_count(g->threads), bins = feature_bins_max(g->d, false);
     g->shares = calloc(threads, sizeof *g->shares);
     if (!g->shares) return err_set(err, ST_NO_MEMORY, "%u threads", threads);
     for (uint32_t i = 0; i < threads; i++) {
@@ -550,15 +550,14 @@ static enum status grower_fill(struct lgbm_grower *g, struct err *err) {
 }
 
 enum status lgbm_grower_create(struct lgbm_grower **out, const struct lgbm_dataset *d,
-                               const struct lgbm_params *params, struct lgbm_threads *threads,
+                               const struct lgbm_params *params, struct workers *threads,
                                struct err *err) {
     return lgbm_grower_create_within(out, d, params, threads, POOL_BYTES_MAX, err);
 }
 
 enum status lgbm_grower_create_within(struct lgbm_grower **out, const struct lgbm_dataset *d,
-                                      const struct lgbm_params *params,
-                                      struct lgbm_threads *threads, size_t pool_bytes,
-                                      struct err *err) {
+                                      const struct lgbm_params *params, struct workers *threads,
+                                      size_t pool_bytes, struct err *err) {
     *out = NULL;
     ASSERT(d->packed && params->num_leaves >= 1 && params->num_leaves <= d->walk_splits);
     struct lgbm_grower *g = calloc(1, sizeof *g);
@@ -580,7 +579,7 @@ enum status lgbm_grower_create_within(struct lgbm_grower **out, const struct lgb
 
 void lgbm_grower_destroy(struct lgbm_grower *g) {
     if (!g) return;
-    for (uint32_t i = 0; g->shares && i < lgbm_threads_count(g->threads); i++) {
+    for (uint32_t i = 0; g->shares && i < workers_count(g->threads); i++) {
         struct share *s = &g->shares[i];
         free(s->pairs);
         free(s->scratch.entries);

@@ -178,8 +178,7 @@ struct lgbm_block_sums {
 size_t lgbm_quantise_blocks(size_t rows);
 enum status lgbm_quantise(struct lgbm_rule *rule, struct lgbm_sums *total, lgbm_pair *pairs,
                           uint32_t *rows, const struct lgbm_tree_input *in, uint32_t row_count,
-                          struct lgbm_block_sums *blocks, struct lgbm_threads *threads,
-                          struct err *err);
+                          struct lgbm_block_sums *blocks, struct workers *threads, struct err *err);
 
 struct lgbm_node {
     struct lgbm_sums sums;
@@ -247,14 +246,13 @@ enum status lgbm_partition_scratch_init(struct lgbm_partition_scratch *s, size_t
 void lgbm_partition_scratch_deinit(struct lgbm_partition_scratch *s);
 /* Rows that go left, then those that go right, each in their order. Returns the number of the first. */
 uint32_t lgbm_partition(const struct lgbm_goes *goes, uint32_t *rows, uint32_t count,
-                        struct lgbm_partition_scratch *scratch, struct lgbm_threads *threads);
+                        struct lgbm_partition_scratch *scratch, struct workers *threads);
 
 /* ---- grow.c ---- */
 
 /* lgbm_grower_create with at most so many bytes of histograms, though never fewer than three. */
 enum status lgbm_grower_create_within(struct lgbm_grower **out, const struct lgbm_dataset *d,
-                                      const struct lgbm_params *params,
-                                      struct lgbm_threads *threads, size_t pool_bytes,
-                                      struct err *err);
+                                      const struct lgbm_params *params, struct workers *threads,
+                                      size_t pool_bytes, struct err *err);
 
 #endif

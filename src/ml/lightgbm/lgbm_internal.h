@@ -4,26 +4,17 @@
 #define ML_LIGHTGBM_LGBM_INTERNAL_H
 
 #include "base/rng.h"
+#include "base/workers.h"
 #include "ml/lightgbm/lgbm.h"
 
 /* ---- grow side ---- */
-
-/* A pool of threads that block when there is nothing to do. Thread 0 is the caller's. */
-struct lgbm_threads;
-enum status lgbm_threads_create(struct lgbm_threads **out, uint32_t count, struct err *err);
-void lgbm_threads_destroy(struct lgbm_threads *t);
-uint32_t lgbm_threads_count(const struct lgbm_threads *t);
-/* Runs task(context, part) for part 0 .. parts-1, each once, on any thread; returns when all are done. What a part
- * computes must not depend on who runs it. */
-void lgbm_threads_run(struct lgbm_threads *t, void (*task)(void *context, uint32_t part),
-                      void *context, uint32_t parts);
 
 /* A set in bins. */
 struct lgbm_dataset;
 /* like: NULL, or the training set whose bins a validation set must share. */
 enum status lgbm_dataset_create(struct lgbm_dataset **out, const struct train_set *set,
                                 const struct lgbm_params *params, const struct lgbm_dataset *like,
-                                struct lgbm_threads *threads, struct err *err);
+                                struct workers *threads, struct err *err);
 void lgbm_dataset_destroy(struct lgbm_dataset *d);
 /* LightGBM's feature_infos text of a column: "[min:max]", "0:1:2" or "none"; copied into the model. */
 const char *lgbm_dataset_info(const struct lgbm_dataset *d, uint32_t column, struct tree_model *m);
@@ -32,7 +23,7 @@ uint32_t lgbm_dataset_usable(const struct lgbm_dataset *d, bool *usable);
 
 struct lgbm_grower;
 enum status lgbm_grower_create(struct lgbm_grower **out, const struct lgbm_dataset *d,
-                               const struct lgbm_params *params, struct lgbm_threads *threads,
+                               const struct lgbm_params *params, struct workers *threads,
                                struct err *err);
 void lgbm_grower_destroy(struct lgbm_grower *g);
 
@@ -53,7 +44,7 @@ void lgbm_grown_leaf(const struct lgbm_grower *g, uint32_t leaf, const uint32_t 
 /* Adds leaf_value[leaf of row] of a tree of this grower's dataset to margin[row * stride], every row, also those left out
  * of its sample. Uses bins, so it is the walk. like-datasets are allowed. */
 void lgbm_add_tree(double *margin, size_t stride, const struct tree *t,
-                   const struct lgbm_dataset *d, struct lgbm_threads *threads);
+                   const struct lgbm_dataset *d, struct workers *threads);
 
 /* ---- gradient side ---- */
 
@@ -65,8 +56,7 @@ enum lgbm_metric lgbm_params_metric(const struct lgbm_params *p);
 
 struct lgbm_loss; /* objective with its set's labels, weights, groups */
 enum status lgbm_loss_create(struct lgbm_loss **out, const struct lgbm_params *params,
-                             const struct train_set *set, struct lgbm_threads *threads,
-                             struct err *err);
+                             const struct train_set *set, struct workers *threads, struct err *err);
 void lgbm_loss_destroy(struct lgbm_loss *l);
 uint32_t lgbm_loss_outputs(const struct lgbm_loss *l);
 /* Whether an output can learn: false if its class is in no row or in all. */

@@ -22,7 +22,7 @@ static const double epsilon = 1e-15;
 
 void lgbm_loss_run(struct lgbm_loss *l, void (*task)(void *context, uint32_t part), size_t parts) {
     if (l->threads) {
-        lgbm_threads_run(l->threads, task, l, (uint32_t)parts);
+        workers_run(l->threads, task, l, (uint32_t)parts);
         return;
     }
     for (size_t part = 0; part < parts; part++) task(l, (uint32_t)part);
@@ -219,7 +219,7 @@ static enum status allocate(struct lgbm_loss *l, const struct train_set *set, st
 }
 
 enum status lgbm_loss_create(struct lgbm_loss **out, const struct lgbm_params *params,
-                             const struct train_set *set, struct lgbm_threads *threads,
+                             const struct train_set *set, struct workers *threads,
                              struct err *err) {
     struct lgbm_loss *l = calloc(1, sizeof *l);
     if (!l) return err_set(err, ST_NO_MEMORY, "objective");

@@ -14,7 +14,7 @@ struct ranked {
 
 struct lgbm_loss {
     const struct lgbm_params *params;
-    struct lgbm_threads *threads; /* NULL: the caller's alone */
+    struct workers *threads; /* NULL: the caller's alone */
     size_t rows;
     uint32_t outputs;
     const double *labels;  /* as given */

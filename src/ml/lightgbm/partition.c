@@ -82,8 +82,8 @@ static void part_copy(void *context, uint32_t part) {
 }
 
 uint32_t lgbm_partition(const struct lgbm_goes *goes, uint32_t *rows, uint32_t count,
-                        struct lgbm_partition_scratch *scratch, struct lgbm_threads *threads) {
-    if (count < PARALLEL_MIN || lgbm_threads_count(threads) == 1) {
+                        struct lgbm_partition_scratch *scratch, struct workers *threads) {
+    if (count < PARALLEL_MIN || workers_count(threads) == 1) {
         /* The left side may be written where rows have been read already. */
         uint32_t n = partition_rows(goes, rows, count, rows, scratch->right);
         memcpy(rows + n, scratch->right, (count - n) * sizeof *rows);
@@ -91,8 +91,8 @@ uint32_t lgbm_partition(const struct lgbm_goes *goes, uint32_t *rows, uint32_t c
     }
     struct partition p = {goes, rows, scratch->left, scratch->right, count, scratch->counts};
     uint32_t parts = (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, n = 0;
-    lgbm_threads_run(threads, part_split, &p, parts);
-    lgbm_threads_run(threads, part_copy, &p, parts);
+    workers_run(threads, part_split, &p, parts);
+    workers_run(threads, part_copy, &p, parts);
     for (uint32_t i = 0; i < parts; i++) n += scratch->counts[i];
     return n;
 }
@@ -169,9 +169,9 @@ static void walk_rows(void *context, uint32_t part) {
 }
 
 void lgbm_add_tree(double *margin, size_t stride, const struct tree *t,
-                   const struct lgbm_dataset *d, struct lgbm_threads *threads) {
+                   const struct lgbm_dataset *d, struct workers *threads) {
     struct walk w = {.t = t, .d = d, .margin = margin, .stride = stride};
     ASSERT(t->split_count <= d->walk_splits);
     for (uint32_t i = 0; i < t->split_count; i++) walk_node_init(&d->walk_nodes[i], &w, i);
-    lgbm_threads_run(threads, walk_rows, &w, (uint32_t)((d->rows + WALK_ROWS - 1) / WALK_ROWS));
+    workers_run(threads, walk_rows, &w, (uint32_t)((d->rows + WALK_ROWS - 1) / WALK_ROWS));
 }

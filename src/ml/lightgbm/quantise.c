@@ -81,12 +81,12 @@ size_t lgbm_quantise_blocks(size_t rows) {
 
 enum status lgbm_quantise(struct lgbm_rule *rule, struct lgbm_sums *total, lgbm_pair *pairs,
                           uint32_t *rows, const struct lgbm_tree_input *in, uint32_t row_count,
-                          struct lgbm_block_sums *blocks, struct lgbm_threads *threads,
+                          struct lgbm_block_sums *blocks, struct workers *threads,
                           struct err *err) {
     struct quantise q = {
         .in = in, .row_count = row_count, .pairs = pairs, .rows = rows, .blocks = blocks};
     uint32_t count = (row_count + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    lgbm_threads_run(threads, block_sum, &q, count);
+    workers_run(threads, block_sum, &q, count);
     double gradient = 0, hessian = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (!blocks[i].is_valid)
@@ -97,7 +97,7 @@ enum status lgbm_quantise(struct lgbm_rule *rule, struct lgbm_sums *total, lgbm_
     }
     q.gradient_scale = scale_for(gradient, SUM_BITS);
     q.hessian_scale = scale_for(hessian, SUM_BITS);
-    lgbm_threads_run(threads, block_quantise, &q, count);
+    workers_run(threads, block_quantise, &q, count);
     *total = (struct lgbm_sums){0, 0};
     for (uint32_t i = 0; i < count; i++) {
         total->gradient += blocks[i].whole.gradient;

@@ -247,12 +247,12 @@ static void test_bins_are_even(void **state) {
 
 static struct lgbm_dataset *make_set(const struct data *d, const struct lgbm_params *p,
                                      uint32_t threads) {
-    struct lgbm_threads *t;
+    struct workers *t;
     struct lgbm_dataset *out;
     struct err err;
-    assert_int_equal(lgbm_threads_create(&t, threads, &err), ST_OK);
+    assert_int_equal(workers_create(&t, threads, &err), ST_OK);
     if (lgbm_dataset_create(&out, &d->set, p, NULL, t, &err) != ST_OK) fail_msg("%s", err.text);
-    lgbm_threads_destroy(t);
+    workers_destroy(t);
     return out;
 }
 
@@ -354,14 +354,14 @@ static void test_sets_that_do_not_fit(void **state) {
     struct rng r = rng_init(16);
     struct data d = data_make(&r, 100, 3, NULL), e = data_make(&r, 100, 2, NULL);
     struct lgbm_params p = data_params(&d);
-    struct lgbm_threads *t;
+    struct workers *t;
     struct lgbm_dataset *set = make_set(&d, &p, 1), *other;
-    assert_int_equal(lgbm_threads_create(&t, 1, NULL), ST_OK);
+    assert_int_equal(workers_create(&t, 1, NULL), ST_OK);
     assert_int_equal(lgbm_dataset_create(&other, &e.set, &p, set, t, NULL), ST_MISMATCH);
     assert_null(other);
     e.set.rows = 0;
     assert_int_equal(lgbm_dataset_create(&other, &e.set, &p, NULL, t, NULL), ST_RANGE);
-    lgbm_threads_destroy(t);
+    workers_destroy(t);
     lgbm_dataset_destroy(set);
     data_free(&d);
     data_free(&e);

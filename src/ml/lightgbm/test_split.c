@@ -190,7 +190,7 @@ static struct lgbm_params random_params(struct rng *r, const struct data *d) {
 struct trial {
     struct data data;
     struct lgbm_params p;
-    struct lgbm_threads *threads;
+    struct workers *threads;
     struct lgbm_dataset *set;
     struct lgbm_grower *grower;
     struct tree_model *model;
@@ -201,7 +201,7 @@ static void trial_open(struct trial *t, struct data data, const struct lgbm_para
     struct err err = {0};
     *t = (struct trial){.data = data, .p = *p};
     t->model = tree_model_create(TREES_LIGHTGBM, 1, data.set.columns);
-    enum status st = lgbm_threads_create(&t->threads, 1, &err);
+    enum status st = workers_create(&t->threads, 1, &err);
     if (st == ST_OK) st = lgbm_dataset_create(&t->set, &t->data.set, &t->p, NULL, t->threads, &err);
     if (st == ST_OK) st = lgbm_grower_create(&t->grower, t->set, &t->p, t->threads, &err);
     const struct lgbm_tree_input in = {.gradient = data.gradient, .hessian = data.hessian};
@@ -212,7 +212,7 @@ static void trial_open(struct trial *t, struct data data, const struct lgbm_para
 static void trial_close(struct trial *t) {
     lgbm_grower_destroy(t->grower);
     lgbm_dataset_destroy(t->set);
-    lgbm_threads_destroy(t->threads);
+    workers_destroy(t->threads);
     tree_model_destroy(t->model);
     data_free(&t->data);
 }

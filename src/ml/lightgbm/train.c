@@ -17,7 +17,7 @@ struct training {
     const struct train_set *set[SETS]; /* VALID: NULL if there is none */
     train_progress_fn progress;
     void *context;
-    struct lgbm_threads *threads;
+    struct workers *threads;
     struct lgbm_dataset *data[SETS];
     struct lgbm_loss *loss[SETS];
     double *margin[SETS];      /* (rows, outputs) */
@@ -99,7 +99,7 @@ static enum status prepare_set(struct training *t, int which, struct err *err) {
 static enum status prepare(struct training *t, struct err *err) {
     const struct train_set *set = t->set[TRAIN];
     t->outputs = t->params->num_class;
-    enum status st = lgbm_threads_create(&t->threads, thread_count(t->params), err);
+    enum status st = workers_create(&t->threads, thread_count(t->params), err);
     for (int which = 0; which < SETS && st == ST_OK; which++)
         if (t->set[which]) st = prepare_set(t, which, err);
     if (st != ST_OK) return st;
@@ -128,7 +128,7 @@ static void clean_up(struct training *t) {
     free(t->gradient);
     free(t->hessian);
     free(t->usable);
-    lgbm_threads_destroy(t->threads);
+    workers_destroy(t->threads);
     tree_model_destroy(t->model);
 }
 
