@@ -1,0 +1,10 @@
+/* The same kernels compiled for AVX2 (see CMakeLists.txt): called only where the processor has it. */
+#if defined(__x86_64__)
+#include "ml/patchtst/lanes_products.h"
+
+#include "ml/patchtst/lanes_elementwise.h"
+
+const struct lanes_kernels patchtst_kernels_avx2 = LANES_KERNELS;
+#else
+typedef int lanes_avx2_is_for_x86; /* an empty file is no C */
+#endif

@@ -1,0 +1,198 @@
+/* Products of lanes.h, as text: included once per processor, by lanes_plain.c and lanes_avx2.c.
+ *
+ * Tiles of 4 x 2 accumulators: without fused multiply-add they keep both multipliers and both adders of a core busy (measured:
+ * 82-90 of 101 GFLOP/s that fused ones reach in tiles of any shape), and need 12 registers. Each result adds its terms in
+ * order, whatever the tile: blocking does not show in the bits. */
+#include <string.h>
+
+#include "ml/patchtst/lanes.h"
+
+#if defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum { TILE_ROWS = 8, TILE_COLUMNS = 2 };
+
+INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights_view w,
+                        const nn_real *bias, size_t in, bool add, const int rows,
+                        const int columns) {
+    lanes sum[TILE_ROWS][TILE_COLUMNS];
+    UNROLLED
+    for (int r = 0; r < rows; r++) {
+        lanes start = (lanes){0};
+        if (bias) start += bias[r];
+        UNROLLED
+        for (int c = 0; c < columns; c++)
+            sum[r][c] = add ? y.at[(size_t)r * y.row + (size_t)c * y.column] : start;
+    }
+    const lanes *xk = x.at;
+    const nn_real *wk = w.at;
+    for (size_t k = 0; k < in; k++, xk += x.row, wk += w.column) {
+        lanes value[TILE_COLUMNS];
+        UNROLLED
+        for (int c = 0; c < columns; c++) value[c] = xk[(size_t)c * x.column];
+        UNROLLED
+        for (int r = 0; r < rows; r++) {
+            nn_real weight = wk[(size_t)r * w.row];
+            UNROLLED
+            for (int c = 0; c < columns; c++) sum[r][c] += value[c] * weight;
+        }
+    }
+    UNROLLED
+    for (int r = 0; r < rows; r++) {
+        UNROLLED
+        for (int c = 0; c < columns; c++)
+            y.at[(size_t)r * y.row + (size_t)c * y.column] = sum[r][c];
+    }
+}
+
+static void linear(struct lanes_view y, struct lanes_view x, struct weights_view w,
+                   const nn_real *bias, size_t out, size_t in, size_t columns, bool add) {
+    for (size_t c = 0; c < columns;) {
+        struct lanes_view yc = y, xc = x;
+        struct weights_view wr = w;
+        const nn_real *b = bias;
+        yc.at += c * y.column;
+        xc.at += c * x.column;
+        bool pair = columns - c >= 2;
+        for (size_t o = 0; o < out;) {
+            size_t left = out - o, step = pair && left >= 4 ? 4 : !pair && left >= 8 ? 8 : 1;
+            if (step == 4)
+                linear_tile(yc, xc, wr, b, in, add, 4, 2);
+            else if (step == 8)
+                linear_tile(yc, xc, wr, b, in, add, 8, 1);
+            else if (pair)
+                linear_tile(yc, xc, wr, b, in, add, 1, 2);
+            else if (left >= 4) {
+                linear_tile(yc, xc, wr, b, in, add, 4, 1);
+                step = 4;
+            } else
+                linear_tile(yc, xc, wr, b, in, add, 1, 1);
+            o += step;
+            yc.at += step * y.row;
+            wr.at += step * w.row;
+            if (b) b += step;
+        }
+        c += pair ? 2 : 1;
+    }
+}
+
+INLINE void product_tile(lanes sum[TILE_ROWS][TILE_COLUMNS], struct lanes_view a,
+                         struct lanes_view b, size_t inner, const int rows, const int columns) {
+    const lanes *ak = a.at, *bk = b.at;
+    for (size_t k = 0; k < inner; k++, ak += a.column, bk += b.column) {
+        lanes value[TILE_COLUMNS];
+        UNROLLED
+        for (int c = 0; c < columns; c++) value[c] = bk[(size_t)c * b.row];
+        UNROLLED
+        for (int r = 0; r < rows; r++) {
+            lanes other = ak[(size_t)r * a.row];
+            UNROLLED
+            for (int c = 0; c < columns; c++) sum[r][c] += other * value[c];
+        }
+    }
+}
+
+INLINE void product_into(struct lanes_view y, struct lanes_view a, struct lanes_view b,
+                         size_t inner, bool add, const int rows, const int columns) {
+    lanes sum[TILE_ROWS][TILE_COLUMNS];
+    UNROLLED
+    for (int r = 0; r < rows; r++) {
+        UNROLLED
+        for (int c = 0; c < columns; c++)
+            sum[r][c] = add ? y.at[(size_t)r * y.row + (size_t)c * y.column] : (lanes){0};
+    }
+    product_tile(sum, a, b, inner, rows, columns);
+    UNROLLED
+    for (int r = 0; r < rows; r++) {
+        UNROLLED
+        for (int c = 0; c < columns; c++)
+            y.at[(size_t)r * y.row + (size_t)c * y.column] = sum[r][c];
+    }
+}
+
+static void product(struct lanes_view y, struct lanes_view a, struct lanes_view b, size_t rows,
+                    size_t columns, size_t inner, bool add) {
+    for (size_t c = 0; c < columns;) {
+        struct lanes_view yc = y, ar = a, bc = b;
+        yc.at += c * y.column;
+        bc.at += c * b.row;
+        bool pair = columns - c >= 2;
+        for (size_t r = 0; r < rows;) {
+            size_t step = rows - r >= 4 ? 4 : 1;
+            if (pair && step == 4)
+                product_into(yc, ar, bc, inner, add, 4, 2);
+            else if (step == 4)
+                product_into(yc, ar, bc, inner, add, 4, 1);
+            else if (pair)
+                product_into(yc, ar, bc, inner, add, 1, 2);
+            else
+                product_into(yc, ar, bc, inner, add, 1, 1);
+            r += step;
+            yc.at += step * y.row;
+            ar.at += step * a.row;
+        }
+        c += pair ? 2 : 1;
+    }
+}
+
+/* Lane sums of eight vectors at once, in the order v0 v2 v4 v6 v1 v3 v5 v7; each as sum_of_lanes adds them. */
+INLINE lanes sums_of_eight(const lanes v[LANES]) {
+    lanes h[4], q[2];
+    UNROLLED
+    for (int i = 0; i < 4; i++)
+        h[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 1, 2, 3, 8, 9, 10, 11) +
+               __builtin_shufflevector(v[2 * i], v[2 * i + 1], 4, 5, 6, 7, 12, 13, 14, 15);
+    UNROLLED
+    for (int i = 0; i < 2; i++)
+        q[i] = __builtin_shufflevector(h[2 * i], h[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
+               __builtin_shufflevector(h[2 * i], h[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    return __builtin_shufflevector(q[0], q[1], 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(q[0], q[1], 1, 3, 9, 11, 5, 7, 13, 15);
+}
+
+INLINE nn_real sum_of_lanes(lanes v) {
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+static void product_sum(nn_real *y, size_t y_row, struct lanes_view a, struct lanes_view b,
+                        size_t rows, size_t columns, size_t inner) {
+    for (size_t c = 0; c < columns; c += 2) {
+        struct lanes_view ar = a, bc = b;
+        bc.at += c * b.row;
+        bool pair = columns - c >= 2;
+        for (size_t r = 0; r < rows;) {
+            lanes sum[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
+            nn_real *to = y + r * y_row + c;
+            size_t step = rows - r >= 4 ? 4 : 1;
+            if (pair && step == 4) {
+                product_tile(sum, ar, bc, inner, 4, 2);
+                lanes v[LANES] = {sum[0][0], sum[2][0], sum[0][1], sum[2][1],
+                                  sum[1][0], sum[3][0], sum[1][1], sum[3][1]};
+                lanes s = sums_of_eight(v);
+                UNROLLED
+                for (size_t i = 0; i < 4; i++) {
+                    to[i * y_row] += s[2 * i];
+                    to[i * y_row + 1] += s[2 * i + 1];
+                }
+            } else {
+                for (size_t i = 0; i < step; i++) {
+                    struct lanes_view one = ar;
+                    one.at += i * a.row;
+                    lanes single[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
+                    if (pair)
+                        product_tile(single, one, bc, inner, 1, 2);
+                    else
+                        product_tile(single, one, bc, inner, 1, 1);
+                    to[i * y_row] += sum_of_lanes(single[0][0]);
+                    if (pair) to[i * y_row + 1] += sum_of_lanes(single[0][1]);
+                }
+            }
+            r += step;
+            ar.at += step * a.row;
+        }
+    }
+}
