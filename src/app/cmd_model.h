@@ -74,7 +74,7 @@ void model_bar_init(struct model_bar *b, const char *what);
 void model_bar_draw(struct model_bar *b, double fraction, const char *note);
 void model_bar_end(struct model_bar *b);
 
-/* A file that appears when it is whole (a pipe or a device is written as it comes), compressed if its
+/* A file that appears when it is whole (a pipe, a device or a link is written as it comes), compressed if its
  * name ends in .gz or .zst. "-": standard output. */
 struct model_output;
 enum status model_output_open(struct model_output **out, const char *path, struct err *err);

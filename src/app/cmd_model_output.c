@@ -46,8 +46,9 @@ static enum status file_open(struct model_output *o, struct err *err) {
         o->fd = STDOUT_FILENO;
         return ST_OK;
     }
-    if (stat(o->path, &info) == 0 && !S_ISREG(info.st_mode)) {
-        o->fd = open(o->path, O_WRONLY | O_CLOEXEC);
+    /* A name that is a link, as /dev/stdout, must stay one. */
+    if (lstat(o->path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        o->fd = open(o->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     } else {
         if (asprintf(&o->beside, "%s.%ld.part", o->path, (long)getpid()) < 0) {
             o->beside = NULL;

@@ -1,5 +1,6 @@
 /* quantum model predict: rows of a file through a model, in memory that does not grow with the file. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,9 +288,11 @@ static enum status batch_write(struct predict *p, size_t count, struct err *err)
     for (size_t i = 0; i < count; i++) {
         char *to = p->text;
         for (size_t k = i * p->width; k < (i + 1) * p->width; k++) {
+            /* printf tells the signs of NaNs apart, which mean nothing. */
             int size = p->kind == PREDICT_LEAF
                            ? snprintf(to, NUMBER_SIZE, "%" PRId32 ",", p->leaves[k])
-                           : snprintf(to, NUMBER_SIZE, "%.17g,", p->values[k]);
+                       : isnan(p->values[k]) ? snprintf(to, NUMBER_SIZE, "nan,")
+                                             : snprintf(to, NUMBER_SIZE, "%.17g,", p->values[k]);
             to += size;
         }
         if (to > p->text) to--; /* the last comma */
