@@ -102,7 +102,7 @@ enum status learn_train(struct learn_report *out, const char *model_path,
                         void *context, struct err *err);
 
 /* ST_MISMATCH if the file's feature hash is not feature_list_hash(); ST_CORRUPT names a missing or
- * broken attribute; else as xgb_load. */
+ * broken attribute; else as model_load. */
 enum status served_model_load(struct served_model **out, const char *path, struct err *err);
 void served_model_destroy(struct served_model *m);
 /* Votes for `rows` feature rows. out (rows): state PRESENT (or NO_SKILL; WARMING where ATR or an

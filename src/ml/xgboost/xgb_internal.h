@@ -26,12 +26,4 @@ struct xgb_config {
 enum status xgb_config_parse(struct xgb_config *out, const char *params, struct err *err);
 void xgb_config_free(struct xgb_config *c);
 
-/* ---- until the readers of ml/model_io serve ---- */
-struct xgb_shape {
-    uint32_t class_count, column_count, tree_count;
-};
-
-/* Whether text is a model that the library can load and walk without leaving its arrays. */
-enum status xgb_check(struct xgb_shape *out, const char *text, size_t size, struct err *err);
-
 #endif
