@@ -11,7 +11,7 @@ struct dropout_law {
     nn_real scale;                  /* 1 / (1 - threshold / 65536): exactly unbiased */
 };
 
-/* p is rounded to a 65536th; index: its bits above 36 choose other keys. */
+/* p is rounded to a 65536th. */
 static inline struct dropout_law dropout_law(nn_real p, uint64_t seed) {
     uint64_t mixed = rng_mix(seed + 0x9E3779B97F4A7C15u);
     struct dropout_law law = {(uint32_t)mixed, (uint32_t)(mixed >> 32), 0, 1};
@@ -33,18 +33,25 @@ static inline uint32_t dropout_hash(uint32_t x, uint32_t key0, uint32_t key1) {
     return x ^ x >> 16;
 }
 
-/* Of the group of 16 values with this number: number of its first hash, and the second key. */
+/* Number of the first hash of a group of 16 values. */
 static inline uint32_t dropout_counter(uint64_t group) {
     return (uint32_t)(group * 8);
 }
-static inline uint32_t dropout_key(const struct dropout_law *law, uint64_t group) {
-    return law->key1 + (uint32_t)(group >> 29) * 0x9E3779B9u;
+
+/* The law for that group: where the counter has gone round, both keys are others. */
+static inline struct dropout_law dropout_law_at(const struct dropout_law *law, uint64_t group) {
+    uint64_t round = rng_mix(group >> 29); /* 0 for 0 */
+    struct dropout_law at = *law;
+    at.key0 ^= (uint32_t)round;
+    at.key1 ^= (uint32_t)(round >> 32);
+    return at;
 }
 
 static inline bool dropout_keeps(const struct dropout_law *law, uint64_t index) {
     uint64_t group = index / 16;
     uint32_t at = (uint32_t)(index % 16);
-    uint32_t h = dropout_hash(dropout_counter(group) + at % 8, law->key0, dropout_key(law, group));
+    struct dropout_law here = dropout_law_at(law, group);
+    uint32_t h = dropout_hash(dropout_counter(group) + at % 8, here.key0, here.key1);
     return (at < 8 ? h & 0xFFFFu : h >> 16) >= law->threshold;
 }
 

@@ -128,14 +128,15 @@ KERNEL_INLINE uvec u_splat(uint32_t x) {
 
 static void dropout(nn_real *y, const nn_real *x, size_t groups, nn_real p, uint64_t seed,
                     uint64_t first_group) {
-    struct dropout_law law = dropout_law(p, seed);
+    const struct dropout_law law = dropout_law(p, seed);
     const uvec lane = {0, 1, 2, 3, 4, 5, 6, 7};
     const ivec below = (ivec)u_splat(law.threshold);
     const vec scale = v_splat(law.scale);
     for (size_t g = 0; g < groups; g++, x += 16, y += 16) {
-        uvec h = (u_splat(dropout_counter(first_group + g)) + lane) ^ u_splat(law.key0);
+        const struct dropout_law here = dropout_law_at(&law, first_group + g);
+        uvec h = (u_splat(dropout_counter(first_group + g)) + lane) ^ u_splat(here.key0);
         h = (h ^ h >> 16) * u_splat(0x7FEB352Du);
-        h = ((h ^ h >> 15) + u_splat(dropout_key(&law, first_group + g))) * u_splat(0x846CA68Bu);
+        h = ((h ^ h >> 15) + u_splat(here.key1)) * u_splat(0x846CA68Bu);
         h ^= h >> 16;
         ivec low = (ivec)(h & u_splat(0xFFFF)) < below, high = (ivec)(h >> 16) < below;
         v_store(y, (vec)((ivec)(v_load(x) * scale) & ~low));

@@ -1,4 +1,4 @@
-/* Files of weights: what is written is read back; the reference files load; what is damaged is refused with its place. */
+/* Files of weights: what is written is read back; what is damaged is refused with its place. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -274,34 +274,6 @@ static void test_halves(void **state) {
     }
 }
 
-static void test_reference_files(void **state) {
-    (void)state;
-    static const char *const files[] = {"patchtst/tiny_a/weights", "patchtst/paper_etth_b/train",
-                                        "nhits/default_b/weights", "nhits/tiny_a/io"};
-    const char *folder = getenv("QUANTUM_REFERENCE");
-    if (!folder) {
-        print_message("QUANTUM_REFERENCE is not set: no reference files\n");
-        skip();
-    }
-    for (size_t i = 0; i < 4; i++) {
-        char path[4096];
-        struct safetensors *s;
-        struct err err = {0};
-        snprintf(path, sizeof path, "%s/golden-nn/%s.safetensors", folder, files[i]);
-        if (safetensors_open(&s, path, &err) != ST_OK) fail_msg("%s", err.text);
-        assert_true(safetensors_count(s) >= 4);
-        for (uint32_t k = 0; k < safetensors_count(s); k++) {
-            const struct safetensor *t = safetensors_at(s, k);
-            double *wide = malloc((t->count + 1) * sizeof *wide);
-            assert_int_equal(safetensor_f64(wide, t), ST_OK);
-            for (size_t j = 0; j < t->count; j++) assert_true(isfinite(wide[j]));
-            free(wide);
-            assert_ptr_equal(safetensors_find(s, t->name), t);
-        }
-        safetensors_close(s);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places),
@@ -310,7 +282,6 @@ int main(void) {
         cmocka_unit_test(test_refuses_hostile_lengths),
         cmocka_unit_test(test_types_and_mismatches),
         cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_reference_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
