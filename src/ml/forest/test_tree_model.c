@@ -119,17 +119,16 @@ static void test_lightgbm_missing_types(void **state) {
     made_init(&t, 1);
     struct tree_model m = model_of(TREES_LIGHTGBM, &t.tree, 1);
     static const struct {
-        enum missing_type missing;
-        bool default_left;
         double threshold, value;
-        bool left;
+        enum missing_type missing;
+        bool default_left, left;
     } cases[] = {
-        {MISSING_NONE, true, -1, NAN, false}, /* NaN is 0 */
-        {MISSING_NONE, false, 1, NAN, true},   {MISSING_ZERO, true, -1, NAN, true},
-        {MISSING_ZERO, true, -1, 0, true},     {MISSING_ZERO, true, -1, 1e-36, true},
-        {MISSING_ZERO, false, 1, -0.0, false}, {MISSING_ZERO, false, 1, 0.5, true},
-        {MISSING_NAN, true, -1, NAN, true},    {MISSING_NAN, false, 1, NAN, false},
-        {MISSING_NAN, false, 1, 0, true},
+        {-1, NAN, MISSING_NONE, true, false}, /* NaN is 0 */
+        {1, NAN, MISSING_NONE, false, true},   {-1, NAN, MISSING_ZERO, true, true},
+        {-1, 0, MISSING_ZERO, true, true},     {-1, 1e-36, MISSING_ZERO, true, true},
+        {1, -0.0, MISSING_ZERO, false, false}, {1, 0.5, MISSING_ZERO, false, true},
+        {-1, NAN, MISSING_NAN, true, true},    {1, NAN, MISSING_NAN, false, false},
+        {1, 0, MISSING_NAN, false, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         t.threshold[0] = cases[i].threshold;

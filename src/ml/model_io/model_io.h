@@ -2,7 +2,13 @@
  * of 2.x and 3.x after their documentation) and LightGBM's text (v3, v4). Plain, gzip or zstd, told by
  * content. What the walk relies on is proven before a model is returned.
  *
- * A LightGBM text that is read and written again is the same, byte for byte, up to "end of trees". */
+ * A LightGBM text that is read and written again is the same, byte for byte, up to "end of trees".
+ *
+ * best_iterations is 0, all, for every file: XGBoost's C API predicts by all trees whatever the attribute
+ * best_iteration says (so does its Booster.predict), and LightGBM saves no more trees than shall be used. An
+ * XGBoost model can be said in LightGBM text (numeric splits; objectives that both have): rows reach the same
+ * leaves unless they hold a value of 0 < |x| <= 1e-35, which LightGBM takes for 0; margins move by float
+ * rounding, at most (trees + 1) 2^-24 (|base| + sum of each tree's largest |leaf|). */
 #ifndef ML_MODEL_IO_MODEL_IO_H
 #define ML_MODEL_IO_MODEL_IO_H
 

@@ -127,7 +127,7 @@ static void prints_as(const struct tree_model *m, const char *name, const char *
                       enum model_format format) {
     struct err err = {0};
     char *printed = NULL;
-    size_t size, want_size;
+    size_t size = 0, want_size = 0;
     char *want = file_text(name, suffix, &want_size);
     assert_non_null(want);
     if (model_print(&printed, &size, m, format, &err) != ST_OK) fail_msg("%s", err.text);

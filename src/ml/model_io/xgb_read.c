@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 /* ---- small readers ---- */
 
 bool xgb_next_key(struct xgb_read *x, const char *const *keys, uint32_t *seen, int *which) {
@@ -45,6 +47,7 @@ bool xgb_int_push(struct xgb_read *x, struct xgb_ints *a, int32_t v) {
     void *data = a->v;
     if (!grow(x, &data, a->count, &a->capacity, sizeof v)) return false;
     a->v = data;
+    ASSERT(a->v);
     a->v[a->count++] = v;
     return true;
 }
@@ -53,6 +56,7 @@ bool xgb_float_push(struct xgb_read *x, struct xgb_floats *a, float v) {
     void *data = a->v;
     if (!grow(x, &data, a->count, &a->capacity, sizeof v)) return false;
     a->v = data;
+    ASSERT(a->v);
     a->v[a->count++] = v;
     return true;
 }
@@ -218,6 +222,7 @@ static const char *const *read_strings(struct xgb_read *x, uint32_t *count) {
         const char *text = string_read(x);
         if (!text || !grow(x, &data, used, &capacity, sizeof *list)) break;
         list = data;
+        ASSERT(list);
         list[used++] = text;
     }
     if (used && model_doc_going(&x->d)) {
@@ -427,6 +432,7 @@ static void settle_trees(struct xgb_read *x) {
     }
     if (!x->has_parallel_count) x->parallel_count = guess_parallel(x);
     int64_t step = x->parallel_count * m->outputs;
+    ASSERT(step > 0);
     /* Without trees it says nothing, and any number would do. */
     if (m->tree_count == 0) step = m->outputs;
     if (m->tree_count % step != 0) {

@@ -135,7 +135,7 @@ static bool list_categories(struct categories *c, const struct nodes *n, const s
             splits++;
             values += set_size(t, (uint32_t)t->threshold[i]);
         }
-    int32_t *split_of = malloc((size_t)n->count * sizeof *split_of);
+    int32_t *split_of = calloc((size_t)n->count, sizeof *split_of);
     c->values = malloc((values + 1) * sizeof *c->values);
     c->nodes = malloc((splits + 1) * sizeof *c->nodes);
     c->segments = malloc((splits + 1) * sizeof *c->segments);
