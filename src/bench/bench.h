@@ -45,7 +45,9 @@ struct bench_parameters {
 /* The same; these take parameters. */
 #define BENCH_TABLE_PARAMETERS(X)                                                                  \
     X(forest_row, "margin of one row (60 columns, 300 trees of depth 6), next to libxgboost")      \
-    X(forest_batch, "margins of 10000 rows by the same trees, next to libxgboost")
+    X(forest_batch, "margins of 10000 rows by the same trees, next to libxgboost")                 \
+    X(train_lightgbm, "a training of our trainer (100000 x 50, 200 trees), next to libxgboost")    \
+    X(train_xgboost, "the same through ml/xgboost, next to libxgboost called directly")
 
 #define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
 #define BENCH_DECLARE_PARAMETERS(name, about)                                                      \
