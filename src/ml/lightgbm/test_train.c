@@ -268,6 +268,32 @@ static void test_seed_matters_where_there_is_chance(void **state) {
     free(two);
 }
 
+/* One text for every compiler, optimisation level and processor. The number changes only when what is learnt does, which
+ * the change must say. */
+static void test_text_is_the_same_everywhere(void **state) {
+    struct fixture *f = *state;
+    uint64_t hash = 0;
+    for (size_t o = 0; o < OBJECTIVES; o++) {
+        tear_down(state);
+        set_up(state);
+        f = *state;
+        parse(f, every_objective[o]);
+        parse(f,
+              "num_iterations=10,bagging_freq=1,bagging_fraction=0.8,feature_fraction=0.9,seed=3");
+        shape_labels(f);
+        if (o % 2) {
+            for (size_t i = 0; i < ROWS; i++) f->weights[i] = 0.5 + (double)(i % 7);
+            f->set.weights = f->weights;
+        }
+        train_ok(f, &f->valid);
+        char *text = text_of(f->model);
+        hash = hash_chain(hash, text, strlen(text));
+        hash = hash_chain(hash, &f->rounds.train, sizeof f->rounds.train);
+        free(text);
+    }
+    if (hash != UINT64_C(0xd467982360dab027)) fail_msg("%016llx", (unsigned long long)hash);
+}
+
 /* ---- stopping ---- */
 
 /* The rounds an early stop keeps, by its rule applied to the curve of a training without one. */
@@ -635,6 +661,7 @@ int main(void) {
         TEST(test_text_comes_back),
         TEST(test_threads_do_not_matter),
         TEST(test_seed_matters_where_there_is_chance),
+        TEST(test_text_is_the_same_everywhere),
         TEST(test_early_stopping),
         TEST(test_early_stopping_of_auc),
         TEST(test_cancel),
