@@ -56,7 +56,7 @@ struct rows {
 struct plan {
     uint64_t rows;        /* of both files together; 0: not known before reading */
     uint64_t data_bytes;  /* the two tables and what is cut out of them */
-    uint64_t train_bytes; /* the trainer's own */
+    uint64_t train_bytes; /* the trainer's own, and the program's */
     uint64_t allowed;
 };
 
@@ -273,6 +273,9 @@ static enum status columns_find(struct model_columns *out, struct parts *p, cons
 
 /* ---- memory, before anything is taken ---- */
 
+/* The program and its libraries before the first row, measured with room to spare. */
+static const uint64_t program_bytes = 32 << 20;
+
 /* A file opened to see what it will be. */
 struct peek {
     struct table_reader *reader;
@@ -317,14 +320,15 @@ static enum status plan_train(struct plan *plan, const struct options *o, uint64
     if (st != ST_OK) return st;
     plan->rows = rows;
     plan->data_bytes = data_bytes;
-    plan->train_bytes = train_bytes;
-    if (data_bytes <= plan->allowed && train_bytes <= plan->allowed - data_bytes) return ST_OK;
+    plan->train_bytes = train_bytes + program_bytes;
+    if (data_bytes <= plan->allowed && plan->train_bytes <= plan->allowed - data_bytes)
+        return ST_OK;
     return err_set(err, ST_RANGE,
                    "%" PRIu64 " rows of %u columns need up to %" PRIu64
                    " MiB of memory (data %" PRIu64 ", training %" PRIu64 "); %" PRIu64
                    " MiB may be taken",
-                   rows, columns->count, ((data_bytes + train_bytes) >> 20) + 1, data_bytes >> 20,
-                   plan->train_bytes >> 20, plan->allowed >> 20);
+                   rows, columns->count, ((data_bytes + plan->train_bytes) >> 20) + 1,
+                   data_bytes >> 20, plan->train_bytes >> 20, plan->allowed >> 20);
 }
 
 /* Refuses with the figure before anything is read. Compressed files and pipes tell their rows only when they

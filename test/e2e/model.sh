@@ -29,6 +29,14 @@ refused() { # code text command...
     [[ $(head -n 1 err) == "model: $text" ]] || { head -n 1 err >&2; die "model $*: not '$text'"; }
 }
 
+for command in train predict show importance check convert; do
+    "$quantum" model $command --help >out || die "$command --help"
+    grep -q "^example: quantum model $command" out || die "$command --help has no example"
+    got=0
+    "$quantum" model $command --no-such-option >out 2>&1 || got=$?
+    ((got == 2)) || die "$command --no-such-option: exit code $got"
+done
+
 # Two files of numbers, value by value: |a - b| <= bound * max(1, |a|), nan equals nan.
 near() { # what bound file file
     paste -d, "$3" "$4" | awk -F, -v bound="$2" '
