@@ -4,7 +4,7 @@
 /* How much there is of everything: exact, but for what is known only once thresholds are sorted. */
 struct amounts {
     uint64_t splits, numeric, set_words, quantizers_max;
-    uint64_t groups, perfect, ragged, leaves, blocks, slots, linears, terms;
+    uint64_t groups, perfect, ragged, signatures, leaves, blocks, slots, linears, terms;
     uint64_t splits_max, tree_nodes_max;
 };
 
@@ -53,6 +53,7 @@ static bool amounts_of(struct amounts *a, const struct tree_model *m, const stru
             a->perfect += (uint64_t)FOREST_GROUP << g.depth;
             a->leaves += (uint64_t)g.count << g.depth;
         }
+        a->signatures += g.has_signature;
         for (uint32_t i = 0; i < g.count; i++) tree_count(a, &trees[first + i], g.is_perfect);
     }
     /* Each feature can be prepared in up to three ways (LightGBM's missing types). */
@@ -73,7 +74,7 @@ static uint64_t place(uint64_t *end, uint64_t count, uint64_t size) {
 }
 
 /* Fills f's offsets and b's scratch as offsets too; returns the size of all. */
-static uint64_t arrays_place(struct forest *f, uint64_t scratch[5], const struct tree_model *m,
+static uint64_t arrays_place(struct forest *f, uint64_t scratch[6], const struct tree_model *m,
                              const struct amounts *a, uint32_t trees) {
     uint64_t end = 0, q = a->quantizers_max, categories = a->splits - a->numeric;
     uint64_t columns = 2 * q + categories + 1;
@@ -98,6 +99,7 @@ static uint64_t arrays_place(struct forest *f, uint64_t scratch[5], const struct
                             f->is_narrow ? sizeof(struct forest_ragged_narrow)
                                          : sizeof(struct forest_ragged_wide));
     f->node_leaf = place(&end, a->ragged, sizeof(uint32_t));
+    f->signatures = place(&end, a->signatures, sizeof(struct forest_signatures));
     f->leaf_values = place(&end, a->leaves, xgboost ? sizeof(float) : sizeof(double));
     f->leaf_ids = place(&end, a->leaves, sizeof(int32_t));
     f->block_nodes = place(&end, a->blocks, sizeof(struct forest_block_node));
@@ -110,6 +112,7 @@ static uint64_t arrays_place(struct forest *f, uint64_t scratch[5], const struct
     scratch[2] = place(&end, trees, sizeof(uint32_t));
     scratch[3] = place(&end, a->splits_max + 1, sizeof(uint32_t));
     scratch[4] = place(&end, a->splits_max + 1, sizeof(uint32_t));
+    scratch[5] = place(&end, a->splits_max + 1, sizeof(uint32_t));
     return end;
 }
 
@@ -118,7 +121,7 @@ size_t forest_size(const struct tree_model *m, const struct forest_options *opti
     uint32_t count;
     struct amounts a;
     struct forest f = {0};
-    uint64_t scratch[5];
+    uint64_t scratch[6];
     if (!range_of(m, options, &trees, &count) || !amounts_of(&a, m, trees, count)) return 0;
     return (size_t)arrays_place(&f, scratch, m, &a, count);
 }
@@ -161,7 +164,7 @@ enum status forest_build(struct forest **out, void *memory, size_t size, const s
     struct forest_build b = {.m = m};
     struct amounts a;
     struct forest f = {0};
-    uint64_t scratch[5];
+    uint64_t scratch[6];
     enum forest_kernel kernel = options->kernel ? options->kernel : kernel_best();
     if (!forest_kernel_available(kernel)) return ST_UNSUPPORTED;
     if (!range_of(m, options, &b.trees, &b.tree_count)) return ST_INVALID;
@@ -175,7 +178,8 @@ enum status forest_build(struct forest **out, void *memory, size_t size, const s
     b.tests = (uint32_t *)forest_at(b.f, scratch[1]);
     b.tree_word = (uint32_t *)forest_at(b.f, scratch[2]);
     b.node_of = (uint32_t *)forest_at(b.f, scratch[3]);
-    b.depth_of = (uint32_t *)forest_at(b.f, scratch[4]);
+    b.first_of = (uint32_t *)forest_at(b.f, scratch[4]);
+    b.below_of = (uint32_t *)forest_at(b.f, scratch[5]);
     header_fill(b.f, m, b.tree_count, &a);
     forest_build_ranks(&b);
     b.f->is_lazy = kernel == FOREST_KERNEL_REF || b.f->rank_count > FOREST_ROW_RANKS;

@@ -23,7 +23,8 @@ struct forest_build {
     uint32_t *tests;             /* (splits): last | column << 8 */
     uint32_t *tree_word;         /* (trees): where its sets begin */
     uint32_t *node_of;           /* (splits of the largest tree + 1) */
-    uint32_t *depth_of;          /* the same */
+    uint32_t *first_of;          /* the same: first leaf below a split, from left to right */
+    uint32_t *below_of;          /* the same: leaves below it */
 };
 
 /* Fills quantizers, tables, categories, columns and b->tests. */

@@ -16,15 +16,18 @@ uint32_t forest_perfect_depth(const struct tree *t) {
 
 void forest_group_plan(struct forest_group *out, const struct tree *trees, uint32_t count,
                        uint32_t first) {
-    uint32_t left = count - first, depth = 0;
+    uint32_t left = count - first, depth = 0, splits = 0;
     *out =
         (struct forest_group){.first = first, .count = left < FOREST_GROUP ? left : FOREST_GROUP};
     for (uint32_t i = 0; i < out->count; i++) {
         uint32_t d = forest_perfect_depth(&trees[first + i]);
+        uint32_t n = trees[first + i].split_count;
         depth = d > depth ? d : depth;
+        splits = n > splits ? n : splits;
     }
     out->is_perfect = depth != UINT32_MAX;
     out->depth = out->is_perfect ? depth : 0;
+    out->has_signature = !out->is_perfect && splits <= FOREST_SIGNATURE_SPLITS;
 }
 
 /* A complete tree takes half the work a split, so it may be half empty. */
@@ -36,7 +39,7 @@ enum forest_block_kind forest_block_plan(const struct tree *t, uint32_t depth) {
 
 /* What is being written. */
 struct cursor {
-    uint32_t perfect, ragged, leaf, block, slot, linear, term;
+    uint32_t perfect, ragged, signature, leaf, block, slot, linear, term;
     uint32_t test; /* of the tree's first split */
 };
 
@@ -137,6 +140,25 @@ static void ragged_node_put(const struct forest *f, uint32_t at, uint32_t test, 
             (struct forest_ragged_wide){.last = (uint8_t)test, .column = test >> 8, .delta = delta};
 }
 
+/* Number of a leaf, counted from left to right: the one that is split i's child on that side. */
+static uint32_t leaf_place(const struct forest_build *b, const struct tree *t, uint32_t i,
+                           uint32_t side) {
+    uint32_t left = t->left[i] >= 0 ? b->below_of[t->left[i]] : 1;
+    return b->first_of[i] + (side ? left : 0);
+}
+
+/* Fills first_of and below_of. Parents are numbered below their children. */
+static void leaves_number(const struct forest_build *b, const struct tree *t) {
+    for (uint32_t i = t->split_count; i-- > 0;)
+        b->below_of[i] = (t->left[i] >= 0 ? b->below_of[t->left[i]] : 1) +
+                         (t->right[i] >= 0 ? b->below_of[t->right[i]] : 1);
+    b->first_of[0] = 0;
+    for (uint32_t i = 0; i < t->split_count; i++) {
+        if (t->left[i] >= 0) b->first_of[t->left[i]] = leaf_place(b, t, i, 0);
+        if (t->right[i] >= 0) b->first_of[t->right[i]] = leaf_place(b, t, i, 1);
+    }
+}
+
 /* Children stand next to each other, in the order of their parents. */
 static void ragged_put(struct forest_build *b, const struct tree *t, uint32_t root, uint32_t leaf,
                        struct cursor *c) {
@@ -158,21 +180,43 @@ static void ragged_put(struct forest_build *b, const struct tree *t, uint32_t ro
                 at[child] = next;
                 continue;
             }
+            uint32_t place = leaf + leaf_place(b, t, i, side);
             ragged_node_put(b->f, next, never, 0);
-            node_leaf[next] = leaf + (uint32_t)~child;
-            leaf_put(b, t, (uint32_t)~child, leaf + (uint32_t)~child, 1, c);
+            node_leaf[next] = place;
+            leaf_put(b, t, (uint32_t)~child, place, 1, c);
         }
     }
 }
 
-static uint32_t tree_depth(struct forest_build *b, const struct tree *t) {
-    uint32_t *depth = b->depth_of, most = 0;
+static void signature_put(const struct forest_build *b, const struct tree *t,
+                          const struct forest_group *g, uint32_t lane, uint32_t leaf,
+                          const struct cursor *c) {
+    struct forest_signatures *s =
+        (struct forest_signatures *)forest_at(b->f, b->f->signatures) + g->signature;
+    struct forest_signature *tree = &s->tree[lane];
+    s->leaf[lane] = leaf;
+    memset(tree->last, 255, sizeof tree->last);
+    for (uint32_t i = 0; i < t->split_count; i++) {
+        tree->column[i] = (uint8_t)(b->tests[c->test + i] >> 8);
+        tree->last[i] = (uint8_t)b->tests[c->test + i];
+    }
+    for (uint32_t k = 0; k < FOREST_SIGNATURE_NODES; k++) {
+        uint32_t i = forest_signature_split(k);
+        if (i >= t->split_count) continue;
+        uint32_t left = leaf_place(b, t, i, 1) - b->first_of[i];
+        tree->mask[k] = ~(((1u << left) - 1) << b->first_of[i]);
+    }
+}
+
+/* depth: scratch (splits + 1) */
+static uint32_t tree_depth(const struct tree *t, uint32_t *depth) {
+    uint32_t most = 0;
     depth[0] = 0;
     for (uint32_t i = 0; i < t->split_count; i++) {
-        uint32_t below = depth[i] + 1;
-        if (t->left[i] >= 0) depth[t->left[i]] = below;
-        if (t->right[i] >= 0) depth[t->right[i]] = below;
-        most = below > most ? below : most;
+        uint32_t under = depth[i] + 1;
+        if (t->left[i] >= 0) depth[t->left[i]] = under;
+        if (t->right[i] >= 0) depth[t->right[i]] = under;
+        most = under > most ? under : most;
     }
     return most;
 }
@@ -207,7 +251,7 @@ static void block_slots_put(const struct forest_build *b, const struct tree *t,
             if (child >= 0) {
                 slot[side] = FOREST_SLOT_LEAVES + (uint32_t)child;
             } else if (!g->is_perfect) {
-                slot[side] = (uint32_t)~child;
+                slot[side] = leaf_place(b, t, i, side);
             } else { /* node_of: what perfect_put left there */
                 uint32_t at = 2 * b->node_of[i] + side;
                 for (; at < 1u << g->depth; at *= 2) continue;
@@ -253,7 +297,12 @@ static void group_put(struct forest_build *b, struct forest_group *g, uint32_t i
     struct forest_tree *trees = (struct forest_tree *)forest_at(b->f, b->f->trees);
     g->node = c->perfect;
     g->leaf = c->leaf;
-    if (g->is_perfect) c->perfect += FOREST_GROUP << g->depth;
+    g->signature = c->signature;
+    /* Columns of ranks are counted by now. */
+    if (!b->kernels->group_leaves || b->f->rank_count > FOREST_SIGNATURE_RANKS)
+        g->has_signature = 0;
+    if (g->is_perfect) c->perfect += (uint32_t)FOREST_GROUP << g->depth;
+    c->signature += g->has_signature;
     for (uint32_t lane = 0; lane < g->count; lane++) {
         const struct tree *t = &b->trees[g->first + lane];
         struct forest_tree *tree = &trees[g->first + lane];
@@ -267,7 +316,9 @@ static void group_put(struct forest_build *b, struct forest_group *g, uint32_t i
             perfect_put(b, t, g, lane, c);
             c->leaf += 1u << g->depth;
         } else {
-            uint32_t depth = tree_depth(b, t);
+            uint32_t depth = tree_depth(t, b->node_of);
+            leaves_number(b, t);
+            if (g->has_signature) signature_put(b, t, g, lane, c->leaf, c);
             ragged_put(b, t, c->ragged, c->leaf, c);
             g->depth = depth > g->depth ? depth : g->depth;
             c->ragged += 2 * t->split_count + 1;
@@ -276,7 +327,11 @@ static void group_put(struct forest_build *b, struct forest_group *g, uint32_t i
         block_put(b, t, g, tree, c);
         c->test += t->split_count;
     }
-    for (uint32_t lane = g->count; lane < FOREST_GROUP; lane++) g->root[lane] = g->root[0];
+    static const struct tree none; /* no splits: nothing is ruled out */
+    for (uint32_t lane = g->count; lane < FOREST_GROUP; lane++) {
+        g->root[lane] = g->root[0];
+        if (g->has_signature) signature_put(b, &none, g, lane, g->leaf, c);
+    }
 }
 
 void forest_build_trees(struct forest_build *b) {

@@ -26,6 +26,11 @@ enum {
     FOREST_GROUP = 8,
     /* Trees up to this many splits are evaluated whole for a block of rows; above, rows walk. */
     FOREST_SLOTS_SPLITS = 127,
+    /* Rows find their leaves in ragged trees of up to this many splits by a signature of all splits, if
+     * there are so few columns of ranks that they fit registers. */
+    FOREST_SIGNATURE_SPLITS = 31,
+    FOREST_SIGNATURE_NODES = 32,
+    FOREST_SIGNATURE_RANKS = 128,
     /* Limits of the scratch on the stack. Beyond them: the walk that needs none (lazy), or the walk by
      * rows. */
     FOREST_ROW_RANKS = 32768,
@@ -73,6 +78,7 @@ struct forest_column {
 struct forest_group {
     uint32_t first, count, depth, is_perfect;
     uint32_t node, leaf;
+    uint32_t has_signature, signature;
     uint32_t root[FOREST_GROUP]; /* absent trees: the first one's */
 };
 
@@ -92,6 +98,27 @@ struct forest_ragged_wide {
     uint32_t column, delta;
     uint8_t last, zero[3];
 };
+
+/* Ragged trees whose leaves are numbered from left to right. A split that sends the row right rules out
+ * the leaves on its left; of those that no split rules out, the first is the row's (every other one is
+ * to the right of it: their paths part where the row went left). Splits that are not there send all
+ * rows left. mask: leaves that stay if the split goes right; mask i belongs to the split that
+ * forest_signature_split(i) tells, the order in which bytes widen.
+ * Source: Lucchese et al., QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles of
+ * Regression Trees (SIGIR 2015): there a feature's splits at a time, here a tree's. */
+struct forest_signature {
+    uint8_t column[FOREST_SIGNATURE_NODES], last[FOREST_SIGNATURE_NODES];
+    uint32_t mask[FOREST_SIGNATURE_NODES];
+};
+struct forest_signatures {
+    uint32_t leaf[FOREST_GROUP], zero[FOREST_GROUP];
+    struct forest_signature tree[FOREST_GROUP];
+};
+/* Unpacking bytes to 16 and to 32 bits, low half and high half, inside each 128 bits: of the vectors
+ * low-low, low-high, high-low, high-high in this order, which byte a 32-bit element comes from. */
+static inline uint32_t forest_signature_split(uint32_t i) {
+    return i % 4 + 4 * (i / 8) + 16 * (i / 4 % 2);
+}
 
 /* Ways to find the leaves of a block of rows in one tree. */
 enum forest_block_kind {
@@ -151,6 +178,7 @@ struct forest {
     uint64_t trees, groups;
     /* struct forest_perfect_*, forest_ragged_*; uint32_t (ragged nodes) */
     uint64_t perfect_nodes, ragged_nodes, node_leaf;
+    uint64_t signatures;
     /* float (XGBoost) or double (LightGBM) leaf_values; int32_t leaf_ids */
     uint64_t leaf_values, leaf_ids;
     uint64_t block_nodes, slot_nodes;
@@ -205,6 +233,10 @@ struct forest_kernels {
     uint32_t lanes; /* rows of a block; 0: no blocks */
     uint32_t block_rows_min;
     void (*row_ranks)(uint8_t *out, const struct forest *f, const struct forest_rows *rows);
+    /* Values' numbers of a group with signatures; ranks may be read to FOREST_SIGNATURE_RANKS. NULL: the
+     * kernel has no use for signatures. */
+    void (*group_leaves)(uint32_t out[FOREST_GROUP], const struct forest *f,
+                         const struct forest_group *g, const uint8_t *ranks);
     void (*block_ranks)(uint8_t *out, const struct forest *f, const struct forest_rows *rows,
                         uint32_t count);
     /* Leaves of tree t for a block: their values' numbers, out (lanes) */

@@ -4,6 +4,7 @@
  * A tree is evaluated whole: for a block the tests of all its splits cost less than one path a row, for
  * they need no gather. Each split chooses between its children's leaf numbers, from the bottom up. */
 #include "ml/forest/forest_ranks_all.h"
+#include "ml/forest/forest_signature.h"
 
 /* Leaf numbers, odd ones, of the bottom of a complete tree; and all of them. */
 static const __attribute__((aligned(64))) uint8_t *leaf_number(const uint8_t *numbers,
@@ -156,6 +157,7 @@ static void block_ranks(uint8_t *out, const struct forest *f, const struct fores
 const struct forest_kernels VECTOR_KERNELS = {.lanes = VECTOR_LANES,
                                               .block_rows_min = VECTOR_LANES / 2,
                                               .row_ranks = row_ranks,
+                                              .group_leaves = group_leaves,
                                               .block_ranks = block_ranks,
                                               .block_leaves = block_leaves,
                                               .block_sums = block_sums};

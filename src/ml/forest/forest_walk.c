@@ -22,7 +22,9 @@ static inline __attribute__((always_inline)) size_t kept(size_t x) {
 
 static inline void group_walk(uint32_t leaves[FOREST_GROUP], const struct forest *f,
                               const struct forest_group *g, const uint8_t *ranks) {
-    if (f->is_narrow) {
+    if (g->has_signature) {
+        forest_kernels_of((enum forest_kernel)f->kernel)->group_leaves(leaves, f, g, ranks);
+    } else if (f->is_narrow) {
         if (g->is_perfect)
             narrow_perfect(leaves, f, g, ranks);
         else
