@@ -17,14 +17,16 @@
 
 static const char usage[] =
     "usage: quantum train [options]\n"
-    "Trains the XGBoost voter on USD-M candles and reports, on later bars it never saw, whether "
-    "it\n"
-    "knows anything. A model without skill is written too, but will not vote.\n"
+    "Trains a voter on USD-M candles and reports, on later bars it never saw, whether it knows\n"
+    "anything. A model without skill is written too, but will not vote.\n"
+    "  --kind K           xgboost (default): the library, level by level; lightgbm: leaf-wise, its "
+    "own\n"
+    "                     sampling, in LightGBM's text format\n"
     "  --store DIR        candle store (default: STATE/store)\n"
     "  --interval I       1m 5m 15m 1h 4h 1d (default: 1h)\n"
     "  --symbols A,B      default: every symbol the store has at that interval\n"
     "  --from T, --to T   decision times used, [from, to): 2024-10-28 or 2024-10-28T07:00:00Z\n"
-    "  --out FILE         model file (default: STATE/models/xgboost-INTERVAL.json)\n"
+    "  --out FILE         model file (default: STATE/models/KIND-INTERVAL.json or .txt)\n"
     "  --seed N           default: 1\n"
     "  --shuffle-labels   leakage test: must end without skill; such a model never votes\n"
     "  --state DIR        default: $QUANTUM_STATE, else the XDG data folder\n"
@@ -56,7 +58,8 @@ static void on_interrupt(int number) {
 /* ---- options ---- */
 
 enum {
-    OPT_STORE = 1,
+    OPT_KIND = 1,
+    OPT_STORE,
     OPT_INTERVAL,
     OPT_SYMBOLS,
     OPT_FROM,
@@ -69,7 +72,8 @@ enum {
     OPT_HELP
 };
 
-static const struct option long_options[] = {{"store", required_argument, NULL, OPT_STORE},
+static const struct option long_options[] = {{"kind", required_argument, NULL, OPT_KIND},
+                                             {"store", required_argument, NULL, OPT_STORE},
                                              {"interval", required_argument, NULL, OPT_INTERVAL},
                                              {"symbols", required_argument, NULL, OPT_SYMBOLS},
                                              {"from", required_argument, NULL, OPT_FROM},
@@ -93,8 +97,19 @@ static bool seed_parse(uint64_t *out, const char *text) {
     return errno == 0 && *end == 0 && *text >= '0' && *text <= '9';
 }
 
+static bool kind_parse(enum model_kind *out, const char *text) {
+    for (int k = MODEL_XGBOOST; k <= MODEL_LIGHTGBM; k++)
+        if (!strcmp(text, model_kind_text((enum model_kind)k))) {
+            *out = (enum model_kind)k;
+            return true;
+        }
+    return false;
+}
+
 static bool option_apply(struct options *o, const char **state, int option) {
     switch (option) {
+    case OPT_KIND:
+        return kind_parse(&o->config.kind, optarg);
     case OPT_STORE:
         return copy_path(o->store, optarg);
     case OPT_INTERVAL:
@@ -138,7 +153,8 @@ static int default_paths(struct options *o, const char *state) {
             return EXIT_FAILED;
         }
         tstamp_interval_format(interval, o->config.interval_ns);
-        n = snprintf(o->out, PATH_SIZE, "%s/xgboost-%s.json", folder, interval);
+        n = snprintf(o->out, PATH_SIZE, "%s/%s-%s%s", folder, model_kind_text(o->config.kind),
+                     interval, learn_file_suffix(o->config.kind));
     }
     if (n >= PATH_SIZE) {
         fprintf(stderr, "train: state path is too long\n");
@@ -266,6 +282,7 @@ static void print_text(const struct learn_report *r, const char *path) {
     print_window("validation", r->valid_from_ns, r->valid_to_ns, r->rows_valid);
     print_window("test", r->test_from_ns, r->test_to_ns, r->rows_test);
     printf("  symbols     %zu, rounds %u\n", r->symbols, r->rounds);
+    printf("  parameters  %s\n", r->params);
     printf("  labels      SELL %.1f %%, HOLD %.1f %%, BUY %.1f %%\n", 100 * r->share[LABEL_SELL],
            100 * r->share[LABEL_HOLD], 100 * r->share[LABEL_BUY]);
     printf("  answers     SELL %.1f %%, HOLD %.1f %%, BUY %.1f %% (test)\n",
@@ -309,16 +326,21 @@ static void write_f64(struct json_writer *w, const char *key, double value) {
     json_write_f64(w, value);
 }
 
-static enum status print_json(const struct learn_report *r, const char *path) {
+static enum status print_json(const struct learn_report *r, enum model_kind kind,
+                              const char *path) {
     char text[REPORT_JSON_SIZE];
     struct json_writer w;
     json_writer_init(&w, text, sizeof text);
     json_write_object_begin(&w);
     json_write_key(&w, "model");
     json_write_string(&w, path);
+    json_write_key(&w, "kind");
+    json_write_string(&w, model_kind_text(kind));
     write_window(&w, "train", r->train_from_ns, r->train_to_ns, r->rows_train);
     write_window(&w, "valid", r->valid_from_ns, r->valid_to_ns, r->rows_valid);
     write_window(&w, "test", r->test_from_ns, r->test_to_ns, r->rows_test);
+    json_write_key(&w, "params");
+    json_write_string(&w, r->params);
     json_write_key(&w, "symbols");
     json_write_u64(&w, r->symbols);
     json_write_key(&w, "rounds");
@@ -356,7 +378,7 @@ static enum status train(const struct options *o, struct inputs *in, struct err 
     if (progress.is_terminal && progress.stage[0]) fputc('\n', stderr);
     if (st != ST_OK) return st;
     if (o->json) {
-        st = print_json(&report, o->out);
+        st = print_json(&report, o->config.kind, o->out);
         return st == ST_OK ? st : err_set(err, st, "report does not fit");
     }
     print_text(&report, o->out);

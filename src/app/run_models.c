@@ -15,7 +15,7 @@
 enum { TRAIN_ROWS_MAX = 150000 };
 
 /* The seats that training can fill today. */
-static const enum model_kind trained_kinds[] = {MODEL_XGBOOST};
+static const enum model_kind trained_kinds[] = {MODEL_XGBOOST, MODEL_LIGHTGBM};
 enum { TRAINED_KINDS = sizeof trained_kinds / sizeof trained_kinds[0] };
 
 /* ---- training before the user's eyes ---- */

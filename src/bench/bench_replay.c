@@ -209,7 +209,7 @@ enum status bench_replay_rule(struct err *err) {
 }
 
 /* The voters of `quantum up`. */
-static const enum model_kind model_kinds[] = {MODEL_XGBOOST};
+static const enum model_kind model_kinds[] = {MODEL_XGBOOST, MODEL_LIGHTGBM};
 enum { MODEL_KINDS = sizeof model_kinds / sizeof model_kinds[0] };
 
 static enum status train_models(struct job *j, struct err *err) {
