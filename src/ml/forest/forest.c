@@ -3,10 +3,11 @@
 #include "ml/forest/forest_internal.h"
 
 const char *forest_kernel_text(enum forest_kernel kernel) {
-    static const char *const text[FOREST_KERNEL_COUNT] = {
-        [FOREST_KERNEL_BEST] = "best",           [FOREST_KERNEL_REF] = "ref",
-        [FOREST_KERNEL_SCALAR] = "scalar",       [FOREST_KERNEL_AVX2] = "avx2",
-        [FOREST_KERNEL_AVX2_PAIR] = "avx2 pair", [FOREST_KERNEL_AVX512] = "avx512"};
+    static const char *const text[FOREST_KERNEL_COUNT] = {[FOREST_KERNEL_BEST] = "best",
+                                                          [FOREST_KERNEL_REF] = "ref",
+                                                          [FOREST_KERNEL_SCALAR] = "scalar",
+                                                          [FOREST_KERNEL_AVX2] = "avx2",
+                                                          [FOREST_KERNEL_AVX512] = "avx512"};
     return kernel < FOREST_KERNEL_COUNT ? text[kernel] : "?";
 }
 
@@ -14,8 +15,6 @@ const struct forest_kernels *forest_kernels_of(enum forest_kernel kernel) {
     switch (kernel) {
     case FOREST_KERNEL_AVX2:
         return &forest_kernels_avx2;
-    case FOREST_KERNEL_AVX2_PAIR:
-        return &forest_kernels_avx2_pair;
     case FOREST_KERNEL_AVX512:
         return &forest_kernels_avx512;
     case FOREST_KERNEL_BEST:
@@ -110,10 +109,10 @@ static void sums_begin(void *sums, const struct forest *f, uint32_t rows) {
 static uint32_t tile_ranks(uint8_t *ranks, const struct forest *f, const struct forest_kernels *k,
                            const struct forest_rows *rows, uint32_t count) {
     uint32_t blocks = 0;
-    for (uint32_t from = 0; from < count; from += k->lanes, blocks++) {
+    for (uint32_t from = 0; from < count; from += FOREST_LANES, blocks++) {
         struct forest_rows part = forest_rows_from(rows, from);
-        uint32_t n = count - from < k->lanes ? count - from : k->lanes;
-        k->block_ranks(ranks + (size_t)blocks * f->rank_count * k->lanes, f, &part, n);
+        uint32_t n = count - from < FOREST_LANES ? count - from : FOREST_LANES;
+        k->block_ranks(ranks + (size_t)blocks * f->rank_count * FOREST_LANES, f, &part, n);
     }
     return blocks;
 }
@@ -122,7 +121,7 @@ static void tile_margin(double *out, const struct forest *f, const struct forest
                         const struct forest_rows *rows, uint32_t count) {
     __attribute__((aligned(64))) uint8_t ranks[FOREST_TILE_BYTES];
     __attribute__((aligned(64))) unsigned char sums[FOREST_SUMS_BYTES];
-    uint32_t blocks = tile_ranks(ranks, f, k, rows, count), width = blocks * k->lanes;
+    uint32_t blocks = tile_ranks(ranks, f, k, rows, count), width = blocks * FOREST_LANES;
     sums_begin(sums, f, width);
     k->block_sums(sums, f, ranks, blocks);
     for (uint32_t r = 0; r < count; r++)
@@ -141,9 +140,9 @@ static void tile_leaves(int32_t *out, const struct forest *f, const struct fores
     uint32_t blocks = tile_ranks(ranks, f, k, rows, count);
     for (uint32_t t = 0; t < f->tree_count; t++)
         for (uint32_t b = 0; b < blocks; b++) {
-            uint32_t leaf[FOREST_LANES_MAX], from = b * k->lanes;
-            k->block_leaves(leaf, f, t, ranks + (size_t)b * f->rank_count * k->lanes);
-            for (uint32_t r = 0; r < k->lanes && from + r < count; r++)
+            uint32_t leaf[FOREST_LANES], from = b * FOREST_LANES;
+            k->block_leaves(leaf, f, t, ranks + (size_t)b * f->rank_count * FOREST_LANES);
+            for (uint32_t r = 0; r < FOREST_LANES && from + r < count; r++)
                 out[(size_t)(from + r) * f->tree_count + t] = ids[leaf[r]];
         }
 }
@@ -153,7 +152,7 @@ static void tile_leaves(int32_t *out, const struct forest *f, const struct fores
 /* Rows of the next tile; 0: the rest goes row by row. */
 static uint32_t tile_next(const struct forest *f, const struct forest_kernels *k, size_t left) {
     if (f->tile_blocks == 0 || left < k->block_rows_min) return 0;
-    size_t whole = left / k->lanes * k->lanes, most = (size_t)f->tile_blocks * k->lanes;
+    size_t whole = left / FOREST_LANES * FOREST_LANES, most = (size_t)f->tile_blocks * FOREST_LANES;
     if (left - whole >= k->block_rows_min) whole = left;
     return (uint32_t)(whole < most ? whole : most);
 }

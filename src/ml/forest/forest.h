@@ -16,7 +16,6 @@ enum forest_kernel {
     FOREST_KERNEL_REF,      /* the plain walk */
     FOREST_KERNEL_SCALAR,
     FOREST_KERNEL_AVX2,
-    FOREST_KERNEL_AVX2_PAIR, /* the blocks of AVX-512 on pairs of AVX2's registers */
     FOREST_KERNEL_AVX512,
     FOREST_KERNEL_COUNT
 };

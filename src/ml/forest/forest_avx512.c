@@ -4,7 +4,6 @@
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #include <immintrin.h>
 
-#define VECTOR_LANES 64
 typedef __m512i vector;
 
 static inline uint32_t count_f32(const float *t, float x) {

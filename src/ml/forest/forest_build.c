@@ -134,9 +134,9 @@ static enum forest_kernel kernel_best(void) {
 
 /* Blocks of rows in a tile: as many as keep their ranks in the first cache beside a tree. */
 static uint32_t tile_blocks(const struct forest *f, const struct forest_kernels *k) {
-    uint64_t block = (uint64_t)f->rank_count * k->lanes;
-    if (k->lanes == 0 || f->is_linear || block > UINT16_MAX) return 0;
-    uint64_t sums = (uint64_t)f->outputs * k->lanes * sizeof(double);
+    uint64_t block = (uint64_t)f->rank_count * FOREST_LANES;
+    if (!k->block_sums || f->is_linear || block > UINT16_MAX) return 0;
+    uint64_t sums = (uint64_t)f->outputs * FOREST_LANES * sizeof(double);
     if (sums > FOREST_SUMS_BYTES) return 0;
     uint64_t blocks = 16384 / block, by_sums = FOREST_SUMS_BYTES / sums;
     blocks = blocks < by_sums ? blocks : by_sums;

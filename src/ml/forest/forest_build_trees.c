@@ -223,8 +223,8 @@ static uint32_t tree_depth(const struct tree *t, uint32_t *depth) {
 
 /* ---- for blocks ---- */
 
-static struct forest_block_node block_node(const struct forest_build *b, uint32_t test) {
-    uint32_t offset = (test >> 8) * b->kernels->lanes, limit = ((test & 255) + 1) & 255;
+static struct forest_block_node block_node(uint32_t test) {
+    uint32_t offset = (test >> 8) * FOREST_LANES, limit = ((test & 255) + 1) & 255;
     ASSERT(offset <= UINT16_MAX);
     return (struct forest_block_node){(uint16_t)offset, (uint8_t)(limit ^ 128), 0};
 }
@@ -238,7 +238,7 @@ static void block_perfect_put(const struct forest_build *b, uint32_t base, uint3
         block_perfect_put(b, base, 2 * heap, height - 1, c);
         block_perfect_put(b, base, 2 * heap + 1, height - 1, c);
     }
-    nodes[c->block++] = block_node(b, perfect_node(b->f, base + heap));
+    nodes[c->block++] = block_node(perfect_node(b->f, base + heap));
 }
 
 static void block_slots_put(const struct forest_build *b, const struct tree *t,
@@ -257,9 +257,9 @@ static void block_slots_put(const struct forest_build *b, const struct tree *t,
                 for (; at < 1u << g->depth; at *= 2) continue;
                 slot[side] = at - (1u << g->depth);
             }
-            slot[side] *= b->kernels->lanes;
+            slot[side] *= FOREST_LANES;
         }
-        struct forest_block_node n = block_node(b, b->tests[c->test + i]);
+        struct forest_block_node n = block_node(b->tests[c->test + i]);
         nodes[c->slot++] =
             (struct forest_slot_node){n.offset, n.limit, 0, (uint16_t)slot[0], (uint16_t)slot[1]};
     }

@@ -37,7 +37,8 @@ enum {
     FOREST_TILE_BYTES = 65536,
     FOREST_SUMS_BYTES = 32768,
     FOREST_TILE_BLOCKS = 4,
-    FOREST_LANES_MAX = 64,
+    /* Rows of a block. */
+    FOREST_LANES = 64,
 };
 
 /* How a value is prepared for its quantizer. */
@@ -227,10 +228,9 @@ static inline bool forest_category_right(const struct forest *f, const struct fo
 
 /* ---- kernels ---- */
 
-/* What a processor's kernel has. Ranks of a row: out (rank_count). Of a block: out (rank_count, lanes),
+/* What a processor's kernel has. Ranks of a row: out (rank_count). Of a block: out (rank_count, LANES),
  * top bits turned, rows beyond count as if of rank 0. */
 struct forest_kernels {
-    uint32_t lanes; /* rows of a block; 0: no blocks */
     uint32_t block_rows_min;
     void (*row_ranks)(uint8_t *out, const struct forest *f, const struct forest_rows *rows);
     /* Values' numbers of a group with signatures; ranks may be read to FOREST_SIGNATURE_RANKS. NULL: the
@@ -239,13 +239,13 @@ struct forest_kernels {
                          const struct forest_group *g, const uint8_t *ranks);
     void (*block_ranks)(uint8_t *out, const struct forest *f, const struct forest_rows *rows,
                         uint32_t count);
-    /* Leaves of tree t for a block: their values' numbers, out (lanes) */
+    /* Leaves of tree t for a block: their values' numbers, out (LANES) */
     void (*block_leaves)(uint32_t *out, const struct forest *f, uint32_t t, const uint8_t *ranks);
-    /* sums (outputs, blocks * lanes) += all trees, ranks (blocks, rank_count, lanes) */
+    /* sums (outputs, blocks * LANES) += all trees, ranks (blocks, rank_count, LANES) */
     void (*block_sums)(void *sums, const struct forest *f, const uint8_t *ranks, uint32_t blocks);
 };
 extern const struct forest_kernels forest_kernels_scalar, forest_kernels_avx2,
-    forest_kernels_avx2_pair, forest_kernels_avx512;
+    forest_kernels_avx512;
 
 const struct forest_kernels *forest_kernels_of(enum forest_kernel kernel);
 
@@ -253,9 +253,8 @@ const struct forest_kernels *forest_kernels_of(enum forest_kernel kernel);
 void forest_walk_margin(double *out, const struct forest *f, const uint8_t *ranks,
                         const struct forest_rows *row);
 void forest_walk_leaves(int32_t *out, const struct forest *f, const uint8_t *ranks);
-/* A block of rows through one tree; ranks (rank_count, lanes), top bits turned. */
-void forest_walk_block(uint32_t *out, const struct forest *f, uint32_t t, const uint8_t *ranks,
-                       uint32_t lanes);
+/* A block of rows through one tree; ranks (rank_count, LANES), top bits turned. */
+void forest_walk_block(uint32_t *out, const struct forest *f, uint32_t t, const uint8_t *ranks);
 /* One row through one tree without ranks, as plain as can be. */
 uint32_t forest_walk_lazy(const struct forest *f, uint32_t t, const struct forest_rows *row);
 /* What a leaf adds. */

@@ -119,15 +119,14 @@ void forest_walk_leaves(int32_t *out, const struct forest *f, const uint8_t *ran
     }
 }
 
-void forest_walk_block(uint32_t *out, const struct forest *f, uint32_t t, const uint8_t *ranks,
-                       uint32_t lanes) {
+void forest_walk_block(uint32_t *out, const struct forest *f, uint32_t t, const uint8_t *ranks) {
     const struct forest_tree *tree = (const struct forest_tree *)forest_at(f, f->trees) + t;
     const struct forest_group *g =
         (const struct forest_group *)forest_at(f, f->groups) + tree->group;
     if (f->is_narrow)
-        narrow_block(out, f, g, tree->lane, ranks, lanes);
+        narrow_block(out, f, g, tree->lane, ranks);
     else
-        wide_block(out, f, g, tree->lane, ranks, lanes);
+        wide_block(out, f, g, tree->lane, ranks);
 }
 
 /* ---- without ranks ---- */

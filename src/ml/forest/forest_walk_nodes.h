@@ -93,17 +93,17 @@ static void WALK(ragged)(uint32_t out[FOREST_GROUP], const struct forest *f,
 
 /* One ragged tree, a block of rows with turned ranks, eight of them at a time. */
 static void WALK(block)(uint32_t *out, const struct forest *f, const struct forest_group *g,
-                        uint32_t lane, const uint8_t *ranks, uint32_t lanes) {
+                        uint32_t lane, const uint8_t *ranks) {
     const WALK_RAGGED *nodes = (const WALK_RAGGED *)forest_at(f, f->ragged_nodes);
     const uint32_t *leaf = (const uint32_t *)forest_at(f, f->node_leaf);
-    for (uint32_t from = 0; from < lanes; from += FOREST_GROUP) {
+    for (uint32_t from = 0; from < FOREST_LANES; from += FOREST_GROUP) {
         size_t j[FOREST_GROUP], moved = 1;
         for (uint32_t r = 0; r < FOREST_GROUP; r++) j[r] = g->root[lane];
         while (moved) {
             moved = 0;
             for (uint32_t r = 0; r < FOREST_GROUP; r++) {
                 const WALK_RAGGED *node = nodes + j[r];
-                uint8_t rank = ranks[(size_t)node->column * lanes + from + r] ^ 128;
+                uint8_t rank = ranks[(size_t)node->column * FOREST_LANES + from + r] ^ 128;
                 moved |= node->delta;
                 j[r] += node->delta + (size_t)(node->last < rank);
             }

@@ -147,12 +147,12 @@ static void model_check(struct rng *r, const struct tree_model *m, uint32_t firs
     rows_free(&rows);
 }
 
-static void recipe_check(struct rng *r, const struct model_recipe *k) {
+static void recipe_check(struct rng *r, const struct model_recipe *k, size_t rows_max) {
     struct tree_model *m = model_random(r, k);
     uint32_t last = k->iterations ? 1 + (uint32_t)rng_below(r, k->iterations) : 0;
     uint32_t first = (uint32_t)rng_below(r, last + 1u);
-    model_check(r, m, 0, k->iterations, 1 + rng_below(r, ROWS_MAX));
-    if (last) model_check(r, m, first, last, 1 + rng_below(r, 100));
+    model_check(r, m, 0, k->iterations, 1 + rng_below(r, rows_max));
+    if (last) model_check(r, m, first, last, 1 + rng_below(r, rows_max / 3));
     tree_model_destroy(m);
 }
 
@@ -160,7 +160,7 @@ static void test_random_models(void **state) {
     (void)state;
     struct rng r = rng_init(seed);
     const char *ops = getenv("TEST_OPS");
-    long n = ops ? strtol(ops, NULL, 10) : 250;
+    long n = ops ? strtol(ops, NULL, 10) : 120;
     for (long i = 0; i < n; i++) {
         struct model_recipe k = {.dialect = (enum tree_dialect)rng_below(&r, 2),
                                  .growth = (enum growth)rng_below(&r, GROWTH_COUNT),
@@ -173,23 +173,25 @@ static void test_random_models(void **state) {
         k.categorical = rng_below(&r, 3) ? 0 : 0.3;
         k.linear = k.dialect == TREES_LIGHTGBM && rng_below(&r, 4) == 0 ? 0.7 : 0;
         k.is_dart = k.dialect == TREES_XGBOOST && rng_below(&r, 4) == 0;
-        recipe_check(&r, &k);
+        recipe_check(&r, &k, ROWS_MAX);
     }
 }
 
-/* A path to every leaf, one after the other: 2000 levels. */
+/* A path to every leaf, one after the other: up to ten thousands of levels. */
 static void test_chains(void **state) {
     (void)state;
     struct rng r = rng_init(seed + 1);
     for (uint32_t splits = 1; splits < 40000; splits = splits * 3 + 1)
         for (int dialect = 0; dialect < 2; dialect++)
-            recipe_check(&r, &(struct model_recipe){.dialect = (enum tree_dialect)dialect,
-                                                    .growth = GROW_CHAIN,
-                                                    .outputs = 1,
-                                                    .columns = 3,
-                                                    .iterations = splits < 3000 ? 5 : 1,
-                                                    .depth_max = 100000,
-                                                    .splits_max = splits});
+            recipe_check(&r,
+                         &(struct model_recipe){.dialect = (enum tree_dialect)dialect,
+                                                .growth = GROW_CHAIN,
+                                                .outputs = 1,
+                                                .columns = 3,
+                                                .iterations = splits < 3000 ? 5 : 1,
+                                                .depth_max = 100000,
+                                                .splits_max = splits},
+                         splits < 1000 ? ROWS_MAX : 40);
 }
 
 /* Thousands of thresholds a column (several tables), and more columns than small nodes can name. */
@@ -208,7 +210,8 @@ static void test_many_thresholds_and_columns(void **state) {
                                                     .iterations = columns[i] > 10000 ? 700 : 60,
                                                     .depth_max = growth == GROW_COMPLETE ? 6 : 60,
                                                     .splits_max = 63,
-                                                    .categorical = i == 2 ? 0.5 : 0});
+                                                    .categorical = i == 2 ? 0.5 : 0},
+                             150);
 }
 
 /* Outputs so many that the sums of a block would not fit the stack. */
@@ -216,20 +219,22 @@ static void test_many_outputs(void **state) {
     (void)state;
     struct rng r = rng_init(seed + 3);
     for (uint32_t outputs = 60; outputs < 1000; outputs *= 2)
-        recipe_check(&r, &(struct model_recipe){.dialect = (enum tree_dialect)rng_below(&r, 2),
-                                                .growth = GROW_MIXED,
-                                                .outputs = outputs,
-                                                .columns = 20,
-                                                .iterations = 2,
-                                                .depth_max = 8,
-                                                .splits_max = 8});
+        recipe_check(&r,
+                     &(struct model_recipe){.dialect = (enum tree_dialect)rng_below(&r, 2),
+                                            .growth = GROW_MIXED,
+                                            .outputs = outputs,
+                                            .columns = 20,
+                                            .iterations = 2,
+                                            .depth_max = 8,
+                                            .splits_max = 8},
+                     150);
 }
 
 static void test_no_trees(void **state) {
     (void)state;
     struct rng r = rng_init(seed + 4);
-    recipe_check(&r, &(struct model_recipe){.outputs = 3, .columns = 2, .iterations = 0});
-    recipe_check(&r, &(struct model_recipe){.outputs = 2, .columns = 1, .iterations = 9});
+    recipe_check(&r, &(struct model_recipe){.outputs = 3, .columns = 2, .iterations = 0}, ROWS_MAX);
+    recipe_check(&r, &(struct model_recipe){.outputs = 2, .columns = 1, .iterations = 9}, ROWS_MAX);
 }
 
 static struct tree_model *model_small(struct rng *r, enum tree_dialect dialect, uint32_t outputs) {
