@@ -1,7 +1,7 @@
-/* train_lightgbm, train_xgboost: a training from raw floats to the finished model, by our trainer of
- * LightGBM's kind and by libxgboost through ml/xgboost, each by turns with libxgboost called directly
- * (hist, depth 6, 256 bins). Data as bench_tabular, seed 1; quality on 20,000 rows of seed 2. Ours grows
- * 31 leaves in 255 bins, LightGBM's defaults. */
+/* train_lightgbm, train_xgboost: a training from raw floats to the finished model, by our trainer
+ * of LightGBM's kind and by libxgboost through ml/xgboost, each by turns with libxgboost called
+ * directly (hist, depth 6, 256 bins). Data as bench_tabular, seed 1; quality on 20,000 rows of seed
+ * 2. Ours grows 31 leaves in 255 bins, LightGBM's defaults. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -87,7 +87,8 @@ static enum status booster_train(BoosterHandle b, DMatrixHandle d, const struct 
     return ST_OK;
 }
 
-/* The peer: the library's own calls, nothing between. Its model is read only to be judged: not timed. */
+/* The peer: the library's own calls, nothing between. Its model is read only to be judged: not
+ * timed. */
 static enum status peer_train(struct tree_model **out, double *seconds, const struct course *c,
                               struct err *err) {
     DMatrixHandle d;

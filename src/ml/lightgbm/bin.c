@@ -1,12 +1,13 @@
 /* How the values of a column become bins, as LightGBM finds them.
  *
- * Numeric: zero has a bin of its own; the values below and above it share the other bins by their number
- * of rows. Where there are no more distinct values than bins, neighbours are joined until a bin has
- * min_data_in_bin rows; else bins are filled to the mean, and a value that alone reaches it gets its own.
- * A bound is the double above the middle of the two values it parts.
- * Categorical: by count, downwards, until 99 % of the rows are named; the rest is bin 0.
- * Sources  LightGBM's documentation: Features.rst (optimal partitions, missing values), Parameters.rst
- *          (max_bin, min_data_in_bin, use_missing, zero_as_missing, feature_pre_filter). */
+ * Numeric: zero has a bin of its own; the values below and above it share the other bins by their
+ * number of rows. Where there are no more distinct values than bins, neighbours are joined until a
+ * bin has min_data_in_bin rows; else bins are filled to the mean, and a value that alone reaches it
+ * gets its own. A bound is the double above the middle of the two values it parts. Categorical: by
+ * count, downwards, until 99 % of the rows are named; the rest is bin 0.
+ * Sources  LightGBM's documentation: Features.rst (optimal partitions, missing values),
+ *          Parameters.rst (max_bin, min_data_in_bin, use_missing, zero_as_missing,
+ *          feature_pre_filter). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,8 @@ static double value_of(uint64_t key) {
     return x;
 }
 
-/* Sorts n keys by their digits, lowest first; digits that all share are passed over. Returns where they
- * ended up, keys or other. */
+/* Sorts n keys by their digits, lowest first; digits that all share are passed over. Returns where
+ * they ended up, keys or other. */
 static uint64_t *radix_sort(uint64_t *keys, uint64_t *other, uint32_t *counts, size_t n) {
     memset(counts, 0, sizeof *counts * DIGITS * DIGIT_VALUES);
     for (size_t i = 0; i < n; i++)
@@ -75,7 +76,8 @@ static void distinct_add(struct distinct *d, double value, uint32_t count) {
     d->counts[d->n++] = count;
 }
 
-/* keys: n sorted values, none of them zero; zero_count rows are. Neighbouring doubles count as one. */
+/* keys: n sorted values, none of them zero; zero_count rows are. Neighbouring doubles count as
+ * one. */
 static void distinct_fill(struct distinct *d, const uint64_t *keys, size_t n, uint32_t zero_count) {
     d->n = 0;
     if (n == 0 || (value_of(keys[0]) > 0 && zero_count > 0)) distinct_add(d, 0, zero_count);

@@ -1,8 +1,9 @@
 /* Exclusive feature bundling: sparse features that are never set in the same row share a lane.
  *
- * LightGBM allows a few conflicts; here there is none in the training rows, so a histogram of a bundle holds
- * exactly those of its members.
- * Source  Ke et al. (2017), section 4; features in order of the rows they need, first bundle that fits. */
+ * LightGBM allows a few conflicts; here there is none in the training rows, so a histogram of a
+ * bundle holds exactly those of its members.
+ * Source  Ke et al. (2017), section 4; features in order of the rows they need, first bundle that
+ *         fits. */
 #include <stdlib.h>
 #include <string.h>
 

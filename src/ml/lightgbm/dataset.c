@@ -188,7 +188,8 @@ static bool lane_is_categorical(const struct lgbm_dataset *d, const struct lgbm_
     return l->count == 1 && d->bins[d->feature_column[d->members[l->first].feature]].categorical;
 }
 
-/* Whether the lane is scanned beside others: one numeric feature whose missing bin, if any, is the last. */
+/* Whether the lane is scanned beside others: one numeric feature whose missing bin, if any, is the
+ * last. */
 static bool lane_is_plain(const struct lgbm_dataset *d, const struct lgbm_lane *l) {
     if (l->count > 1) return false;
     const struct lgbm_bins *b = &d->bins[d->feature_column[d->members[l->first].feature]];

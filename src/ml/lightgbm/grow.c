@@ -1,8 +1,9 @@
 /* Leaf-wise growth: the leaf whose split gains most is split next.
  *
- * Of a split's children the smaller one's histogram is counted, the larger one's is the parent's without it.
- * Counting, subtracting and searching the quads of features is one step for the threads, each with quads of its
- * own; the rows of a child too small to be split are taken out of the parent's histogram and nothing else. */
+ * Of a split's children the smaller one's histogram is counted, the larger one's is the parent's
+ * without it. Counting, subtracting and searching the quads of features is one step for the
+ * threads, each with quads of its own; the rows of a child too small to be split are taken out of
+ * the parent's histogram and nothing else. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "ml/lightgbm/lgbm_grow_internal.h"
 #include "ml/model_io/model_io.h"
 
-/* Histograms of all leaves up to this; with more, those of the least promising leaves are counted again. */
+/* Histograms of all leaves up to this; with more, those of the least promising leaves are counted
+ * again. */
 #define POOL_BYTES_MAX ((size_t)512 << 20)
 enum { SLOTS_MIN = 3 };
 
@@ -42,7 +44,8 @@ struct share {
     struct lgbm_split best[2];
 };
 
-/* What a step does: count the small child into small_hist, the large one's from the parent's, search. */
+/* What a step does: count the small child into small_hist, the large one's from the parent's,
+ * search. */
 struct step {
     struct lgbm_grower *g;
     struct leaf *small, *large; /* NULL: needs no histogram */
@@ -201,8 +204,8 @@ static void leaf_reset_best(struct leaf *l) {
     l->best = (struct lgbm_split){.categories = l->best.categories};
 }
 
-/* Counts a leaf's rows into a histogram of its own and searches it; large's is taken from its parent's on the
- * way if it has that. */
+/* Counts a leaf's rows into a histogram of its own and searches it; large's is taken from its
+ * parent's on the way if it has that. */
 static void leaf_count_rows(struct lgbm_grower *g, struct leaf *leaf, struct leaf *large) {
     slot_acquire(g, leaf, large);
     struct step s = {.g = g,
@@ -216,7 +219,8 @@ static void leaf_count_rows(struct lgbm_grower *g, struct leaf *leaf, struct lea
     step_run(&s);
 }
 
-/* Searches large, whose slot holds its parent's histogram, without counting more than small's rows out. */
+/* Searches large, whose slot holds its parent's histogram, without counting more than small's rows
+ * out. */
 static void leaf_take_rows(struct lgbm_grower *g, const struct leaf *small, struct leaf *large) {
     struct step s = {.g = g,
                      .large = large,
@@ -227,7 +231,8 @@ static void leaf_take_rows(struct lgbm_grower *g, const struct leaf *small, stru
     step_run(&s);
 }
 
-/* Searches the two children of a split, or the root: large NULL. parent_slot: of the parent's histogram. */
+/* Searches the two children of a split, or the root: large NULL. parent_slot: of the parent's
+ * histogram. */
 static void leaves_search(struct lgbm_grower *g, struct leaf *small, struct leaf *large,
                           uint32_t parent_slot) {
     bool want_small = is_splittable(g, small), want_large = large && is_splittable(g, large);

@@ -1,8 +1,8 @@
 /* Histograms: for each bin of each lane, gradient and count|hessian of the rows in it.
  *
- * Rows come in blocks whose pairs stay near; two quads of 8 bits are one word of a packed row. Their
- * histograms are (bins, lanes): one line of cache for a bin of all four lanes, 16 KiB for a quad, and the
- * search takes the lanes side by side. */
+ * Rows come in blocks whose pairs stay near; two quads of 8 bits are one word of a packed row.
+ * Their histograms are (bins, lanes): one line of cache for a bin of all four lanes, 16 KiB for a
+ * quad, and the search takes the lanes side by side. */
 #include <string.h>
 
 #include "ml/lightgbm/lgbm_grow_internal.h"

@@ -1,11 +1,12 @@
 /* The scan of one quad: for each bin as the last on the left, the gain of each of four features.
  *
- * A lane is a feature. Sums are whole numbers that doubles hold exactly, and both forms compute what a
- * split is worth by the same operations: they give the same bits. Looked at as LightGBM does it: with
- * missing rows on the left from the highest threshold downwards, then, if there are missing rows, with
- * them on the right upwards; the first of equal gains is kept. A side's rows are estimated from its
- * hessians, each bin's rounded, and the other side has the rest: min_data_in_leaf is held approximately,
- * as its documentation says, and the same splits are found. */
+ * A lane is a feature. Sums are whole numbers that doubles hold exactly, and both forms compute
+ * what a split is worth by the same operations: they give the same bits. Looked at as LightGBM does
+ * it: with missing rows on the left from the highest threshold downwards, then, if there are
+ * missing rows, with them on the right upwards; the first of equal gains is kept. A side's rows are
+ * estimated from its hessians, each bin's rounded, and the other side has the rest:
+ * min_data_in_leaf is held approximately, as its documentation says, and the same splits are
+ * found. */
 #include <math.h>
 
 #include "ml/lightgbm/lgbm_grow_internal.h"
@@ -113,7 +114,8 @@ static inline AVX2 void wide_keep(struct wide *w, const struct wide_side *s, __m
     w->threshold = _mm256_blendv_epi8(w->threshold, threshold, _mm256_castpd_si256(better));
 }
 
-/* Adds one bin of the four lanes, which come in the order 0 2 1 3; nothing where keep is not set. */
+/* Adds one bin of the four lanes, which come in the order 0 2 1 3; nothing where keep is not
+ * set. */
 static inline AVX2 void wide_add(struct wide_side *s, const struct wide *w,
                                  const lgbm_pair *entries, __m256i keep, bool has_missing) {
     __m256i a = _mm256_load_si256((const __m256i *)(const void *)entries);
@@ -130,7 +132,8 @@ static inline AVX2 void wide_add(struct wide_side *s, const struct wide *w,
     s->count = _mm256_add_pd(s->count, _mm256_floor_pd(count));
 }
 
-/* Bins behind a lane's last hold nothing, or its missing rows, which then stay on the other side. */
+/* Bins behind a lane's last hold nothing, or its missing rows, which then stay on the other
+ * side. */
 static inline AVX2 void wide_down(struct wide *w, const struct lgbm_lane_query *q, bool has_l1,
                                   bool has_missing) {
     const __m256d zero = _mm256_setzero_pd();

@@ -1,9 +1,10 @@
 /* Inside the grow side: bins, their two layouts, histograms and the search for splits.
  *
- * Gradients and hessians are whole numbers here. A tree's gradients are multiplied by a power of two that
- * lets their absolute sum fill some 50 bits, hessians likewise, and rounded: what a float32 carries
- * survives, and every sum is exact, as a double too. So a histogram is the same in any order of additions, the larger child's by
- * subtraction is the one that counting would give, and threads need no fixed partition of the work. */
+ * Gradients and hessians are whole numbers here. A tree's gradients are multiplied by a power of
+ * two that lets their absolute sum fill some 50 bits, hessians likewise, and rounded: what a
+ * float32 carries survives, and every sum is exact, as a double too. So a histogram is the same in
+ * any order of additions, the larger child's by subtraction is the one that counting would give,
+ * and threads need no fixed partition of the work. */
 #ifndef ML_LIGHTGBM_LGBM_GROW_INTERNAL_H
 #define ML_LIGHTGBM_LGBM_GROW_INTERNAL_H
 
@@ -51,8 +52,9 @@ uint32_t lgbm_bins_missing(const struct lgbm_bins *b);
 
 /* ---- dataset.c: bins of all rows, twice ---- */
 
-/* A feature is a column that can split. By column, for partitions and walks: 8 or 16 bits a bin. By row, for
- * histograms: lanes of 4, 8 or 16 bits, four of one width to a quad; a lane is a feature or a bundle. */
+/* A feature is a column that can split. By column, for partitions and walks: 8 or 16 bits a bin. By
+ * row, for histograms: lanes of 4, 8 or 16 bits, four of one width to a quad; a lane is a feature
+ * or a bundle. */
 enum { LGBM_LANES = 4 };
 
 struct lgbm_store {
@@ -128,14 +130,16 @@ static inline bool lgbm_goes_left(const struct lgbm_goes *g, size_t row) {
     return bin == g->missing ? g->missing_left : bin <= g->threshold;
 }
 
-/* bundle.c: lanes of all features. members (feature_count) and lanes (feature_count) are filled, sparse
- * features that are never set together in one lane; returns the lanes' number, 0: no memory. */
+/* bundle.c: lanes of all features. members (feature_count) and lanes (feature_count) are filled,
+ * sparse features that are never set together in one lane; returns the lanes' number, 0: no
+ * memory. */
 uint32_t lgbm_bundle(struct lgbm_lane *lanes, struct lgbm_member *members,
                      const struct lgbm_dataset *d, bool enable);
 
 /* ---- hist.c ---- */
 
-/* Gradient and hessian of some rows, two's complement. A histogram of a quad is (bins, LGBM_LANES). */
+/* Gradient and hessian of some rows, two's complement. A histogram of a quad is (bins,
+ * LGBM_LANES). */
 typedef uint64_t lgbm_pair __attribute__((vector_size(16)));
 
 enum { LGBM_BLOCK = 1024 }; /* rows whose pairs stay in the nearest cache */
@@ -168,8 +172,9 @@ struct lgbm_rule {
     bool vector;      /* this processor has AVX2 */
 };
 
-/* quantise.c: gradients and hessians of a tree's rows as whole numbers. Fills the units of rule, the
- * pairs of the rows, and rows in their order. blocks: scratch. ST_INVALID: not numbers, or hessians below 0. */
+/* quantise.c: gradients and hessians of a tree's rows as whole numbers. Fills the units of rule,
+ * the pairs of the rows, and rows in their order. blocks: scratch. ST_INVALID: not numbers, or
+ * hessians below 0. */
 struct lgbm_block_sums {
     double gradient, hessian;
     struct lgbm_sums whole;
@@ -244,7 +249,8 @@ struct lgbm_partition_scratch {
 enum status lgbm_partition_scratch_init(struct lgbm_partition_scratch *s, size_t rows,
                                         struct err *err);
 void lgbm_partition_scratch_deinit(struct lgbm_partition_scratch *s);
-/* Rows that go left, then those that go right, each in their order. Returns the number of the first. */
+/* Rows that go left, then those that go right, each in their order. Returns the number of the
+ * first. */
 uint32_t lgbm_partition(const struct lgbm_goes *goes, uint32_t *rows, uint32_t count,
                         struct lgbm_partition_scratch *scratch, struct workers *threads);
 

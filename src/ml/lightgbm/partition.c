@@ -149,7 +149,8 @@ static void walk_node_init(struct lgbm_walk_node *n, const struct walk *w, uint3
         n->goes.set = set;
     } else {
         double threshold = w->t->threshold[i];
-        /* The bound of the bin below zero's is -LGBM_ZERO, which as a value would be zero itself. */
+        /* The bound of the bin below zero's is -LGBM_ZERO, which as a value would be zero
+         * itself. */
         n->goes.threshold = lgbm_bins_of(b, threshold) - (threshold < 0 && threshold >= -LGBM_ZERO);
         n->goes.missing = lgbm_bins_missing(b);
         n->goes.missing_left = w->t->decision[i] & DECISION_DEFAULT_LEFT ? 1 : 0;

@@ -65,8 +65,8 @@ static void block_quantise(void *context, uint32_t part) {
     q->blocks[part].whole = (struct lgbm_sums){(int64_t)sum[0], (int64_t)sum[1]};
 }
 
-/* The power of two that brings sum to between 2^(bits-2) and 2^(bits-1): rounding adds half of the number of
- * rows at most, less than the factor of two that is left. */
+/* The power of two that brings sum to between 2^(bits-2) and 2^(bits-1): rounding adds half of the
+ * number of rows at most, less than the factor of two that is left. */
 static double scale_for(double sum, int bits) {
     int exponent;
     if (!(sum > 0)) return 1;

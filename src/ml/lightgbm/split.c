@@ -1,12 +1,12 @@
 /* The search for the best split of a node, one quad of its histogram at a time.
  *
  * Formulas: gain of a leaf T(G)^2 / (H + lambda_l2), its value -T(G) / (H + lambda_l2), T the soft
- * threshold at lambda_l1; value limited by max_delta_step, drawn to its parent's by path_smooth, and held in
- * the bounds that monotone splits above leave (method "basic"). Categories: one against the rest while they
- * are few, else the best of a prefix in order of G / (H + cat_smooth), from either end. The rows of a side are
- * estimated from hessians as in lanes.c.
- * Sources  Chen, Guestrin, XGBoost (2016), eq. 6, 7; Fisher, On Grouping for Maximum Homogeneity (1958);
- *          LightGBM's documentation: Features.rst (categorical), Parameters.rst. */
+ * threshold at lambda_l1; value limited by max_delta_step, drawn to its parent's by path_smooth,
+ * and held in the bounds that monotone splits above leave (method "basic"). Categories: one against
+ * the rest while they are few, else the best of a prefix in order of G / (H + cat_smooth), from
+ * either end. The rows of a side are estimated from hessians as in lanes.c.
+ * Sources  Chen, Guestrin, XGBoost (2016), eq. 6, 7; Fisher, On Grouping for Maximum Homogeneity
+ *          (1958); LightGBM's documentation: Features.rst (categorical), Parameters.rst. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,7 +211,8 @@ static void search_offer(struct lgbm_split *best, const struct search *s, const 
 
 /* ---- numeric ---- */
 
-/* From the highest threshold downwards with missing rows on the left, then upwards with them on the right. */
+/* From the highest threshold downwards with missing rows on the left, then upwards with them on the
+ * right. */
 static void search_number(struct search *s, const struct lgbm_bins *b, const lgbm_pair *entries) {
     uint32_t missing = lgbm_bins_missing(b), only = UINT32_MAX;
     if (s->r->p->extra_trees) {
@@ -257,8 +258,8 @@ static void search_one_category(struct lgbm_split *best, struct search *s,
     search_offer(best, s, &bin, 1);
 }
 
-/* Stable: equal keys stay in order of bins. At most some hundred categories: insertion would do, but a
- * column may have 65,535. */
+/* Stable: equal keys stay in order of bins. At most some hundred categories: insertion would do,
+ * but a column may have 65,535. */
 static void sort_by_key(uint32_t *order, uint32_t *other, const double *key, uint32_t n) {
     uint32_t *from = order, *to = other;
     for (uint32_t width = 1; width < n; width *= 2) {
@@ -329,7 +330,8 @@ static void search_categories(struct lgbm_split *best, struct search *s, const s
 
 /* ---- a feature, a quad ---- */
 
-/* The bins of a member of a lane, one after the other; in a bundle the elided bin has all other rows. */
+/* The bins of a member of a lane, one after the other; in a bundle the elided bin has all other
+ * rows. */
 static void entries_get(lgbm_pair *out, const struct lgbm_rule *r, const struct lgbm_node *n,
                         const struct lgbm_lane *lane, const struct lgbm_member *m,
                         const lgbm_pair *hist) {

@@ -1,7 +1,7 @@
 /* Bins: LightGBM's cases one by one, properties on random columns, bundles.
  *
- * Goldens: bounds as thresholds of models that LightGBM 4.6 wrote show them (whole-number columns part at the double
- * above the middle, zero at +-1.0000000180025095e-35). */
+ * Goldens: bounds as thresholds of models that LightGBM 4.6 wrote show them (whole-number columns
+ * part at the double above the middle, zero at +-1.0000000180025095e-35). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,7 +124,8 @@ static void test_infinities_stay_writable(void **state) {
 
 static void test_categories_by_count(void **state) {
     (void)state;
-    /* 7: 50 rows, 3: 30, 1: 15, 9 and 2: 2, -1: 1; in this order, the rare ones beyond 99 % not named. */
+    /* 7: 50 rows, 3: 30, 1: 15, 9 and 2: 2, -1: 1; in this order, the rare ones beyond 99 % not
+     * named. */
     double x[100];
     for (int i = 0; i < 100; i++)
         x[i] = i < 50 ? 7.75 : i < 80 ? 3 : i < 95 ? 1 : i < 97 ? 9 : i < 99 ? 2 : -1;

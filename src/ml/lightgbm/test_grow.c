@@ -1,4 +1,5 @@
-/* Trees: what bins decided is what a walk over raw values finds; the same for any number of threads; constraints. */
+/* Trees: what bins decided is what a walk over raw values finds; the same for any number of
+ * threads; constraints. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -173,7 +174,8 @@ static void trees_equal(const struct tree *a, const struct tree *b) {
                         a->set_begin[a->set_count] * sizeof *a->set_words);
 }
 
-/* Large enough for partitions in parts; one thread, two, three; all rows and a sample; few histograms at hand. */
+/* Large enough for partitions in parts; one thread, two, three; all rows and a sample; few
+ * histograms at hand. */
 static void test_same_trees_with_any_threads_and_memory(void **state) {
     (void)state;
     struct rng r = rng_init(data_seed(33));
@@ -332,7 +334,8 @@ static void test_extra_trees_draw_their_thresholds(void **state) {
     data_free(&d);
 }
 
-/* Boosts squares of the error with two constrained columns, then goes along them from everywhere. */
+/* Boosts squares of the error with two constrained columns, then goes along them from
+ * everywhere. */
 static void test_monotone_on_a_grid(void **state) {
     (void)state;
     struct rng r = rng_init(data_seed(38));

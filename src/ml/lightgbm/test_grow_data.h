@@ -1,4 +1,5 @@
-/* Random sets for the tests of the grow side: columns of every kind, seed printed, TEST_SEED repeats it. */
+/* Random sets for the tests of the grow side: columns of every kind, seed printed, TEST_SEED
+ * repeats it. */
 #ifndef ML_LIGHTGBM_TEST_GROW_DATA_H
 #define ML_LIGHTGBM_TEST_GROW_DATA_H
 

@@ -1,4 +1,5 @@
-/* The search for splits against a plain one over the raw values; the kernels against their twins. */
+/* The search for splits against a plain one over the raw values; the kernels against their
+ * twins. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -294,7 +295,8 @@ static void test_gains_are_those_of_an_exhaustive_search(void **state) {
     assert_int_equal(wrong, 0);
 }
 
-/* The leaf split next is the one whose split gains most: no split left for later gains more than the one taken. */
+/* The leaf split next is the one whose split gains most: no split left for later gains more than
+ * the one taken. */
 static void test_growth_is_leaf_wise(void **state) {
     (void)state;
     struct rng r = rng_init(data_seed(22));
@@ -386,8 +388,8 @@ static void test_lanes_have_the_bits_of_their_twin(void **state) {
     free(hist);
 }
 
-/* Histograms of all widths and of bundles against sums over the stores; a child's by subtraction and by taking
- * the sibling's rows out. */
+/* Histograms of all widths and of bundles against sums over the stores; a child's by subtraction
+ * and by taking the sibling's rows out. */
 static void test_histograms(void **state) {
     (void)state;
     struct rng r = rng_init(data_seed(25));
