@@ -23,7 +23,7 @@ static const char check_usage[] =
 
 static const char convert_usage[] =
     "usage: quantum model convert [--format F] IN OUT\n"
-    "Writes a model in another format, reads that back and compares what both predict.\n"
+    "Writes a model in another format, if that, read back, predicts the same.\n"
     "  --format F   xgboost-json, xgboost-ubj, lightgbm-text; default: by OUT's name (.json, "
     ".ubj,\n"
     "               .txt, each also .gz or .zst), else IN's own\n"
@@ -308,7 +308,7 @@ static bool is_near(double a, double b, double bound) {
 static enum status compare_models(double *bound, const struct tree_model *a,
                                   const struct tree_model *b, struct err *err) {
     if (a->columns != b->columns || a->outputs != b->outputs)
-        return err_set(err, ST_MISMATCH, "written, it reads as another model");
+        return err_set(err, ST_MISMATCH, "said so, it is another model");
     double *row = calloc(a->columns, sizeof *row);
     double *margin = calloc(2 * (size_t)a->outputs, sizeof *margin);
     uint32_t first, last_a = 0, last_b = 0;
@@ -326,31 +326,34 @@ static enum status compare_models(double *bound, const struct tree_model *a,
         tree_margin_ref(margin + a->outputs, b, 0, last_b, row);
         for (uint32_t k = 0; k < a->outputs; k++)
             if (!is_near(margin[k], margin[a->outputs + k], *bound))
-                st = err_set(err, ST_MISMATCH, "written, it does not predict the same");
+                st = err_set(err, ST_MISMATCH, "said so, it does not predict the same");
     }
     free(row);
     free(margin);
     return st;
 }
 
+/* What is to be written is read back before there is a file: one that predicts otherwise never comes to be. */
 static enum status convert(const struct options *o, struct err *err) {
     struct tree_model *m = NULL, *back = NULL;
+    char *bytes = NULL;
+    size_t size;
     double bound = 0;
     enum model_format format = o->format ? o->format : format_of_name(o->out);
     enum status st = model_read(&m, o->in, err);
     if (st != ST_OK) return st;
-    st = model_write(m, o->out, format, err);
-    if (st == ST_OK) {
-        st = model_read(&back, o->out, err);
-        if (st == ST_OK) st = compare_models(&bound, m, back, err);
-        if (st != ST_OK) st = err_wrap(err, st, "%s", o->out);
-    }
+    st = model_print(&bytes, &size, m, format, err);
+    if (st == ST_OK) st = model_parse(&back, bytes, size, o->out, err);
+    if (st == ST_OK && (st = compare_models(&bound, m, back, err)) != ST_OK)
+        st = err_wrap(err, st, "%s", o->out);
+    if (st == ST_OK) st = model_write(m, o->out, format, err);
     if (st == ST_OK && bound > 0)
         printf("%s: %u trees, the same leaves as %s, margins within %.2g: doubles are summed where "
                "XGBoost sums floats\n",
                o->out, back->tree_count, o->in, bound);
     else if (st == ST_OK)
         printf("%s: %u trees, the same predictions as %s\n", o->out, back->tree_count, o->in);
+    free(bytes);
     tree_model_destroy(m);
     tree_model_destroy(back);
     return st;

@@ -67,6 +67,7 @@ struct run {
     uint32_t rounds, capacity, rounds_max;
     double read_s, train_s;
     struct plan plan;
+    uint64_t taken; /* of the plan, by what has been read */
 };
 
 /* ---- options ---- */
@@ -442,8 +443,9 @@ static enum status rows_split(struct rows *r, const struct parts *p, struct err 
 static enum status rows_read(struct rows *r, struct run *run, const char *path, const char *group,
                              const struct model_columns *train, struct err *err) {
     const struct options *o = run->o;
+    uint64_t left = run->plan.allowed > run->taken ? run->plan.allowed - run->taken : 0;
     const struct table_options options = {.header = o->header,
-                                          .memory_max = run->plan.allowed,
+                                          .memory_max = left ? left : 1, /* 0: no bound */
                                           .libsvm_features = train ? train->count : 0};
     struct parts parts = {0};
     enum status st = table_read(&r->table, path, &options, show_reading, run, err);
@@ -456,6 +458,7 @@ static enum status rows_read(struct rows *r, struct run *run, const char *path, 
     if (st == ST_OK && group) st = groups_of_file(r, group, err);
     model_roles_free(&parts.roles);
     if (st != ST_OK) return err_wrap(err, st, "%s", path);
+    run->taken += t->rows * ((uint64_t)r->columns.count + 3) * sizeof(double);
     r->set.x64 = t->values;
     r->set.rows = t->rows;
     r->set.columns = r->columns.count;

@@ -4,7 +4,7 @@
 
 #include "ml/table/table_internal.h"
 
-enum { BUFFER_SIZE = 1 << 20, CHUNK_SIZE = 1 << 18 };
+enum { BUFFER_SIZE = 1 << 20, BUFFER_SMALL = 1 << 14, CHUNK_SIZE = 1 << 18 };
 
 /* Moves what is left to the front and reads behind it; grows when one line fills the buffer. */
 static enum status refill(struct table_reader *r, struct err *err) {
@@ -195,9 +195,10 @@ static enum status reader_begin(struct table_reader *r, const struct table_optio
     if (o.libsvm_features > TABLE_COLUMNS_MAX - 2)
         return err_set(err, ST_RANGE, "%s: %u features; at most %u are read", r->name,
                        o.libsvm_features, TABLE_COLUMNS_MAX - 2);
-    r->buffer = malloc(BUFFER_SIZE + 1);
+    /* A small text needs no large buffer: many of them are read by tests. */
+    r->capacity = r->bytes && r->bytes_size < BUFFER_SMALL ? BUFFER_SMALL : BUFFER_SIZE;
+    r->buffer = malloc(r->capacity + 1);
     if (!r->buffer) return err_set(err, ST_NO_MEMORY, "%s: no memory", r->name);
-    r->capacity = BUFFER_SIZE;
     enum status st = source_open(r, err);
     if (st != ST_OK) return st;
     char *line;
