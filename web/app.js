@@ -242,11 +242,15 @@ function drawRoles(s) {
 
 function drawModels(s) {
   const kind = { loaded: 'good', no_skill: 'warn', absent: 'none' };
+  const d = s.health.disagreement;
   $('models-note').textContent = `${s.health.models_loaded} loaded; held-out log-loss against the base rate, t of the difference`;
-  table('models', [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t'], ['bal. acc.'], ['ECE'], ['votes']],
+  $('models-apart').textContent = !d.decisions ? '' :
+    `Voters disagree on the best label in ${(100 * d.differ_share).toFixed(1)} % of ${plain(d.decisions)} decisions, by ${d.p_distance.toFixed(3)} in probability.`;
+  table('models', [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t'], ['direction'], ['bal. acc.'], ['ECE'], ['rounds'], ['votes']],
     Object.entries(s.health.models).map(([name, m]) => [['strong', name], mark(kind[m.state] || 'none', m.state.replace('_', ' ')),
-      ...(m.state === 'absent' ? ['', '', '', '', '', ''] : [m.logloss_test, m.logloss_prior, m.skill_t, m.balanced_accuracy, m.ece]
-        .map((v, i) => (v === null ? '–' : v.toFixed(i === 2 ? 1 : 4))).concat(plain(m.votes)))]), '');
+      ...(m.state === 'absent' ? ['', '', '', '', '', '', '', ''] : [m.logloss_test, m.logloss_prior, m.skill_t, m.side_t, m.balanced_accuracy, m.ece]
+        .map((v, i) => (v === null ? '–' : v.toFixed(i === 2 || i === 3 ? 1 : 4))).concat(plain(m.rounds), plain(m.votes)))]), '');
+  $('models-params').textContent = Object.entries(s.health.models).filter(([, m]) => m.params).map(([name, m]) => `${name}: ${m.params}`).join('\n');
 }
 
 function drawRefusals(s) {

@@ -275,6 +275,14 @@ static void health_shows_the_eight_fields_and_the_rest(void **state) {
     assert_int_equal(json_array_size(at(h, "roles")), 8);
     assert_string_equal(text_at(at(at(h, "models"), "xgboost"), "state"), "loaded");
     assert_string_equal(text_at(at(at(h, "models"), "patchtst"), "state"), "absent");
+    assert_int_equal((int)number_at(at(at(h, "models"), "xgboost"), "rounds"), 87);
+    assert_string_equal(text_at(at(at(h, "models"), "xgboost"), "params"),
+                        "objective=multi:softprob,num_class=3");
+    json_t *apart = at(h, "disagreement");
+    assert_int_equal((int)number_at(apart, "decisions"), 800);
+    assert_int_equal((int)number_at(apart, "differ"), 96);
+    assert_true(number_at(apart, "differ_share") == 0.12);
+    assert_true(number_at(apart, "p_distance") == 0.03125);
     json_t *components = at(h, "components");
     int loaded = 0;
     const char *key;
@@ -643,6 +651,8 @@ static void metrics_please_promtool(void **state) {
         "positions_open 2\n",
         "portfolio_value_usd 9989.5432",
         "signals_generated_total{model=\"ensemble\"} 600\n",
+        "quantum_ensemble_decisions_total{agreed=\"no\"} 96\n",
+        "quantum_ensemble_distance 0.03125\n",
         "risk_gate_decisions_total{decision=\"allow\",reason=\"none\"} 17\n",
         "risk_gate_decisions_total{decision=\"deny\",reason=\"EDGE_BELOW_COST\"} 20\n",
         "errors_total{component=\"http\"} 0\n",

@@ -169,6 +169,9 @@ static inline void fixture_model(struct view_model *m) {
     m->logloss_test = 1.071;
     m->logloss_prior = 1.083;
     m->skill_t = 4.2;
+    m->side_t = 3.4;
+    fixture_copy(m->params, sizeof m->params, "objective=multi:softprob,num_class=3");
+    m->rounds = 87;
     m->balanced_accuracy = 0.361;
     m->ece = 0.012;
     m->votes = 4321;
@@ -205,6 +208,8 @@ static inline void fixture_fill(struct view *v, int64_t now_ns) {
     v->time_to_protected_ns_p99 = 240 * NS_PER_MS;
     v->time_to_protected_ns_max = 260 * NS_PER_MS;
     fixture_model(&v->models[MODEL_XGBOOST]);
+    v->disagreement =
+        (struct view_disagreement){.decisions = 800, .differ = 96, .distance = 0.03125};
     fixture_roles(v, now_ns);
     fixture_money(v);
     fixture_symbols(v);

@@ -271,6 +271,21 @@ static struct report full_report(struct place *p) {
     r.baselines[1] = r.baselines[0];
     strcpy(r.baselines[1].name, "random_entry");
     r.baseline_count = 2;
+    r.models[0] = (struct report_model){.kind = "xgboost",
+                                        .state = "present",
+                                        .params = "objective=multi:softprob,eta=0.1",
+                                        .rounds = 87,
+                                        .logloss_test = 1.0 / 3,
+                                        .logloss_prior = 1.0986,
+                                        .skill_t = 4.25,
+                                        .side_t = 3.5,
+                                        .balanced_accuracy = 0.37,
+                                        .ece = 0.01};
+    r.models[1] = r.models[0];
+    strcpy(r.models[1].kind, "lightgbm");
+    strcpy(r.models[1].state, "no_skill");
+    r.model_count = 2;
+    r.disagreement = (struct report_disagreement){.decisions = 800, .differ = 96, .distance = 0.1};
     assert_ok(p, report_from_db(&r, p->db, &p->err));
     return r;
 }
@@ -294,6 +309,10 @@ static void saved_report_prints_the_same(void **state) {
         assert_string_equal(before, after);
     }
     assert_true(loaded.baselines[0].total_return == 0.1 + 0.2); /* to the last bit */
+    assert_true(loaded.models[1].logloss_test == 1.0 / 3 && loaded.disagreement.distance == 0.1);
+    text_of(after, sizeof after, &loaded, false);
+    assert_non_null(strstr(after, "Voter lightgbm"));
+    assert_non_null(strstr(after, "96 of 800 decisions (12.0 %), by 0.1000 in probability"));
     assert_int_equal(loaded.refusals[0].count, 7);
     assert_ok(p, tradedb_meta_put(p->db, "report.bars", "many", &p->err));
     assert_int_equal(report_load(&loaded, p->db, &p->err), ST_CORRUPT);

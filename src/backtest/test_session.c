@@ -575,7 +575,7 @@ static void a_strangers_intent_is_not_traded(void **state) {
 
 /* ---- the model ---- */
 
-static void train_model(void) {
+static void train_model(enum model_kind kind, const char *path) {
     struct instrument instruments[TAPE_SYMBOLS];
     struct learn_series series[TAPE_SYMBOLS];
     struct learn_report report;
@@ -585,11 +585,11 @@ static void train_model(void) {
         series[i] = (struct learn_series){
             .symbol = instruments[i].symbol, .bars = bars + i * TAPE_BARS, .count = TAPE_BARS};
     struct learn_config config = learn_config_defaults();
+    config.kind = kind;
     config.interval_ns = NS_PER_MINUTE;
     config.from_ns = TAPE_START_NS;
     config.to_ns = TAPE_START_NS + 3000 * NS_PER_MINUTE;
-    tape_ok(learn_train(&report, model_path, series, TAPE_SYMBOLS, &config, NULL, NULL, &err),
-            &err);
+    tape_ok(learn_train(&report, path, series, TAPE_SYMBOLS, &config, NULL, NULL, &err), &err);
     print_message("%s\n", report.verdict);
     free(bars);
 }
@@ -599,18 +599,30 @@ static void ensemble_is_one_run_too(void **state) {
     char dir[TAPE_PATH_SIZE + 32], copy[TAPE_PATH_SIZE + 32];
     struct err err = {0};
     struct feed *feed = NULL;
-    struct served_model *model = NULL;
-    train_model();
-    tape_ok(served_model_load(&model, model_path, &err), &err);
+    struct served_model *models[2] = {NULL, NULL};
+    for (int k = MODEL_XGBOOST; k <= MODEL_LIGHTGBM; k++) {
+        train_model((enum model_kind)k, model_path);
+        tape_ok(served_model_load(&models[k], model_path, &err), &err);
+    }
     struct feed_tape_options fo = tape_options(store);
     fo.from_ns = TAPE_START_NS + 3000 * NS_PER_MINUTE;
     fo.warmup_bars = 400;
     tape_ok(feed_open_tape(&feed, &fo, &err), &err);
     struct session_options o = momentum(feed, NULL);
     o.strategy = STRATEGY_ENSEMBLE;
-    o.models[MODEL_XGBOOST] = model;
-    struct label_spec labels = *served_model_labels(model);
+    struct label_spec labels = *served_model_labels(models[0]);
     o.labels = &labels;
+    /* Each alone and both together are different runs. */
+    uint64_t identity[3];
+    for (int k = MODEL_XGBOOST; k <= MODEL_LIGHTGBM; k++) {
+        o.models[MODEL_XGBOOST] = o.models[MODEL_LIGHTGBM] = NULL;
+        o.models[k] = models[k];
+        identity[k] = session_identity(&o);
+    }
+    o.models[MODEL_XGBOOST] = models[MODEL_XGBOOST];
+    identity[2] = session_identity(&o);
+    assert_true(identity[0] != identity[1] && identity[1] != identity[2] &&
+                identity[0] != identity[2]);
     struct session_result whole = run(&o);
     assert_true(whole.totals.trades > 20);
     o.run_dir = new_dir(dir);
@@ -636,7 +648,7 @@ static void ensemble_is_one_run_too(void **state) {
         assert_true(named_record(&err) >= change.seq);
         tape_remove(copy);
     }
-    served_model_destroy(model);
+    for (int k = 0; k < 2; k++) served_model_destroy(models[k]);
     feed_close(feed);
 }
 

@@ -17,12 +17,15 @@ static struct learn_config config;
 static struct learn_report trained;
 static struct learn_rows rows;
 static char model_path[256], scratch_path[256];
+static enum model_kind kind; /* of this round of the tests */
 
 static int setup(void **state) {
     (void)state;
     struct err err = {0};
+    print_message("%s\n", model_kind_text(kind));
     market_make(&market, SYMBOLS, BARS, 42, 0.7);
     config = learn_config_defaults();
+    config.kind = kind;
     market_path(model_path, sizeof model_path, "served.json");
     market_path(scratch_path, sizeof scratch_path, "changed.json");
     if (learn_train(&trained, model_path, market.series, SYMBOLS, &config, NULL, NULL, &err) ||
@@ -64,6 +67,9 @@ static void what_was_trained_is_what_is_served(void **state) {
     (void)state;
     assert_true(trained.has_skill);
     struct served_model *m = load(model_path);
+    assert_int_equal(served_model_kind(m), kind);
+    assert_string_equal(served_model_report(m)->params, trained.params);
+    assert_true(strlen(trained.params) > 50);
     const struct learn_report *r = served_model_report(m);
     assert_true(r->skill_t == trained.skill_t && r->logloss_test == trained.logloss_test);
     assert_true(r->rows_train == trained.rows_train && r->rounds == trained.rounds);
@@ -183,6 +189,38 @@ static void warming_rows_do_not_vote(void **state) {
     served_model_destroy(m);
 }
 
+/* One model for all symbols, on features that know no symbol's scale: a contract that training never saw is
+ * answered like the others, and not at random. */
+static void a_symbol_never_seen_has_a_vote(void **state) {
+    (void)state;
+    struct market other;
+    struct learn_rows strange;
+    struct learn_config c = config;
+    struct err err;
+    market_make(&other, 2, 2000, 4711, 0.7);
+    other.series[0].symbol = "LISTEDYESTERDAYUSDT";
+    other.series[1].symbol = "LISTEDTODAYUSDT";
+    assert_int_equal(learn_rows_build(&strange, other.series, other.count, &c, NULL, NULL, &err),
+                     ST_OK);
+    struct served_model *m = load(model_path);
+    struct model_vote *votes = malloc(strange.count * sizeof *votes);
+    assert_int_equal(
+        served_model_vote(votes, m, strange.features, strange.count, strange.columns, &err), ST_OK);
+    double loss = 0, prior = 0, shares[LABEL_COUNT];
+    learn_class_shares(shares, strange.labels, strange.count, 1);
+    for (size_t i = 0; i < strange.count; i++) {
+        assert_int_equal(votes[i].state, VOTE_PRESENT);
+        loss -= log(votes[i].p[(size_t)strange.labels[i]]) / (double)strange.count;
+        prior -= log(shares[(size_t)strange.labels[i]]) / (double)strange.count;
+    }
+    print_message("never seen: log-loss %.4f, its own shares %.4f\n", loss, prior);
+    assert_true(loss < prior - 0.05);
+    free(votes);
+    served_model_destroy(m);
+    learn_rows_free(&strange);
+    market_free(&other);
+}
+
 static void no_skill_does_not_vote(void **state) {
     (void)state;
     static const char *const changes[][2] = {{"quantum.has_skill", "false"},
@@ -285,9 +323,11 @@ static void missing_attributes_are_named(void **state) {
     change(NULL, NULL);
     size_t size, tried = 0;
     char *text = market_slurp(scratch_path, &size);
-    for (char *at = strstr(text, "\"quantum."); at; at = strstr(at + 1, "\"quantum.")) {
+    /* "quantum.key" of JSON, [quantum.key: value] of LightGBM's text. */
+    const char *head = kind == MODEL_XGBOOST ? "\"quantum." : "[quantum.";
+    for (char *at = strstr(text, head); at; at = strstr(at + 1, head)) {
         char key[64] = {0};
-        size_t length = strcspn(at + 1, "\"");
+        size_t length = strcspn(at + 1, "\":");
         memcpy(key, at + 1, length);
         if (!strcmp(key, "quantum.library")) continue;
         at[9] = '_'; /* "quantum._..." */
@@ -310,11 +350,15 @@ int main(void) {
         cmocka_unit_test(shuffled_model_is_judged_by_true_labels),
         cmocka_unit_test(batch_and_stride_do_not_matter),
         cmocka_unit_test(warming_rows_do_not_vote),
+        cmocka_unit_test(a_symbol_never_seen_has_a_vote),
         cmocka_unit_test(no_skill_does_not_vote),
         cmocka_unit_test(label_map_is_obeyed),
         cmocka_unit_test(another_feature_list_is_refused),
         cmocka_unit_test(broken_attributes_are_named),
         cmocka_unit_test(missing_attributes_are_named),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    kind = MODEL_XGBOOST;
+    int failed = cmocka_run_group_tests(tests, setup, teardown);
+    kind = MODEL_LIGHTGBM;
+    return failed + cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -8,6 +8,14 @@
 #include "learn/learn_internal.h"
 #include "learn/test_market.h"
 
+static enum model_kind kind; /* of this round of the tests */
+
+static struct learn_config defaults(void) {
+    struct learn_config c = learn_config_defaults();
+    c.kind = kind;
+    return c;
+}
+
 static void print_report(const struct learn_report *r) {
     print_message("%s\n  rows %zu/%zu/%zu rounds %u share %.3f %.3f %.3f said %.3f %.3f %.3f acc "
                   "%.3f bal %.3f ece %.3f\n",
@@ -30,7 +38,7 @@ static void learns_what_is_there(void **state) {
     (void)state;
     struct market m;
     market_make(&m, 6, 3000, market_seed(), 0.5);
-    struct learn_config c = learn_config_defaults();
+    struct learn_config c = defaults();
     struct learn_report r;
     struct err err;
     char path[256];
@@ -54,7 +62,7 @@ static void finds_nothing_in_a_random_walk(void **state) {
     (void)state;
     struct market m;
     market_make(&m, 6, 2500, market_seed(), 0);
-    struct learn_config c = learn_config_defaults();
+    struct learn_config c = defaults();
     struct learn_report r;
     struct err err;
     char path[256];
@@ -73,7 +81,7 @@ static void shuffled_labels_score_at_chance(void **state) {
     (void)state;
     struct market m;
     market_make(&m, 6, 3000, market_seed(), 0.5);
-    struct learn_config c = learn_config_defaults();
+    struct learn_config c = defaults();
     c.shuffle_labels = true;
     struct learn_report r;
     struct err err;
@@ -94,7 +102,7 @@ static void same_input_same_bytes(void **state) {
     (void)state;
     struct market m;
     market_make(&m, 4, 1800, market_seed(), 0.5);
-    struct learn_config c = learn_config_defaults();
+    struct learn_config c = defaults();
     struct learn_report r;
     struct err err;
     char a[256], b[256];
@@ -124,7 +132,7 @@ static void same_input_same_bytes(void **state) {
 static void refuses_what_it_cannot_learn(void **state) {
     (void)state;
     struct market m;
-    struct learn_config c = learn_config_defaults();
+    struct learn_config c = defaults();
     struct learn_report r;
     struct err err;
     char path[256];
@@ -165,6 +173,12 @@ static void refuses_what_it_cannot_learn(void **state) {
     assert_non_null(strstr(err.text, "bar 900"));
     market_free(&m);
     assert_int_not_equal(access(path, F_OK), 0);
+
+    c.kind = MODEL_NHITS;
+    market_make(&m, 2, 2000, 1, 0.5);
+    assert_int_equal(train(&r, path, &m, &c, &err), ST_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "nhits"));
+    market_free(&m);
 }
 
 struct stopper {
@@ -186,7 +200,7 @@ static void cancel_leaves_no_file(void **state) {
     static const char *const stages[] = {"features", "train", "validate"};
     struct market m;
     market_make(&m, 4, 1800, 5, 0.5);
-    struct learn_config c = learn_config_defaults();
+    struct learn_config c = defaults();
     char path[256];
     market_path(path, sizeof path, "cancel.json");
     for (size_t i = 0; i < 3; i++) {
@@ -210,5 +224,8 @@ int main(void) {
         cmocka_unit_test(refuses_what_it_cannot_learn),
         cmocka_unit_test(cancel_leaves_no_file),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    kind = MODEL_XGBOOST;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    kind = MODEL_LIGHTGBM;
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

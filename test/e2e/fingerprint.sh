@@ -1,9 +1,10 @@
 #!/bin/bash
 # The same decisions from every compiler and optimisation.
 #   fingerprint.sh BUILD…      build folders, each with a program `quantum`
-# Proves: over one tape, with one model file (trained by the first build), momentum and the ensemble
-# give the same fingerprint and the same report, byte for byte, from each build; and so does the paper
-# market, which a build makes up by itself.
+# Proves: over one tape momentum and the ensemble, with one pair of model files (trained by the first
+# build), give the same fingerprint and the same report, byte for byte, from each build; so does the
+# paper market, which a build makes up by itself; and each build trains the same two model files, byte
+# for byte.
 set -euo pipefail
 (($# >= 2)) || { echo "usage: $0 BUILD BUILD…" >&2; exit 2; }
 builds=("$@")
@@ -14,7 +15,9 @@ need jq
 "$quantum" data synth --store "$work/store" --symbols 8 --bars 9000 --seed 11 >"$work/out" 2>&1
 "$quantum" up --mode replay --strategy ensemble --data "$work/store" --from 2024-01-05 --state "$work/train" \
     --no-api --quiet --json >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; die "training"; }
-model=$(echo "$work"/train/models/*.json)
+models=()
+for model in "$work"/train/models/*; do models+=(--model "$model"); done
+((${#models[@]} == 4)) || die "there are not two models: ${models[*]}"
 
 run() { # build name options...
     local program=$1/quantum state=$work/state what=$2
@@ -34,8 +37,16 @@ run() { # build name options...
 for build in "${builds[@]}"; do
     [[ -x $build/quantum ]] || die "no program $build/quantum"
     run "$build" momentum --mode replay --strategy momentum --data "$work/store"
-    run "$build" ensemble --mode replay --strategy ensemble --data "$work/store" --from 2024-01-05 --model "$model"
+    run "$build" ensemble --mode replay --strategy ensemble --data "$work/store" --from 2024-01-05 "${models[@]}"
     run "$build" paper --mode paper --strategy sma_cross --speed max --steps 7000 --seed 3
+done
+for build in "${builds[@]:1}"; do
+    rm -rf "$work/again"
+    "$build/quantum" up --mode replay --strategy ensemble --data "$work/store" --from 2024-01-05 --state "$work/again" \
+        --no-api --quiet --json >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; die "$build: training"; }
+    for model in "$work"/train/models/*; do
+        same "$build: the trained $(basename "$model")" "$model" "$work/again/models/$(basename "$model")"
+    done
 done
 for what in momentum ensemble paper; do
     say "$what: $(jq -r '"\(.fingerprint), \(.trades) trades"' "$work/$what.first") from ${#builds[@]} builds"

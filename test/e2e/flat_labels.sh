@@ -1,8 +1,8 @@
 #!/bin/bash
 # Where there is nothing to learn, nothing is learned and nothing is traded.
 #   flat_labels.sh QUANTUM
-# Proves: trained on shuffled labels, a market that does have a pattern ends without skill and without
-# a vote; trained on a market without a pattern, a model has no skill, says so, and the ensemble makes
+# Proves, of each booster: trained on shuffled labels, a market that does have a pattern ends without
+# skill and without a vote; trained on a market without a pattern, a model has no skill, says so, and the ensemble makes
 # not one trade in replay nor on paper. And, so that this proves something: the same program on the
 # same bars with their own labels does find skill.
 set -euo pipefail
@@ -19,21 +19,23 @@ synth() { # store options...
 train() { # what store filter options...
     local what=$1 store=$2 filter=$3
     shift 3
-    "$quantum" train --store "$store" --interval 1m --out "$work/model.json" --json "$@" >"$work/report" 2>"$work/err" ||
+    "$quantum" train --kind "$kind" --store "$store" --interval 1m --out "$work/model.json" --json "$@" >"$work/report" 2>"$work/err" ||
         { cat "$work/err" >&2; die "training on $what"; }
     jq -e "$filter" "$work/report" >/dev/null || { jq . "$work/report" >&2; die "training on $what: not '$filter'"; }
-    say "$what: $(jq -r .verdict "$work/report")"
+    say "$kind, $what: $(jq -r .verdict "$work/report")"
 }
 
 synth "$work/patterned" --pattern 1 --seed 21
 synth "$work/flat" --pattern 0 --seed 22
-train "a planted pattern" "$work/patterned" '.has_skill and .votes and (.shuffled | not)'
-train "its labels shuffled" "$work/patterned" '.shuffled and (.has_skill | not) and (.votes | not)' --shuffle-labels
-train "no pattern" "$work/flat" '(.has_skill | not) and (.votes | not) and (.shuffled | not)'
+for kind in xgboost lightgbm; do
+    train "a planted pattern" "$work/patterned" '.has_skill and .votes and (.shuffled | not)'
+    train "its labels shuffled" "$work/patterned" '.shuffled and (.has_skill | not) and (.votes | not)' --shuffle-labels
+    train "no pattern" "$work/flat" '(.has_skill | not) and (.votes | not) and (.shuffled | not)'
+done
 
 silent() { # what log report
     grep -qi 'no skill' "$2" || { cat "$2" >&2; die "$1: it does not say that the model has no skill"; }
-    jq -e '.trades == 0 and .intents == 0 and .orders == 0 and .wallet_change_e8 == 0 and (.model_window | test("does not vote"))' \
+    jq -e '.trades == 0 and .intents == 0 and .orders == 0 and .wallet_change_e8 == 0 and ([.models[].state] == ["no_skill", "no_skill"])' \
         "$3" >/dev/null || { cat "$3" >&2; die "$1: it trades without skill"; }
 }
 "$quantum" up --mode replay --data "$work/flat" --state "$work/a" --from 2024-01-03T12:00:00Z --no-api --json >"$work/report" 2>"$work/log" ||

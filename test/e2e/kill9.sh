@@ -97,11 +97,11 @@ undisturbed "with snapshots" "$work/b" "${large[@]}"
 sweep "with snapshots" "$third" "$work/b" "${large[@]}"
 rm -rf "$work/large"
 
-# The model's answers are on record: a resumed run must not ask again for what it knows.
+# The models' answers are on record: a resumed run must not ask again for what it knows.
 synth "$work/learned" --symbols 8 --bars 9000 --seed 5
 ensemble=(--data "$work/learned" --strategy ensemble --no-baselines --from 2024-01-05)
 undisturbed "training" "$work/c" "${ensemble[@]}"
-ensemble+=(--model "$(echo "$work"/c/models/*.json)")
+for model in "$work"/c/models/*; do ensemble+=(--model "$model"); done
 undisturbed "ensemble" "$work/d" "${ensemble[@]}"
-same "ensemble: the run that trained its model" "$work/c.ledger" "$work/d.ledger"
+same "ensemble: the run that trained its models" "$work/c.ledger" "$work/d.ledger"
 sweep "ensemble" "$third" "$work/d" "${ensemble[@]}"

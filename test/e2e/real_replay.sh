@@ -3,7 +3,8 @@
 #   real_replay.sh QUANTUM     reads $QUANTUM_REFERENCE/data; skipped (77) where that is not set
 # Proves: two runs give the same report byte for byte; the books balance to the last 1e-8; no position
 # was ever without a confirmed stop; the venue refused nothing for a wrong price, size or leverage;
-# the ensemble, trained on what lay before, does the same; a model that has seen the window is refused.
+# the ensemble of both boosters, trained on what lay before, does the same and says how often they
+# disagree; a model that has seen the window is refused.
 set -euo pipefail
 if [[ -z ${QUANTUM_REFERENCE:-} ]]; then
     echo "real_replay: skipped: QUANTUM_REFERENCE is not set (the folder that has data/klines/um-1h)"
@@ -49,16 +50,20 @@ say "$(cat "$work/out")"
 run "ensemble" "$work/c" --strategy ensemble
 jq -e '.model_window != "none"' "$work/c.json" >/dev/null || die "the ensemble ran without a model"
 # Whether it trades is the model's to say, not this test's: without skill it may not, with skill it does.
-jq -e '(.model_window | test("does not vote")) == (.trades == 0)' "$work/c.json" >/dev/null ||
+jq -e '([.models[].state] | all(. == "no_skill")) == (.trades == 0) and (.models | keys) == ["lightgbm", "xgboost"]
+    and .disagreement.decisions > 100000 and .disagreement.differ_share > 0 and .disagreement.differ_share < 1' "$work/c.json" >/dev/null ||
     { jq . "$work/c.json" >&2; die "the ensemble trades without skill, or does not with it"; }
-say "model: $(jq -r .model_window "$work/c.json")"
-run "ensemble, with its model" "$work/d" --strategy ensemble --model "$(echo "$work"/c/models/*.json)"
+say "models: $(jq -r .model_window "$work/c.json")"
+say "they disagree: $(jq -c .disagreement "$work/c.json")"
+models=()
+for model in "$work"/c/models/*; do models+=(--model "$model"); done
+run "ensemble, with its models" "$work/d" --strategy ensemble "${models[@]}"
 same "ensemble: the report" "$work/c.json" "$work/d.json"
 tell "ensemble, twice" "$work/c"
 
 code=0
 "$quantum" up --mode replay --data "$store" --interval 1h --strategy ensemble --from 2024-03-01 --to 2025-01-01 --no-api \
-    --state "$work/e" --model "$(echo "$work"/c/models/*.json)" >"$work/out" 2>&1 || code=$?
+    --state "$work/e" "${models[@]}" >"$work/out" 2>&1 || code=$?
 ((code == 3)) || { cat "$work/out" >&2; die "a model that has seen the window: exit code $code"; }
 grep -q 'has seen bars up to 2024-0[34]' "$work/out" || { cat "$work/out" >&2; die "the refusal does not say why"; }
 say "a model that has seen the window is refused"
