@@ -1,4 +1,4 @@
-/* e^x and the logistic function over arrays: made of +, -, *, / and bit moves alone, so the same bits
+/* e^x, the logistic function and log(1 + e^x) over arrays: made of +, -, *, / and bit moves alone, so the same bits
  * with any compiler, optimisation level and processor; about 3 ns a value, where libm's exp may
  * take another path (and give another last bit) on another machine.
  *
@@ -15,5 +15,8 @@ void num_exp_n(double *out, const double *x, size_t count);
 
 /* out[i] = 1 / (1 + e^-x[i]), within 3 ulp; |x| beyond 708 as above. out may be x. */
 void num_logistic_n(double *out, const double *x, size_t count);
+
+/* out[i] = log(1 + e^x[i]), relatively within 1e-15. |x| beyond 708 as above in e^x. out may be x. */
+void num_softplus_n(double *out, const double *x, size_t count);
 
 #endif

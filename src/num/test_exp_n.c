@@ -54,6 +54,26 @@ static void test_logistic_within_three_ulp(void **state) {
     }
 }
 
+static void test_softplus_is_close(void **state) {
+    (void)state;
+    static double x[N], y[N];
+    struct rng r = rng_init(5);
+    for (int round = 0; round < 60; round++) {
+        fill(x, &r, round % 3 == 0 ? 0.01 : round % 3 == 1 ? 6 : 80);
+        num_softplus_n(y, x, N);
+        for (size_t i = 0; i < N; i++) {
+            long double want = log1pl(expl((long double)x[i]));
+            long double error = fabsl(y[i] - want);
+            if (!(error <= 4e-16L * (1 + fabsl(want)) && error <= 1e-15L * want))
+                fail_msg("softplus(%a) = %a", x[i], y[i]);
+        }
+    }
+    double ends[3] = {-1e6, 1e6, NAN};
+    num_softplus_n(ends, ends, 3);
+    assert_true(ends[0] > 0 && ends[0] < 1e-300 && ends[1] >= 1e6 && ends[1] <= 1e6);
+    assert_true(isnan(ends[2]));
+}
+
 static void test_ends_are_finite_and_nan_stays(void **state) {
     (void)state;
     double x[7] = {-INFINITY, -1e9, 1e9, INFINITY, NAN, 0.0, -0.0}, y[7];
@@ -91,14 +111,17 @@ static void test_bits_are_the_same_everywhere(void **state) {
         hash = hash_chain(hash, y, sizeof y);
         num_logistic_n(y, x, N);
         hash = hash_chain(hash, y, sizeof y);
+        num_softplus_n(y, x, N);
+        hash = hash_chain(hash, y, sizeof y);
     }
-    if (hash != UINT64_C(0x60d8663d039b6170)) fail_msg("hash %016llx", (unsigned long long)hash);
+    if (hash != UINT64_C(0x865b8883d03d029e)) fail_msg("hash %016llx", (unsigned long long)hash);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exp_within_one_and_a_half_ulp),
         cmocka_unit_test(test_logistic_within_three_ulp),
+        cmocka_unit_test(test_softplus_is_close),
         cmocka_unit_test(test_ends_are_finite_and_nan_stays),
         cmocka_unit_test(test_place_does_not_matter),
         cmocka_unit_test(test_bits_are_the_same_everywhere),

@@ -255,6 +255,16 @@ void lgbm_loss_destroy(struct lgbm_loss *l) {
 
 /* ---- gradients ---- */
 
+void lgbm_softmax_terms(double *out, const double *margin, size_t count, uint32_t outputs) {
+    for (size_t i = 0; i < count; i++) {
+        const double *row = margin + i * outputs;
+        double best = row[0];
+        for (uint32_t k = 1; k < outputs; k++) best = row[k] > best ? row[k] : best;
+        for (uint32_t k = 0; k < outputs; k++) out[i * outputs + k] = row[k] - best;
+    }
+    num_exp_n(out, out, count * outputs);
+}
+
 static double residual_gradient(const struct lgbm_params *p, double residual) {
     switch (p->objective) {
     case LGBM_REGRESSION:
@@ -297,46 +307,33 @@ static void binary_part(void *context, uint32_t part) {
     for (size_t begin = first; begin < last; begin += LOSS_BLOCK) {
         size_t count = last - begin < LOSS_BLOCK ? last - begin : LOSS_BLOCK;
         const double *label = l->labels + begin, *margin = l->margin + begin;
-        /* 1 / (1 + e^z) of the label's own side: the other side's probability. */
-        for (size_t i = 0; i < count; i++)
-            block[i] = label[i] > 0 ? -sigmoid * margin[i] : sigmoid * margin[i];
+        /* 1 / (1 + e^z) of the label's own side: the other side's probability. No branch on the label: it is
+         * as good as random, and a mistaken guess costs more than the sum. */
+        for (size_t i = 0; i < count; i++) block[i] = (1 - 2 * label[i]) * (sigmoid * margin[i]);
         num_logistic_n(block, block, count);
         for (size_t i = 0; i < count; i++) {
-            bool positive = label[i] > 0;
             double size = sigmoid * block[i];
-            double weight = l->class_factor[positive] * weight_of(l, begin + i);
-            l->gradient[begin + i] = (float)((positive ? -size : size) * weight);
+            double weight = l->class_factor[(size_t)label[i]];
+            if (l->weights) weight *= l->weights[begin + i];
+            l->gradient[begin + i] = (float)((1 - 2 * label[i]) * size * weight);
             l->hessian[begin + i] = (float)(size * (sigmoid - size) * weight);
         }
     }
 }
 
-/* Softmax of count rows in place. */
-static void softmax_rows(double *p, size_t count, uint32_t outputs) {
-    for (size_t i = 0; i < count; i++) {
-        double *row = p + i * outputs, best = row[0];
-        for (uint32_t k = 1; k < outputs; k++) best = row[k] > best ? row[k] : best;
-        for (uint32_t k = 0; k < outputs; k++) row[k] -= best;
-    }
-    num_exp_n(p, p, count * outputs);
-    for (size_t i = 0; i < count; i++) {
-        double *row = p + i * outputs, sum = 0;
-        for (uint32_t k = 0; k < outputs; k++) sum += row[k];
-        for (uint32_t k = 0; k < outputs; k++) row[k] /= sum;
-    }
-}
-
-static void softmax_gradients(struct lgbm_loss *l, const double *p, size_t begin, size_t count) {
+static void softmax_gradients(struct lgbm_loss *l, const double *e, size_t begin, size_t count) {
     const double factor = (double)l->outputs / (l->outputs - 1.0);
-    for (size_t i = 0; i < count; i++) {
-        size_t row = begin + i;
-        double weight = weight_of(l, row);
+    for (size_t i = 0; i < count; i++, e += l->outputs) {
+        size_t row = begin + i, label = (size_t)l->labels[row];
+        double weight = weight_of(l, row), sum = 0;
+        for (uint32_t k = 0; k < l->outputs; k++) sum += e[k];
+        double scale = 1 / sum;
         for (uint32_t k = 0; k < l->outputs; k++) {
-            double share = p[i * l->outputs + k];
-            double g = share - (k == (uint32_t)l->labels[row] ? 1.0 : 0.0);
-            l->gradient[k * l->rows + row] = (float)(g * weight);
+            double share = e[k] * scale;
+            l->gradient[k * l->rows + row] = (float)(share * weight);
             l->hessian[k * l->rows + row] = (float)(factor * share * (1 - share) * weight);
         }
+        l->gradient[label * l->rows + row] = (float)((e[label] * scale - 1) * weight);
     }
 }
 
@@ -344,12 +341,11 @@ static void multiclass_part(void *context, uint32_t part) {
     struct lgbm_loss *l = context;
     size_t first, last, step = LOSS_BLOCK / l->outputs;
     lgbm_loss_part(l, part, &first, &last);
-    double p[LOSS_BLOCK];
+    double e[LOSS_BLOCK];
     for (size_t begin = first; begin < last; begin += step) {
         size_t count = last - begin < step ? last - begin : step;
-        memcpy(p, l->margin + begin * l->outputs, count * l->outputs * sizeof *p);
-        softmax_rows(p, count, l->outputs);
-        softmax_gradients(l, p, begin, count);
+        lgbm_softmax_terms(e, l->margin + begin * l->outputs, count, l->outputs);
+        softmax_gradients(l, e, begin, count);
     }
 }
 

@@ -50,6 +50,9 @@ static inline void lgbm_loss_part(const struct lgbm_loss *l, uint32_t part, size
     *last = *first + LOSS_PART_ROWS < l->rows ? *first + LOSS_PART_ROWS : l->rows;
 }
 
+/* e^(margin - the row's largest), of which a row's softmax is the share. out, margin (count, outputs) */
+void lgbm_softmax_terms(double *out, const double *margin, size_t count, uint32_t outputs);
+
 /* ---- percentiles ---- */
 
 struct weighted_value {

@@ -33,16 +33,13 @@ static void logloss_part(const struct lgbm_loss *l, size_t first, size_t last, d
     double block[LOSS_BLOCK];
     for (size_t begin = first; begin < last; begin += LOSS_BLOCK) {
         size_t count = last - begin < LOSS_BLOCK ? last - begin : LOSS_BLOCK;
+        /* log(1 + e^-z) of the label's side */
         for (size_t i = 0; i < count; i++)
-            block[i] = -fabs(l->params->sigmoid * l->margin[begin + i]);
-        num_exp_n(block, block, count);
+            block[i] = (1 - 2 * l->labels[begin + i]) * (l->params->sigmoid * l->margin[begin + i]);
+        num_softplus_n(block, block, count);
         for (size_t i = 0; i < count; i++) {
-            size_t row = begin + i;
-            double z = l->params->sigmoid * l->margin[row];
-            /* log(1 + e^-z) of the label's side, without overflow. */
-            double wrong = l->labels[row] > 0 ? -z : z;
-            double loss = (wrong > 0 ? wrong : 0) + num_log(1 + block[i]);
-            *sum += (loss < logloss_max ? loss : logloss_max) * (l->weights ? l->weights[row] : 1);
+            double loss = block[i] < logloss_max ? block[i] : logloss_max;
+            *sum += loss * (l->weights ? l->weights[begin + i] : 1);
         }
     }
 }
@@ -52,30 +49,32 @@ static void binary_error_part(const struct lgbm_loss *l, size_t first, size_t la
         if ((l->margin[i] > 0) != (l->labels[i] > 0)) *sum += l->weights ? l->weights[i] : 1;
 }
 
-/* -log of the label's softmax share, or whether another class is at least as high. */
-static double multi_loss(const struct lgbm_loss *l, bool error, size_t row) {
-    const double *margin = l->margin + row * l->outputs;
-    uint32_t label = (uint32_t)l->labels[row];
-    double best = margin[0], sum = 0;
-    uint32_t above = 0;
-    for (uint32_t k = 0; k < l->outputs; k++) {
-        best = margin[k] > best ? margin[k] : best;
-        above += margin[k] >= margin[label];
+/* -log of the label's softmax share. */
+static void multi_logloss_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
+    size_t step = LOSS_BLOCK / l->outputs;
+    double block[LOSS_BLOCK];
+    for (size_t begin = first; begin < last; begin += step) {
+        size_t count = last - begin < step ? last - begin : step;
+        lgbm_softmax_terms(block, l->margin + begin * l->outputs, count, l->outputs);
+        for (size_t i = 0; i < count; i++) {
+            const double *e = block + i * l->outputs;
+            double all = 0, own = e[(size_t)l->labels[begin + i]];
+            for (uint32_t k = 0; k < l->outputs; k++) all += e[k];
+            double loss = own > 1e-15 * all ? num_log(all / own) : logloss_max;
+            *sum += loss * (l->weights ? l->weights[begin + i] : 1);
+        }
     }
-    if (error) return above > 1;
-    for (uint32_t k = 0; k < l->outputs; k++) {
-        double e = margin[k] - best;
-        num_exp_n(&e, &e, 1);
-        sum += e;
-    }
-    double loss = best - margin[label] + num_log(sum);
-    return loss < logloss_max ? loss : logloss_max;
 }
 
-static void multi_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
-    bool error = lgbm_params_metric(l->params) == LGBM_METRIC_MULTI_ERROR;
-    for (size_t i = first; i < last; i++)
-        *sum += multi_loss(l, error, i) * (l->weights ? l->weights[i] : 1);
+/* Whether another class is at least as high as the label's. */
+static void multi_error_part(const struct lgbm_loss *l, size_t first, size_t last, double *sum) {
+    for (size_t i = first; i < last; i++) {
+        const double *margin = l->margin + i * l->outputs;
+        uint32_t above = 0;
+        for (uint32_t k = 0; k < l->outputs; k++)
+            above += margin[k] >= margin[(size_t)l->labels[i]];
+        if (above > 1) *sum += l->weights ? l->weights[i] : 1;
+    }
 }
 
 static void metric_part(void *context, uint32_t part) {
@@ -98,8 +97,10 @@ static void metric_part(void *context, uint32_t part) {
         binary_error_part(l, first, last, &sum);
         break;
     case LGBM_METRIC_MULTI_LOGLOSS:
+        multi_logloss_part(l, first, last, &sum);
+        break;
     case LGBM_METRIC_MULTI_ERROR:
-        multi_part(l, first, last, &sum);
+        multi_error_part(l, first, last, &sum);
         break;
     case LGBM_METRIC_AUTO:
     case LGBM_METRIC_AUC:

@@ -252,6 +252,17 @@ static void test_multiclass(void **state) {
     }
 }
 
+static void test_multiclass_far_out_stays_finite(void **state) {
+    struct fixture *f = *state;
+    make(f, "objective=multiclass,num_class=4", false);
+    for (size_t i = 0; i < ROWS * CLASSES; i++) f->margin[i] *= 1e4;
+    gradients(f);
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        assert_true(fabsf(f->gradient[i]) <= 1 && f->hessian[i] >= 0);
+    double loss = lgbm_loss_metric(f->loss, f->margin);
+    assert_true(loss > 0 && loss <= 34.54); /* -log of LightGBM's smallest probability */
+}
+
 static void test_class_weights_are_weights(void **state) {
     struct fixture *f = *state;
     static float plain[ROWS * CLASSES];
@@ -272,7 +283,6 @@ static void test_class_weights_are_weights(void **state) {
 }
 
 /* ---- ranking ---- */
-
 
 static size_t place_of(const struct fixture *f, size_t begin, size_t count, size_t row) {
     size_t place = 0;
@@ -670,6 +680,7 @@ int main(void) {
         TEST(test_binary),
         TEST(test_binary_far_out_stays_finite),
         TEST(test_multiclass),
+        TEST(test_multiclass_far_out_stays_finite),
         TEST(test_class_weights_are_weights),
         TEST(test_lambdarank),
         TEST(test_lambdarank_of_a_tie),
