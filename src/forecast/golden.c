@@ -8,7 +8,8 @@
 #include "forecast/golden_internal.h"
 #include "ml/nn/optim.h"
 
-static const struct golden_class classes[] = {{"PatchTST", golden_patchtst_create}};
+static const struct golden_class classes[] = {{"PatchTST", golden_patchtst_create},
+                                              {"N-HiTS", golden_nhits_create}};
 
 enum { PATH_SIZE = 4096, ZERO_NAMES_MAX = 512, ADAM_STEPS = 10, CONFIG_SIZE_MAX = 16 << 20 };
 

@@ -14,6 +14,9 @@ struct golden_class {
 enum status golden_patchtst_create(struct network **out, const struct json_text *config,
                                    size_t batch_max, struct workers *workers, struct err *err);
 
+enum status golden_nhits_create(struct network **out, const struct json_text *config,
+                                size_t batch_max, struct workers *workers, struct err *err);
+
 /* ---- golden_batch.c: windows of a case ---- */
 
 /* Arrays that a batch borrows. */

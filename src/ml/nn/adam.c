@@ -70,5 +70,6 @@ double nn_adam_step(struct nn_adam *a, struct nn_params *p, struct workers *work
     if (a->clip_norm > 0 && norm + 1e-6 > a->clip_norm)
         j.step.clip = (nn_real)(a->clip_norm / (norm + 1e-6));
     workers_run(workers, adam_part, &j, parts);
+    p->changes++;
     return norm;
 }

@@ -115,6 +115,7 @@ enum status nn_checkpoint_load(const char *path, struct nn_params *p, struct nn_
     const unsigned char *at = (const unsigned char *)bytes + sizeof f;
     size_t values = p->size * sizeof(nn_real), moments = p->trainable_size * sizeof(nn_real);
     memcpy(p->value, at, values);
+    p->changes++;
     memcpy(p->m, at + values, moments);
     memcpy(p->v, at + values + moments, moments);
     *a = (struct nn_adam){.lr = f.lr,

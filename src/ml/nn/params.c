@@ -39,6 +39,19 @@ enum status nn_params_add(struct nn_params *p, const char *name, bool trainable,
     return ST_OK;
 }
 
+enum status nn_params_tie(struct nn_params *p, const char *name, const char *original) {
+    const struct nn_tensor *of = nn_params_find(p, original);
+    if (!of) return ST_NOT_FOUND;
+    uint32_t index = of->is_tied ? of->tied_to : (uint32_t)(of - p->tensors);
+    enum status st = nn_params_add(p, name, false, of->rank, of->shape);
+    if (st != ST_OK) return st;
+    struct nn_tensor *t = &p->tensors[p->count - 1];
+    t->is_integer = p->tensors[index].is_integer;
+    t->is_tied = true;
+    t->tied_to = index;
+    return ST_OK;
+}
+
 static size_t padded(size_t count) {
     return (count + ALIGN_VALUES - 1) / ALIGN_VALUES * ALIGN_VALUES;
 }
@@ -56,6 +69,10 @@ static void place_tensors(struct nn_params *p, bool training) {
     for (uint32_t i = 0; i < p->count; i++) {
         struct nn_tensor *t = &p->tensors[i];
         size_t *next = &at[!t->trainable];
+        if (t->is_tied) {
+            t->value = p->tensors[t->tied_to].value;
+            continue;
+        }
         t->value = p->value + *next;
         if (training && t->trainable) {
             t->grad = p->grad + *next;
@@ -70,6 +87,7 @@ enum status nn_params_place(struct nn_params *p, bool training, struct err *err)
     size_t size = 0;
     for (uint32_t i = 0; i < p->count; i++) {
         const struct nn_tensor *t = &p->tensors[i];
+        if (t->is_tied) continue;
         if (t->count > SIZE_MAX / sizeof(nn_real) / 2 - size - ALIGN_VALUES)
             return err_set(err, ST_RANGE, "%s: too large", t->name);
         size += padded(t->count);
@@ -155,6 +173,7 @@ static enum status check_names(struct nn_params *p, const struct safetensors *fi
     *largest = 1;
     for (uint32_t i = 0; i < p->count; i++) {
         const struct safetensor *s = safetensors_find(file, p->tensors[i].name);
+        if (!s && p->tensors[i].is_tied) continue;
         if (!s) return err_set(err, ST_NOT_FOUND, "tensor %s is missing", p->tensors[i].name);
         enum status st = check_tensor(&p->tensors[i], s, err);
         if (st != ST_OK) return st;
@@ -177,9 +196,13 @@ static enum status take(struct nn_params *p, const struct safetensors *file, str
     if (!wide || !fresh) st = err_set(err, ST_NO_MEMORY, "%zu parameters", p->size);
     for (uint32_t i = 0; i < p->count && st == ST_OK; i++) {
         const struct nn_tensor *t = &p->tensors[i];
-        st = convert(fresh + (t->value - p->value), wide, safetensors_find(file, t->name), err);
+        const struct safetensor *s = safetensors_find(file, t->name);
+        if (s) st = convert(fresh + (t->value - p->value), wide, s, err);
     }
-    if (st == ST_OK) memcpy(p->value, fresh, p->size * sizeof *fresh);
+    if (st == ST_OK) {
+        memcpy(p->value, fresh, p->size * sizeof *fresh);
+        p->changes++;
+    }
     free(wide);
     free(fresh);
     return st;
