@@ -45,7 +45,8 @@ static void affine_part(void *context, uint32_t part) {
                                 d);
 }
 
-/* Chan, Golub, LeVeque (1979): moments of two sets from those of each. Parts count from the first row. */
+/* Chan, Golub, LeVeque (1979): moments of two sets from those of each. Parts count from the first
+ * row. */
 static void whole_moments(const struct job *j, size_t column, double *mean, double *square) {
     double count = 0;
     *mean = *square = 0;

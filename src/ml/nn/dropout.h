@@ -4,8 +4,9 @@
 
 #include "ml/nn/nn.h"
 
-/* A value's 16 random bits are half of a 32-bit hash of its pair's number: 16 values share eight hashes, lane j
- * giving its low half to value j and its high half to value j + 8, which is how vectors of eight lanes want it. */
+/* A value's 16 random bits are half of a 32-bit hash of its pair's number: 16 values share eight
+ * hashes, lane j giving its low half to value j and its high half to value j + 8, which is how
+ * vectors of eight lanes want it. */
 struct dropout_law {
     uint32_t key0, key1, threshold; /* dropped if the bits are below */
     nn_real scale;                  /* 1 / (1 - threshold / 65536): exactly unbiased */
@@ -21,8 +22,8 @@ static inline struct dropout_law dropout_law(nn_real p, uint64_t seed) {
     return law;
 }
 
-/* Two multiplications between shifts (the finaliser of a 32-bit hash), the second key in between: other seeds
- * give other orders, not the same one shifted. */
+/* Two multiplications between shifts (the finaliser of a 32-bit hash), the second key in between:
+ * other seeds give other orders, not the same one shifted. */
 static inline uint32_t dropout_hash(uint32_t x, uint32_t key0, uint32_t key1) {
     x ^= key0;
     x ^= x >> 16;

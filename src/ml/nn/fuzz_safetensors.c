@@ -1,4 +1,5 @@
-/* Any bytes as a safetensors file: refused with a reason, or every tensor lies within them and can be read. */
+/* Any bytes as a safetensors file: refused with a reason, or every tensor lies within them and can
+ * be read. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* One head of attention: tokens side by side in the lanes, so that a head of few columns fills the vectors too. */
+/* One head of attention: tokens side by side in the lanes, so that a head of few columns fills the
+ * vectors too. */
 #ifndef ML_NN_KERNEL_ATTENTION_H
 #define ML_NN_KERNEL_ATTENTION_H
 

@@ -44,14 +44,10 @@ static void adam(nn_real *w, nn_real *m, nn_real *v, const nn_real *g, size_t n,
     }
 }
 
-KERNEL_INLINE vec gelu(vec x) {
-    return x * v_normal_cdf(x);
-}
-
 static void gelu_forward(nn_real *y, const nn_real *x, size_t n) {
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES) v_store(y + i, gelu(v_load(x + i)));
-    if (i < n) v_store_part(y + i, gelu(v_load_part(x + i, n - i)), n - i);
+    for (; i + LANES <= n; i += LANES) v_store(y + i, v_gelu(v_load(x + i)));
+    if (i < n) v_store_part(y + i, v_gelu(v_load_part(x + i, n - i)), n - i);
 }
 
 KERNEL_INLINE vec gelu_slope(vec x) {

@@ -1,5 +1,5 @@
-/* The inner loops, compiled once for every x86-64 (or any other processor) and once for AVX2 and AVX-512: the same source
- * and the same bits. Used by this module only. */
+/* The inner loops, compiled once for every x86-64 (or any other processor) and once for AVX2 and
+ * AVX-512: the same source and the same bits. Used by this module only. */
 #ifndef ML_NN_KERNELS_H
 #define ML_NN_KERNELS_H
 
@@ -42,8 +42,9 @@ struct nn_kernels {
                           size_t out);
     void (*attention_forward)(const struct attention_head *h);
     void (*attention_backward)(const struct attention_head *h);
-    /* Per column over n rows: mean of x - zero, and sum of squared distances from it. zero (d): a row, from which
-     * those of a column far from 0 differ little: their mean would not hold what tells them apart. */
+    /* Per column over n rows: mean of x - zero, and sum of squared distances from it. zero (d): a
+     * row, from which those of a column far from 0 differ little: their mean would not hold what
+     * tells them apart. */
     void (*column_moments)(nn_real *mean, nn_real *square, const nn_real *x, const nn_real *zero,
                            size_t n, size_t d);
     /* y = (x - mean) * factor + shift; rows of x and y are stride apart */

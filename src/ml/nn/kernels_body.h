@@ -1,4 +1,5 @@
-/* The whole set; the file that includes this says for which processor (NN_KERNELS, NN_KERNELS_NAME, NN_KERNELS_CAN_RUN). */
+/* The whole set; the file that includes this says for which processor (NN_KERNELS,
+ * NN_KERNELS_NAME, NN_KERNELS_CAN_RUN). */
 #include "ml/nn/kernel_attention.h"
 #include "ml/nn/kernel_columns.h"
 #include "ml/nn/kernel_linear.h"

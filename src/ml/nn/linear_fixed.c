@@ -16,7 +16,8 @@ void nn_linear_packed(nn_real *y, const nn_real *x, const nn_real *packed, size_
     nn_kernels()->linear_packed(y, x, packed, n, in, out);
 }
 
-/* A panel's block of weights is turned on the stack and serves all rows; y holds the sum of the blocks so far. */
+/* A panel's block of weights is turned on the stack and serves all rows; y holds the sum of the
+ * blocks so far. */
 void nn_linear_fixed(nn_real *y, const nn_real *x, const nn_real *w, const nn_real *b, size_t n,
                      size_t in, size_t out) {
     nn_real tile[NN_FIXED_BLOCK * NN_PANEL];

@@ -1,14 +1,14 @@
 /* Layers of neural networks: forward and backward passes, written out.
  *
- * Arrays are row-major; shapes stand beside every argument, slowest first. A backward pass ADDS to the gradients of
- * parameters and WRITES those of inputs (NULL: not wanted). Nothing is allocated: what backward needs from forward is an
- * output argument of forward, and scratch is an argument.
+ * Arrays are row-major; shapes stand beside every argument, slowest first. A backward pass ADDS to
+ * the gradients of parameters and WRITES those of inputs (NULL: not wanted). Nothing is allocated:
+ * what backward needs from forward is an output argument of forward, and scratch is an argument.
  *
- * nn_real is float; the tests build the same sources once more with double (NN_DOUBLE) to compare every gradient with
- * finite differences. Each fast kernel has its plain twin, NAME_ref.
+ * nn_real is float; the tests build the same sources once more with double (NN_DOUBLE) to compare
+ * every gradient with finite differences. Each fast kernel has its plain twin, NAME_ref.
  *
- * Work is cut into parts of fixed size (never by the number of threads) and partial sums are added in the order of the parts:
- * one thread and many give the same bits. */
+ * Work is cut into parts of fixed size (never by the number of threads) and partial sums are added
+ * in the order of the parts: one thread and many give the same bits. */
 #ifndef ML_NN_NN_H
 #define ML_NN_NN_H
 
@@ -25,7 +25,8 @@ typedef double nn_real;
 typedef float nn_real;
 #endif
 
-/* Added to a variance under the root, and the share of a batch in the running statistics: PyTorch's defaults. */
+/* Added to a variance under the root, and the share of a batch in the running statistics:
+ * PyTorch's defaults. */
 #define NN_NORM_EPS           1e-5
 #define NN_BATCHNORM_MOMENTUM 0.1
 
@@ -39,14 +40,16 @@ void nn_linear_backward(nn_real *dx, nn_real *dw, nn_real *db, const nn_real *dy
                         const nn_real *w, size_t n, size_t in, size_t out, nn_real *scratch,
                         struct workers *workers);
 size_t nn_linear_scratch(size_t n, size_t in, size_t out);
-/* In a fixed order of additions: the same bits on every processor and compiler, for a row alone or among others (inference).
- * Inputs in blocks of NN_FIXED_BLOCK, each block summed in order, blocks added in order, then the bias; products are rounded
- * (no fused multiply-add): that any processor can do at full speed. */
+/* In a fixed order of additions: the same bits on every processor and compiler, for a row alone or
+ * among others (inference). Inputs in blocks of NN_FIXED_BLOCK, each block summed in order, blocks
+ * added in order, then the bias; products are rounded (no fused multiply-add): that any processor
+ * can do at full speed. */
 enum { NN_FIXED_BLOCK = 256 };
 void nn_linear_fixed(nn_real *y, const nn_real *x, const nn_real *w, const nn_real *b, size_t n,
                      size_t in, size_t out);
-/* The same from weights laid out once: panels of NN_PANEL outputs, input by input, then their biases (zeros behind out and for
- * b NULL). packed: nn_linear_pack_size values, best aligned to 64 bytes. Same bits as nn_linear_fixed, and much faster. */
+/* The same from weights laid out once: panels of NN_PANEL outputs, input by input, then their
+ * biases (zeros behind out and for b NULL). packed: nn_linear_pack_size values, best aligned to 64
+ * bytes. Same bits as nn_linear_fixed, and much faster. */
 enum { NN_PANEL = 16 };
 size_t nn_linear_pack_size(size_t in, size_t out);
 void nn_linear_pack(nn_real *packed, const nn_real *w, const nn_real *b, size_t in, size_t out);
@@ -82,15 +85,15 @@ void nn_softmax_backward(nn_real *dx, const nn_real *dy, const nn_real *y, size_
 
 /* ---- dropout: keeps each value with probability 1-p and scales it by 1/(1-p) ---- */
 
-/* The mask is a function of (seed, index) alone, so that backward makes it again instead of storing it, and parts may be done
- * in any order. p 0 copies. y may be x. */
+/* The mask is a function of (seed, index) alone, so that backward makes it again instead of
+ * storing it, and parts may be done in any order. p 0 copies. y may be x. */
 void nn_dropout(nn_real *y, const nn_real *x, size_t n, nn_real p, uint64_t seed,
                 uint64_t first_index);
 
 /* ---- normalisation ---- */
 
-/* BatchNorm over rows: x (n, d), statistics per column over n. mean, inv_std (d) are kept for backward; running_* are updated
- * (momentum 0.1, unbiased variance) when training. eps 1e-5. */
+/* BatchNorm over rows: x (n, d), statistics per column over n. mean, inv_std (d) are kept for
+ * backward; running_* are updated (momentum 0.1, unbiased variance) when training. eps 1e-5. */
 void nn_batchnorm_train(nn_real *y, nn_real *mean, nn_real *inv_std, nn_real *running_mean,
                         nn_real *running_var, const nn_real *x, const nn_real *scale,
                         const nn_real *shift, size_t n, size_t d, nn_real *scratch,
@@ -117,8 +120,8 @@ void nn_layernorm_backward(nn_real *dx, nn_real *dscale, nn_real *dshift, const 
 void nn_attention_forward(nn_real *y, nn_real *scores, nn_real *p, const nn_real *q,
                           const nn_real *k, const nn_real *v, const nn_real *previous,
                           nn_real scale, size_t tokens, size_t heads, size_t dk);
-/* dscores in: gradient that the next layer's `previous` sent back (NULL: none); dscores_out: what goes to this layer's
- * `previous` (may be the same memory). */
+/* dscores in: gradient that the next layer's `previous` sent back (NULL: none); dscores_out: what
+ * goes to this layer's `previous` (may be the same memory). */
 void nn_attention_backward(nn_real *dq, nn_real *dk_out, nn_real *dv, nn_real *dscores_out,
                            const nn_real *dy, const nn_real *dscores, const nn_real *q,
                            const nn_real *k, const nn_real *v, const nn_real *p, nn_real scale,

@@ -1,5 +1,5 @@
-/* The layers once more, as plainly as they can be said: what the fast kernels of nn.h are tested against. The same
- * arguments and contracts, except that there are no threads and no scratch. */
+/* The layers once more, as plainly as they can be said: what the fast kernels of nn.h are tested
+ * against. The same arguments and contracts, except that there are no threads and no scratch. */
 #ifndef ML_NN_NN_REF_H
 #define ML_NN_NN_REF_H
 

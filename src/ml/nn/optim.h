@@ -11,9 +11,10 @@ struct nn_adam {
     uint64_t step;
 };
 struct nn_adam nn_adam_defaults(void);
-/* One step on p->grad with lr and betas as they stand; counts step. The numbers of torch.optim.Adam (1.13: the denominator is
- * sqrt(v) / sqrt(1 - beta2^step) + eps) and, with weight_decay, of AdamW, within rounding. p->grad stays as it is.
- * Returns the gradient's norm before clipping; NaN if it is not a finite number: nothing was changed then. */
+/* One step on p->grad with lr and betas as they stand; counts step. The numbers of
+ * torch.optim.Adam (1.13: the denominator is sqrt(v) / sqrt(1 - beta2^step) + eps) and, with
+ * weight_decay, of AdamW, within rounding. p->grad stays as it is. Returns the gradient's norm
+ * before clipping; NaN if it is not a finite number: nothing was changed then. */
 double nn_adam_step(struct nn_adam *a, struct nn_params *p, struct workers *workers);
 
 enum nn_schedule_kind {
@@ -40,7 +41,8 @@ struct nn_stopping {
     double best; /* of the rounds so far, INFINITY before the first */
 };
 struct nn_stopping nn_stopping_init(uint32_t patience);
-/* True if the loss is the best so far (an equal one counts as better, as in the PatchTST scripts; NaN never is). */
+/* True if the loss is the best so far (an equal one counts as better, as in the PatchTST scripts;
+ * NaN never is). */
 bool nn_stopping_improves(struct nn_stopping *s, double loss);
 bool nn_stopping_is_over(const struct nn_stopping *s);
 

@@ -35,8 +35,8 @@ void nn_linear_backward_ref(nn_real *dx, nn_real *dw, nn_real *db, const nn_real
         }
 }
 
-/* The contract's order: blocks of NN_FIXED_BLOCK inputs, each summed from its first product on, then the blocks, then
- * the bias. */
+/* The contract's order: blocks of NN_FIXED_BLOCK inputs, each summed from its first product on,
+ * then the blocks, then the bias. */
 void nn_linear_fixed_ref(nn_real *y, const nn_real *x, const nn_real *w, const nn_real *b, size_t n,
                          size_t in, size_t out) {
     for (size_t r = 0; r < n; r++)

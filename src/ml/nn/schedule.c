@@ -4,7 +4,8 @@
 #include "ml/nn/optim.h"
 #include "num/elementary.h"
 
-/* PyTorch's OneCycleLR as the scripts build it: div_factor 25, final_div_factor 1e4, momentum between 0.85 and 0.95. */
+/* PyTorch's OneCycleLR as the scripts build it: div_factor 25, final_div_factor 1e4, momentum
+ * between 0.85 and 0.95. */
 static const double start_share = 1.0 / 25, final_share = 1e-4;
 static const double momentum_low = 0.85, momentum_high = 0.95;
 

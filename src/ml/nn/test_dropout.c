@@ -1,5 +1,5 @@
-/* The dropout mask: the plain twin's, whatever the cut; and random: share, neighbours, seeds, bits. Seeds are fixed, so
- * that the bounds (five standard errors) hold or do not. */
+/* The dropout mask: the plain twin's, whatever the cut; and random: share, neighbours, seeds,
+ * bits. Seeds are fixed, so that the bounds (five standard errors) hold or do not. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

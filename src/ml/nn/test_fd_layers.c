@@ -1,4 +1,5 @@
-/* Every backward pass in double against central differences of its forward pass: inputs and parameters, every entry. */
+/* Every backward pass in double against central differences of its forward pass: inputs and
+ * parameters, every entry. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,8 @@
 
 enum { MAX = 4096 };
 
-/* A layer: loss = sum of out * c, as a function of the arrays in `x`; what it is called with stands in the case. */
+/* A layer: loss = sum of out * c, as a function of the arrays in `x`; what it is called with
+ * stands in the case. */
 struct fd_case {
     size_t n, d, e, k; /* shapes, as the layer takes them */
     int kind;

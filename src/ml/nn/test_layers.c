@@ -1,4 +1,5 @@
-/* Small layers against values worked out by hand or by a formula of their own; and what a seed promises. */
+/* Small layers against values worked out by hand or by a formula of their own; and what a seed
+ * promises. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +49,8 @@ static void test_interpolation(void **state) {
     near(y, (const double[]){1, 1.5, 2.5, 5, 9, 11}, 6, 1e-6);
     nn_interpolate_forward(y, knots, 1, 3, 7, NN_NEAREST);
     near(y, (const double[]){1, 1, 1, 3, 3, 11, 11}, 7, 0);
-    /* Cubic at 0.5 between equally far neighbours, a = -0.75: weights -3/32, 19/32, 19/32, -3/32. */
+    /* Cubic at 0.5 between equally far neighbours, a = -0.75: weights -3/32, 19/32, 19/32, -3/32.
+     */
     const nn_real four[] = {1, 2, 4, 8};
     nn_interpolate_forward(y, four, 1, 4, 8, NN_CUBIC);
     double quarter[] = {-0.10546875, 0.87890625, 0.26171875, -0.03515625}; /* f = 0.25 */

@@ -22,7 +22,8 @@ static void make(struct nn_params *p, size_t n) {
     assert_int_equal(nn_params_place(p, true, &err), ST_OK);
 }
 
-/* The formula as PyTorch's documentation states it, in double; also decoupled decay and clipping. */
+/* The formula as PyTorch's documentation states it, in double; also decoupled decay and clipping.
+ */
 static void twin(double *w, double *m, double *v, const nn_real *g, const struct nn_adam *a,
                  uint64_t step, double norm) {
     double clip = a->clip_norm > 0 ? fmin(1, a->clip_norm / (norm + 1e-6)) : 1;
@@ -75,7 +76,8 @@ static void test_adam_follows_its_formula(void **state) {
     adam_follows(0, 0.5);
 }
 
-/* By hand: the first step moves every value by lr against its gradient's sign, whatever its size. */
+/* By hand: the first step moves every value by lr against its gradient's sign, whatever its size.
+ */
 static void test_first_step(void **state) {
     (void)state;
     struct nn_params p;

@@ -189,7 +189,8 @@ static void test_refuses_hostile_lengths(void **state) {
     refuse_bytes("\x03\0\0\0\0\0\0\0{}", 10, "f: byte 0: a header of 3 bytes in a file of 10");
     struct safetensors *s = NULL;
     struct err err = {0};
-    /* Every cut of a good file is refused, and so is every lie in its JSON that breaks the grammar. */
+    /* Every cut of a good file is refused, and so is every lie in its JSON that breaks the
+     * grammar. */
     const char good[] = "{\"a\":" T("F32", "[2]", "0", "8") "}   ";
     unsigned char file[256];
     uint64_t length = sizeof good - 1;

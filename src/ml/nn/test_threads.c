@@ -1,4 +1,5 @@
-/* One, two and three threads give the same bits; several networks may train at once (OpenBLAS included). */
+/* One, two and three threads give the same bits; several networks may train at once (OpenBLAS
+ * included). */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,8 @@
 #include "base/hash.h"
 #include "ml/nn/optim.h"
 
-/* Forward, backward and Adam of: linear, batch norm, GELU, dropout, linear; a few steps. Hash of all that came out. */
+/* Forward, backward and Adam of: linear, batch norm, GELU, dropout, linear; a few steps. Hash of
+ * all that came out. */
 struct net {
     struct nn_params p;
     size_t n, in, hidden, out;

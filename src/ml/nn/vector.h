@@ -1,5 +1,6 @@
-/* Vectors of 32 bytes in the compiler's own notation: with AVX2 one register, else two of SSE2 or NEON. Lanes never meet
- * but in v_sum, whose order is fixed: the same bits whatever they are compiled to. Used by the kernels only. */
+/* Vectors of 32 bytes in the compiler's own notation: with AVX2 one register, else two of SSE2 or
+ * NEON. Lanes never meet but in v_sum, whose order is fixed: the same bits whatever they are
+ * compiled to. Used by the kernels only. */
 #ifndef ML_NN_VECTOR_H
 #define ML_NN_VECTOR_H
 
@@ -74,6 +75,15 @@ KERNEL_INLINE ivec v_first(size_t count) {
 #endif
 }
 
+/* a < b ? a : b, for a NaN in either: b */
+KERNEL_INLINE vec v_min(vec a, vec b) {
+#if defined(__AVX2__) && !defined(NN_DOUBLE)
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return v_pick(a < b, a, b);
+#endif
+}
+
 /* The first count < LANES values, zeros behind. Memory behind them is not touched. */
 KERNEL_INLINE vec v_load_part(const nn_real *p, size_t count) {
 #if defined(__AVX2__) && !defined(NN_DOUBLE)
@@ -108,10 +118,17 @@ KERNEL_INLINE nn_real v_sum(vec v) {
     return v[0];
 }
 
+/* Not of a NaN, which may be passed over. */
 KERNEL_INLINE nn_real v_largest(vec v) {
-    nn_real top = v[0];
-    for (int i = 1; i < LANES; i++) top = v[i] > top ? v[i] : top;
-    return top;
+#ifdef NN_DOUBLE
+    v = v_max(v, __builtin_shufflevector(v, v, 2, 3, 0, 1));
+    v = v_max(v, __builtin_shufflevector(v, v, 1, 0, 3, 2));
+#else
+    v = v_max(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3));
+    v = v_max(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5));
+    v = v_max(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6));
+#endif
+    return v[0];
 }
 
 #ifdef NN_DOUBLE
@@ -125,57 +142,71 @@ KERNEL_INLINE vec v_normal_cdf(vec x) {
     for (int i = 0; i < LANES; i++) x[i] = 0.5 * erfc(-x[i] * 0.70710678118654752440);
     return x;
 }
+KERNEL_INLINE vec v_gelu(vec x) {
+    return x * v_normal_cdf(x);
+}
 
 #else
 
-/* 2^k e^r, |r| <= ln2 / 2: Taylor's series to the 7th power (6e-9), k in the exponent's bits. whole: k + 1.5 * 2^23. */
-KERNEL_INLINE vec v_scaled_exp(vec r, vec whole) {
+/* 2^k e^r for |r| <= ln2 / 2: a polynomial fitted so that the largest relative error is least
+ * (3e-9), k + bias put into the exponent's bits. whole: k + 1.5 * 2^23, whose low bits are k. */
+KERNEL_INLINE vec v_power(vec r, vec whole, const float c[5], float c1, uint32_t bias) {
     vec r2 = r * r;
-    vec p01 = v_splat(1.0f) + r, p23 = v_splat(1.0f / 2) + v_splat(1.0f / 6) * r;
-    vec p45 = v_splat(1.0f / 24) + v_splat(1.0f / 120) * r;
-    vec p67 = v_splat(1.0f / 720) + v_splat(1.0f / 5040) * r;
-    vec p = p01 + r2 * (p23 + r2 * (p45 + r2 * p67));
-    uvec bits = (uvec)whole + (uvec)((ivec){127, 127, 127, 127, 127, 127, 127, 127});
+    vec low = (v_splat(c[0]) + v_splat(c[1]) * r) * r2;
+    vec high = (v_splat(c[2]) + v_splat(c[3]) * r) + v_splat(c[4]) * r2;
+    vec p = (v_splat(1.0f) + v_splat(c1) * r) + (low + high * (r2 * r2));
+    uvec bits = (uvec)whole + (uvec){bias, bias, bias, bias, bias, bias, bias, bias};
     return p * (vec)(bits << 23);
 }
 
 /* e^x within 1.5e-7 of itself for x in [-87, 88]; 0 below, e^88 above; NaN stays.
  * Source   Muller, Elementary Functions (3rd ed. 2016), ch. 11. */
 KERNEL_INLINE vec v_exp(vec x) {
+    static const float c[5] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558f2p-5f, 0x1.1239e2p-7f,
+                               0x1.6a2432p-10f};
     const vec shift = v_splat(0x1.8p23f); /* adding it rounds to an integer in the low bits */
     ivec tiny = x < v_splat(-87.0f);
-    x = v_pick(x > v_splat(88.0f), v_splat(88.0f), x);
-    vec clamped = v_pick(tiny, v_splat(-87.0f), x);
+    vec clamped = v_min(v_splat(88.0f), v_max(v_splat(-87.0f), x));
     vec whole = clamped * v_splat(1.44269504f) + shift, k = whole - shift;
     /* ln2 as 355/512, exact times k, and the rest */
     vec r = (clamped - k * v_splat(0.693359375f)) - k * v_splat(-2.12194440e-4f);
-    vec y = v_scaled_exp(r, whole);
-    return v_pick(tiny, v_splat(0.0f), y);
+    return (vec)(~tiny & (ivec)v_power(r, whole, c, 1.0f, 127));
 }
 
-/* 2^x for x in [-126, 0]. */
-KERNEL_INLINE vec v_exp2(vec x) {
+/* The standard normal's tail beyond a, for a = min(|x|, 6); within 1e-7 of Phi absolutely.
+ *
+ * 2^(a P(a)) / 2, P fitted to log2(erfc(a / sqrt 2)) / a on [0, 6] so that the largest error of
+ * the result is least (8e-9). */
+KERNEL_INLINE vec v_normal_tail(vec a) {
+    /* ln2^n times what e^r has */
+    static const float c[5] = {0x1.ebfbdcp-3f, 0x1.c6af88p-5f, 0x1.3b2e0cp-7f, 0x1.5f03eep-10f,
+                               0x1.414ebap-13f};
     const vec shift = v_splat(0x1.8p23f);
-    vec whole = x + shift;
-    return v_scaled_exp((x - (whole - shift)) * v_splat(0.693147181f), whole);
-}
-
-/* Phi(x), the standard normal's distribution function, within 1e-7 absolutely: half of 2^(|x| P(|x|)) below zero, one
- * minus that above. P: fitted to log2(erfc(a / sqrt 2)) / a on [0, 6] so that the largest error of the result is
- * least (8e-9); beyond 6 the tail, 1e-9, is taken as nothing. */
-KERNEL_INLINE vec v_normal_cdf(vec x) {
-    const vec six = v_splat(6.0f), zero = v_splat(0.0f);
-    vec a = v_pick(x < zero, -x, x);
-    ivec far = a > six;
-    a = v_pick(far, six, a);
-    vec a2 = a * a, a4 = a2 * a2;
+    vec a2 = a * a;
     vec p01 = v_splat(-0x1.26aed4p+0f) + v_splat(-0x1.d63aacp-2f) * a;
     vec p23 = v_splat(-0x1.ae0c78p-5f) + v_splat(0x1.cee894p-8f) * a;
     vec p45 = v_splat(-0x1.1f2e1ep-13f) + v_splat(-0x1.867294p-13f) * a;
     vec p67 = v_splat(0x1.4a5306p-15f) + v_splat(-0x1.7c7f54p-19f) * a;
-    vec tail = v_splat(0.5f) * v_exp2(a * ((p01 + a2 * p23) + a4 * (p45 + a2 * p67)));
-    tail = v_pick(far, zero, tail);
-    return v_pick(x < zero, tail, v_splat(1.0f) - tail);
+    vec power = a * ((p01 + a2 * p23) + (a2 * a2) * (p45 + a2 * p67));
+    vec whole = power + shift;
+    return v_power(power - (whole - shift), whole, c, 0x1.62e43p-1f, 126);
+}
+
+KERNEL_INLINE vec v_magnitude(vec x) {
+    const lane_int rest = 0x7FFFFFFF;
+    return (vec)((ivec)x & (ivec){rest, rest, rest, rest, rest, rest, rest, rest});
+}
+
+/* Phi(x), the standard normal's distribution function, within 1e-7; beyond |x| = 6 as there. */
+KERNEL_INLINE vec v_normal_cdf(vec x) {
+    vec tail = v_normal_tail(v_min(v_splat(6.0f), v_magnitude(x)));
+    return v_pick(x < v_splat(0.0f), tail, v_splat(1.0f) - tail);
+}
+
+/* x Phi(x), as max(x, 0) less |x| times the tail: what is left of it beyond 6 is below 1e-8. */
+KERNEL_INLINE vec v_gelu(vec x) {
+    vec a = v_min(v_splat(6.0f), v_magnitude(x));
+    return v_max(v_splat(0.0f), x) - a * v_normal_tail(a);
 }
 
 #endif
