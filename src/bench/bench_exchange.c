@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ static void run_child(const char *dir, const char *const *options, int out) {
     uint32_t n = 7;
     for (uint32_t i = 0; options && options[i] && n < ARGUMENTS_MAX - 1; i++)
         arguments[n++] = options[i];
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a bench that is killed leaves no exchange running */
     dup2(out, 1);
     int null = open("/dev/null", O_RDWR);
     dup2(null, 2);
