@@ -18,6 +18,7 @@
 /* ---- sorting ---- */
 
 enum { DIGIT_BITS = 11, DIGITS = 6, DIGIT_VALUES = 1 << DIGIT_BITS };
+enum { BINS_AT_ONCE = 64 };
 
 /* Doubles as whole numbers of the same order. */
 static uint64_t key_of(double x) {
@@ -87,7 +88,7 @@ static void distinct_fill(struct distinct *d, const uint64_t *keys, size_t n, ui
             double last = value_of(keys[i - 1]);
             if (last < 0 && x > 0) {
                 distinct_add(d, 0, zero_count);
-            } else if (x <= nextafter(last, (double)INFINITY)) {
+            } else if (keys[i] - keys[i - 1] <= 1) {
                 d->values[d->n - 1] = x;
                 d->counts[d->n - 1]++;
                 continue;
@@ -200,10 +201,23 @@ static uint32_t bin_of_number(const struct lgbm_bins *b, double x) {
     /* The first bound not below x; every step halves what is left, without a branch. */
     while (n > 1) {
         uint32_t half = n / 2;
-        from += b->bounds[from + half - 1] < x ? half : 0;
+        from += half & -(uint32_t)(b->bounds[from + half - 1] < x);
         n -= half;
     }
     return from;
+}
+
+/* The same for many at once: what one value waits for, the others use. */
+static void bins_of_numbers(uint32_t *out, const struct lgbm_bins *b, const double *x,
+                            uint32_t count) {
+    uint32_t n = b->count - (b->missing == MISSING_NAN);
+    memset(out, 0, count * sizeof *out);
+    while (n > 1) {
+        uint32_t half = n / 2;
+        const double *middle = b->bounds + half - 1;
+        for (uint32_t i = 0; i < count; i++) out[i] += half & -(uint32_t)(middle[out[i]] < x[i]);
+        n -= half;
+    }
 }
 
 /* ---- what the bins hold ---- */
@@ -360,6 +374,23 @@ uint32_t lgbm_bins_of(const struct lgbm_bins *b, double x) {
         x = 0;
     }
     return bin_of_number(b, x);
+}
+
+void lgbm_bins_of_rows(uint32_t *out, const struct lgbm_bins *b, const double *x, uint32_t count) {
+    if (b->categorical) {
+        for (uint32_t i = 0; i < count; i++) out[i] = lgbm_bins_of(b, x[i]);
+        return;
+    }
+    double values[BINS_AT_ONCE];
+    for (uint32_t at = 0; at < count; at += BINS_AT_ONCE) {
+        uint32_t n = count - at < BINS_AT_ONCE ? count - at : BINS_AT_ONCE;
+        for (uint32_t i = 0; i < n; i++) /* NaN too is not above. */
+            values[i] = fabs(x[at + i]) > LGBM_ZERO ? x[at + i] : 0;
+        bins_of_numbers(out + at, b, values, n);
+        if (b->missing != MISSING_NAN) continue;
+        for (uint32_t i = 0; i < n; i++)
+            if (isnan(x[at + i])) out[at + i] = b->count - 1;
+    }
 }
 
 uint32_t lgbm_bins_missing(const struct lgbm_bins *b) {

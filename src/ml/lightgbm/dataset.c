@@ -11,6 +11,7 @@
 enum {
     COLUMNS_AT_ONCE = 8, /* one cache line of doubles in each row */
     ROWS_AT_ONCE = 4096,
+    BINNED_AT_ONCE = 512,
     ROWS_MAX = 1 << 27, /* count and hessian of all rows share 63 bits */
     WORD_SIZE = 8,      /* lanes are read by words, so the last row has one more behind */
     CACHE_LINE = 64
@@ -115,32 +116,31 @@ static enum status dataset_find_bins(struct lgbm_dataset *d, const struct train_
 
 /* ---- rows in bins, by column ---- */
 
-static void bins_of_rows(struct lgbm_dataset *d, uint32_t feature, const double *values,
-                         size_t from, size_t count) {
-    const struct lgbm_bins *b = &d->bins[d->feature_column[feature]];
+static void feature_bin(struct lgbm_dataset *d, uint32_t feature, const double *values, size_t from,
+                        uint32_t count) {
     struct lgbm_store *s = &d->stores[feature];
-    if (s->bins8) {
-        for (size_t i = 0; i < count; i++) s->bins8[from + i] = (uint8_t)lgbm_bins_of(b, values[i]);
-    } else {
-        for (size_t i = 0; i < count; i++)
-            s->bins16[from + i] = (uint16_t)lgbm_bins_of(b, values[i]);
-    }
+    uint32_t bins[BINNED_AT_ONCE];
+    lgbm_bins_of_rows(bins, &d->bins[d->feature_column[feature]], values, count);
+    if (s->bins8)
+        for (uint32_t i = 0; i < count; i++) s->bins8[from + i] = (uint8_t)bins[i];
+    else
+        for (uint32_t i = 0; i < count; i++) s->bins16[from + i] = (uint16_t)bins[i];
 }
 
 static void rows_bin(void *context, uint32_t part) {
     struct binning *b = context;
     struct lgbm_dataset *d = b->d;
-    double values[COLUMNS_AT_ONCE * 512];
+    double values[COLUMNS_AT_ONCE * BINNED_AT_ONCE];
     size_t from = (size_t)part * ROWS_AT_ONCE, end = from + ROWS_AT_ONCE;
     end = end < d->rows ? end : d->rows;
     for (uint32_t first = 0; first < d->columns; first += COLUMNS_AT_ONCE) {
         uint32_t n = d->columns - first < COLUMNS_AT_ONCE ? d->columns - first : COLUMNS_AT_ONCE;
-        for (size_t r = from; r < end; r += 512) {
-            size_t count = end - r < 512 ? end - r : 512;
+        for (size_t r = from; r < end; r += BINNED_AT_ONCE) {
+            uint32_t count = end - r < BINNED_AT_ONCE ? (uint32_t)(end - r) : BINNED_AT_ONCE;
             values_get(values, b->set, first, n, NULL, r, count);
             for (uint32_t k = 0; k < n; k++)
                 if (d->column_feature[first + k] != UINT32_MAX)
-                    bins_of_rows(d, d->column_feature[first + k], values + k * count, r, count);
+                    feature_bin(d, d->column_feature[first + k], values + k * count, r, count);
         }
     }
 }

@@ -47,6 +47,8 @@ enum status lgbm_bins_find(struct lgbm_bins *out, const double *sample, size_t c
                            const struct lgbm_bin_rule *rule, void *scratch, struct err *err);
 void lgbm_bins_free(struct lgbm_bins *b);
 uint32_t lgbm_bins_of(const struct lgbm_bins *b, double x);
+/* The same of count values. */
+void lgbm_bins_of_rows(uint32_t *out, const struct lgbm_bins *b, const double *x, uint32_t count);
 /* Bin that `missing` rows are in; UINT32_MAX if none are treated so. */
 uint32_t lgbm_bins_missing(const struct lgbm_bins *b);
 

@@ -215,14 +215,17 @@ static void test_random_columns(void **state) {
         for (uint32_t i = 1; i < numbers; i++) assert_true(b.bounds[i] > b.bounds[i - 1]);
         assert_true(isinf(b.bounds[numbers - 1]));
         for (uint32_t i = 0; i + 1 < numbers; i++) assert_true(fabs(b.bounds[i]) <= 1e300);
-        uint32_t *rows = calloc(b.count, sizeof *rows);
+        uint32_t *rows = calloc(b.count, sizeof *rows), *bins = calloc(n, sizeof *bins);
+        lgbm_bins_of_rows(bins, &b, d.x, (uint32_t)n);
         for (size_t i = 0; i < n; i++) {
             uint32_t bin = lgbm_bins_of(&b, d.x[i]);
+            assert_int_equal(bin, bins[i]);
             assert_int_equal(bin, bin_naive(&b, d.x[i]));
             rows[bin]++;
         }
         assert_int_equal(rows[b.frequent_bin], b.frequent_count);
         free(rows);
+        free(bins);
         lgbm_bins_free(&b);
         data_free(&d);
     }
