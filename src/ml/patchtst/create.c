@@ -386,7 +386,7 @@ static size_t even_block(size_t n, size_t most) {
 
 static void derive(struct patchtst *p, size_t batch_max) {
     /* Score rows of a block fill about half of a 32 KiB L1; hidden values of a block stay in L2. */
-    enum { SCORES_AT_ONCE = 768, TOKENS_AT_ONCE = 16 };
+    enum { SCORES_AT_ONCE = 768, TOKENS_AT_ONCE = 24 };
     const struct patchtst_config *c = &p->config;
     p->tokens = patchtst_tokens(c);
     p->length = c->seq_len + (c->padding_patch ? c->stride : 0);

@@ -14,6 +14,22 @@ INLINE lanes pick(mask m, lanes yes, lanes no) {
     return (lanes)(((mask)yes & m) | ((mask)no & ~m));
 }
 
+/* a > b ? a : b and a < b ? a : b: b where one of them is NaN. */
+INLINE lanes larger(lanes a, lanes b) {
+#if defined(__AVX__) && !defined(NN_DOUBLE)
+    return (lanes)__builtin_ia32_maxps256((lanes)a, (lanes)b);
+#else
+    return pick((mask)(a > b), a, b);
+#endif
+}
+INLINE lanes smaller(lanes a, lanes b) {
+#if defined(__AVX__) && !defined(NN_DOUBLE)
+    return (lanes)__builtin_ia32_minps256((lanes)a, (lanes)b);
+#else
+    return pick((mask)(a < b), a, b);
+#endif
+}
+
 INLINE lanes all(nn_real x) {
     return (lanes){0} + x;
 }
@@ -24,49 +40,66 @@ INLINE lanes root(lanes x) {
     return y;
 }
 
+/* Two vectors at a time, statement by statement: one chain of dependent operations fills the processor's window long before
+ * it fills its units; two get through in the time of one and a half. */
+#define BOTH(statement)                                                                            \
+    do {                                                                                           \
+        {                                                                                          \
+            enum { I = 0 };                                                                        \
+            statement;                                                                             \
+        }                                                                                          \
+        {                                                                                          \
+            enum { I = 1 };                                                                        \
+            statement;                                                                             \
+        }                                                                                          \
+    } while (0)
+
 #ifdef NN_DOUBLE
 /* Exact enough for finite differences. */
-INLINE lanes exp2_lanes(lanes x) {
-    for (int i = 0; i < LANES; i++) x[i] = exp2(x[i]);
-    return x;
+INLINE void exp2_both(lanes x[2]) {
+    for (int i = 0; i < LANES; i++) BOTH(x[I][i] = exp2(x[I][i]));
 }
-INLINE lanes phi_less_half(lanes x) {
-    for (int i = 0; i < LANES; i++) x[i] = 0.5 * erf(x[i] * 0.70710678118654752440);
-    return x;
+INLINE void phi_less_half_both(lanes y[2], const lanes x[2]) {
+    for (int i = 0; i < LANES; i++) BOTH(y[I][i] = 0.5 * erf(x[I][i] * 0.70710678118654752440));
 }
 #else
-/* 2^x within 2e-7 of its value for -126 <= x <= 0; below -126 as -126; a NaN stays one
- * if it was made by arithmetic (a payload's low bits would reach the exponent, but then v, too, is NaN where this is used).
- * x = n + f, |f| <= 1/2: a polynomial of degree 5 for 2^f (own minimax fit of the relative error, 7.5e-8), n into the exponent. */
-INLINE lanes exp2_lanes(lanes x) {
+/* 2^x within 2e-7 of its value for -126 <= x <= 0; below -126 as -126; a NaN stays one if it was made by arithmetic (a payload's
+ * low bits would reach the exponent, but then the values that are weighted with this are NaN, too).
+ * x = n + f, |f| <= 1/2: a polynomial of degree 5 for 2^f (own minimax fit of the relative error, 7.5e-8), summed in pairs
+ * (Estrin) as that halves the chain, n into the exponent. */
+INLINE void exp2_both(lanes x[2]) {
     const float shift = 0x1.8p23f; /* adding it rounds to an integer in the low bits */
-    x = pick(x < all(-126.0f), all(-126.0f), x);
-    lanes shifted = x + shift, f = x - (shifted - shift);
-    lanes p = f * 0x1.5c08e4p-10f + 0x1.3d0c52p-7f;
-    p = p * f + 0x1.c6b6e4p-5f;
-    p = p * f + 0x1.ebf918p-3f;
-    p = p * f + 0x1.62e428p-1f;
-    p = p * f + 1.0f;
-    return (lanes)((mask)p + ((mask)shifted << 23));
+    lanes shifted[2], f[2], low[2], middle[2], high[2], square[2];
+    BOTH(x[I] = larger(all(-126.0f), x[I]));
+    BOTH(shifted[I] = x[I] + shift);
+    BOTH(f[I] = x[I] - (shifted[I] - shift));
+    BOTH(high[I] = f[I] * 0x1.5c08e4p-10f + 0x1.3d0c52p-7f);
+    BOTH(middle[I] = f[I] * 0x1.c6b6e4p-5f + 0x1.ebf918p-3f);
+    BOTH(square[I] = f[I] * f[I]);
+    BOTH(low[I] = f[I] * 0x1.62e428p-1f + 1.0f);
+    BOTH(high[I] = high[I] * square[I] + middle[I]);
+    BOTH(high[I] = high[I] * square[I] + low[I]);
+    BOTH(x[I] = (lanes)((mask)high[I] + ((mask)shifted[I] << 23)));
 }
 
 /* Phi(x) - 1/2 of the standard normal law, within 1.9e-7: x P(x^2) / Q(x^2), own minimax fit (7.2e-9) on |x| <= 5.5, where it is
- * 1/2 within 2e-8; as at the ends beyond; NaN stays. */
-INLINE lanes phi_less_half(lanes x) {
-    x = pick(x < all(-5.5f), all(-5.5f), x);
-    x = pick(x > all(5.5f), all(5.5f), x);
-    lanes v = x * x;
-    lanes p = v * 2.274934840e-08f + 6.352115005e-06f;
-    lanes q = v * 1.197503220e-06f + 7.364757305e-05f;
-    p = p * v + 1.688259749e-04f;
-    q = q * v + 1.884446543e-03f;
-    p = p * v + 4.677262380e-03f;
-    q = q * v + 2.864589074e-02f;
-    p = p * v + 3.385268190e-02f;
-    q = q * v + 2.515220080e-01f;
-    p = p * v + 3.989422346e-01f;
-    q = q * v + 1.0f;
-    return x * p / q;
+ * 1/2 within 2e-8; as at the ends beyond. NaN may become a number: it is a factor of x. */
+INLINE void phi_less_half_both(lanes y[2], const lanes x[2]) {
+    lanes c[2], v[2], square[2], p[2], q[2], t[2];
+    BOTH(c[I] = larger(all(-5.5f), smaller(all(5.5f), x[I])));
+    BOTH(v[I] = c[I] * c[I]);
+    BOTH(square[I] = v[I] * v[I]);
+    BOTH(q[I] = v[I] * 1.197503220e-06f + 7.364757305e-05f);
+    BOTH(t[I] = v[I] * 1.884446543e-03f + 2.864589074e-02f);
+    BOTH(p[I] = v[I] * 2.274934840e-08f + 6.352115005e-06f);
+    BOTH(q[I] = q[I] * square[I] + t[I]);
+    BOTH(t[I] = v[I] * 1.688259749e-04f + 4.677262380e-03f);
+    BOTH(p[I] = p[I] * square[I] + t[I]);
+    BOTH(t[I] = v[I] * 2.515220080e-01f + 1.0f);
+    BOTH(q[I] = q[I] * square[I] + t[I]);
+    BOTH(t[I] = v[I] * 3.385268190e-02f + 3.989422346e-01f);
+    BOTH(p[I] = (p[I] * square[I] + t[I]) * c[I]);
+    BOTH(y[I] = p[I] / q[I]);
 }
 #endif
 
@@ -120,72 +153,84 @@ static void dropped(lanes *y, const lanes *u, const lanes *x, size_t rows, size_
 
 /* ---- activation ---- */
 
-/* Value and derivative before dropout. */
-INLINE void gelu_both(lanes *value, lanes *slope, lanes x, bool want_slope) {
-    lanes phi = phi_less_half(x) + (nn_real)0.5;
-    *value = x * phi;
-    if (!want_slope) return;
-    /* density e^(-x^2/2) / sqrt(2 pi), as a power of 2 */
-    lanes density =
-        exp2_lanes(x * x * (nn_real)-0.72134752044448170368) * (nn_real)0.39894228040143267794;
-    *slope = phi + x * density;
+/* x to its activation; slope: the derivative, NULL: not wanted. */
+INLINE void gelu_both(lanes x[2], lanes *slope) {
+    lanes phi[2], density[2];
+    phi_less_half_both(phi, x);
+    if (slope) { /* density e^(-x^2/2) / sqrt(2 pi), as a power of 2 */
+        BOTH(density[I] = x[I] * x[I] * (nn_real)-0.72134752044448170368);
+        exp2_both(density);
+        BOTH(density[I] = density[I] * x[I] * (nn_real)0.39894228040143267794);
+    }
+    BOTH(phi[I] += (nn_real)0.5);
+    if (slope) BOTH(slope[I] = phi[I] + density[I]);
+    BOTH(x[I] *= phi[I]);
 }
 
-INLINE void activate_one(lanes *h, lanes *slope, const struct lanes_dropout *d, bits32 bits,
-                         bool odd, bool relu) {
-    lanes value, derivative = all(0);
-    if (relu) {
-        mask positive = (mask)(*h > all(0));
-        value = pick((mask)(*h < all(0)), all(0), *h); /* NaN stays */
-        derivative = (lanes)((mask)all(1) & positive);
-    } else
-        gelu_both(&value, &derivative, *h, slope != NULL);
-    *h = d->on ? drop(d, bits, odd, value) : value;
-    if (slope) *slope = d->on ? drop(d, bits, odd, derivative) : derivative;
+INLINE void relu_both(lanes x[2], lanes *slope) {
+    if (slope) BOTH(slope[I] = (lanes)((mask)all(1) & (mask)(x[I] > all(0))));
+    BOTH(x[I] = pick((mask)(x[I] < all(0)), all(0), x[I])); /* NaN stays */
 }
 
 INLINE void activate_rows(lanes *h, lanes *slope, struct lanes_block b,
-                          const struct lanes_dropout *d, bool relu) {
-    for (size_t r = 0; r < b.rows; r++) {
+                          const struct lanes_dropout *drop_law, bool relu, bool on) {
+    const struct lanes_dropout d = *drop_law;
+    for (size_t r = 0; r < b.rows; r++, h += b.columns, slope += slope ? b.columns : 0) {
         size_t pair = (r * (b.width + (b.width & 1)) + b.first) / 2;
-        for (size_t c = 0; c < b.columns; c += 2, pair++, h += 2) {
-            bits32 bits = (bits32){0};
-            if (d->on) bits = dropout_bits(d, pair);
-            activate_one(h, slope, d, bits, false, relu);
-            if (c + 1 == b.columns) {
-                h--;
-                if (slope) slope++;
-                break;
+        for (size_t c = 0; c < b.columns; c += 2, pair++) {
+            bool two = c + 1 < b.columns;
+            lanes x[2] = {h[c], two ? h[c + 1] : h[c]}, dx[2];
+            if (relu)
+                relu_both(x, slope ? dx : NULL);
+            else
+                gelu_both(x, slope ? dx : NULL);
+            if (on) {
+                bits32 bits = dropout_bits(&d, pair);
+                BOTH(x[I] = drop(&d, bits, I, x[I]));
+                if (slope) BOTH(dx[I] = drop(&d, bits, I, dx[I]));
             }
-            activate_one(h + 1, slope ? slope + 1 : NULL, d, bits, true, relu);
-            if (slope) slope += 2;
+            h[c] = x[0];
+            if (slope) slope[c] = dx[0];
+            if (!two) break;
+            h[c + 1] = x[1];
+            if (slope) slope[c + 1] = dx[1];
         }
     }
 }
 
 static void activate(lanes *h, lanes *slope, struct lanes_block block,
                      const struct lanes_dropout *d, bool relu) {
-    /* Constants to the inlined body: one loop each. */
+    /* Constants to the inlined body: a loop each. */
     if (relu)
-        activate_rows(h, slope, block, d, true);
+        activate_rows(h, slope, block, d, true, d->on);
+    else if (slope && d->on)
+        activate_rows(h, slope, block, d, false, true);
     else if (slope)
-        activate_rows(h, slope, block, d, false);
+        activate_rows(h, slope, block, d, false, false);
+    else if (d->on)
+        activate_rows(h, NULL, block, d, false, true);
     else
-        activate_rows(h, NULL, block, d, false);
+        activate_rows(h, NULL, block, d, false, false);
 }
 
 /* ---- softmax, base 2 ---- */
 
 static void softmax(lanes *s, lanes *top, lanes *inverse, size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++, s += columns) {
-        lanes most = s[0], sum = all(0);
-        /* A NaN is not greater; it comes back through the exponential below. */
-        for (size_t c = 1; c < columns; c++) most = pick((mask)(s[c] > most), s[c], most);
-        for (size_t c = 0; c < columns; c++) {
-            s[c] = exp2_lanes(s[c] - most);
-            sum += s[c];
+        lanes most = s[0], sum[2] = {all(0), all(0)};
+        /* A NaN is not larger; it comes back through the exponential below. */
+        for (size_t c = 1; c < columns; c++) most = larger(s[c], most);
+        for (size_t c = 0; c < columns; c += 2) {
+            bool two = c + 1 < columns;
+            lanes e[2] = {s[c] - most, s[two ? c + 1 : c] - most};
+            exp2_both(e);
+            s[c] = e[0];
+            sum[0] += e[0];
+            if (!two) break;
+            s[c + 1] = e[1];
+            sum[1] += e[1];
         }
-        lanes over = (nn_real)1 / sum;
+        lanes over = (nn_real)1 / (sum[0] + sum[1]);
         for (size_t c = 0; c < columns; c++) s[c] *= over;
         if (top) top[r] = most;
         if (inverse) inverse[r] = over;
@@ -195,7 +240,13 @@ static void softmax(lanes *s, lanes *top, lanes *inverse, size_t rows, size_t co
 static void softmax_again(lanes *s, const lanes *top, const lanes *inverse, size_t rows,
                           size_t columns) {
     for (size_t r = 0; r < rows; r++, s += columns)
-        for (size_t c = 0; c < columns; c++) s[c] = exp2_lanes(s[c] - top[r]) * inverse[r];
+        for (size_t c = 0; c < columns; c += 2) {
+            bool two = c + 1 < columns;
+            lanes e[2] = {s[c] - top[r], s[two ? c + 1 : c] - top[r]};
+            exp2_both(e);
+            s[c] = e[0] * inverse[r];
+            if (two) s[c + 1] = e[1] * inverse[r];
+        }
 }
 
 static void softmax_slope(lanes *dp, const lanes *p, const lanes *dot, size_t rows,

@@ -14,7 +14,14 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-enum { TILE_ROWS = 8, TILE_COLUMNS = 2 };
+/* The compiler would rather read a value from memory twice than hold it: loads, not sums, would set the pace then. */
+#if defined(__AVX__) && !defined(NN_DOUBLE)
+#define HOLD(value) __asm__("" : "+x"(value))
+#else
+#define HOLD(value) ((void)0)
+#endif
+
+enum { TILE_ROWS = 8, TILE_COLUMNS = 2, STRIP_DEPTH = 4, STRIP_INNER_MAX = 12, ROWS_IN_CACHE = 16 };
 
 INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights_view w,
                         const nn_real *bias, size_t in, bool add, const int rows,
@@ -33,7 +40,10 @@ INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights
     for (size_t k = 0; k < in; k++, xk += x.row, wk += w.column) {
         lanes value[TILE_COLUMNS];
         UNROLLED
-        for (int c = 0; c < columns; c++) value[c] = xk[(size_t)c * x.column];
+        for (int c = 0; c < columns; c++) {
+            value[c] = xk[(size_t)c * x.column];
+            HOLD(value[c]);
+        }
         UNROLLED
         for (int r = 0; r < rows; r++) {
             nn_real weight = wk[(size_t)r * w.row];
@@ -90,6 +100,7 @@ INLINE void product_tile(lanes sum[TILE_ROWS][TILE_COLUMNS], struct lanes_view a
         UNROLLED
         for (int r = 0; r < rows; r++) {
             lanes other = ak[(size_t)r * a.row];
+            HOLD(other);
             UNROLLED
             for (int c = 0; c < columns; c++) sum[r][c] += other * value[c];
         }
@@ -114,8 +125,59 @@ INLINE void product_into(struct lanes_view y, struct lanes_view a, struct lanes_
     }
 }
 
+/* `depth` terms of one or two rows, whose multipliers stay in registers while the columns pass by. */
+INLINE void product_strip(struct lanes_view y, struct lanes_view a, struct lanes_view b,
+                          size_t columns, bool add, const int rows, const int depth) {
+    lanes held[2][STRIP_DEPTH];
+    UNROLLED
+    for (int r = 0; r < rows; r++) {
+        UNROLLED
+        for (int k = 0; k < depth; k++) {
+            held[r][k] = a.at[(size_t)r * a.row + (size_t)k * a.column];
+            HOLD(held[r][k]);
+        }
+    }
+    for (size_t c = 0; c < columns; c++, y.at += y.column, b.at += b.row) {
+        lanes sum[2];
+        UNROLLED
+        for (int r = 0; r < rows; r++) sum[r] = add ? y.at[(size_t)r * y.row] : (lanes){0};
+        UNROLLED
+        for (int k = 0; k < depth; k++) {
+            lanes value = b.at[(size_t)k * b.column];
+            HOLD(value);
+            UNROLLED
+            for (int r = 0; r < rows; r++) sum[r] += held[r][k] * value;
+        }
+        UNROLLED
+        for (int r = 0; r < rows; r++) y.at[(size_t)r * y.row] = sum[r];
+    }
+}
+
+INLINE void product_strips(struct lanes_view y, struct lanes_view a, struct lanes_view b,
+                           size_t columns, size_t inner, bool add, const int rows) {
+    for (size_t k = 0; k < inner;) {
+        struct lanes_view ak = a, bk = b;
+        ak.at += k * a.column;
+        bk.at += k * b.column;
+        if (inner - k >= STRIP_DEPTH && (add || k > 0))
+            product_strip(y, ak, bk, columns, true, rows, STRIP_DEPTH);
+        else if (inner - k >= STRIP_DEPTH)
+            product_strip(y, ak, bk, columns, false, rows, STRIP_DEPTH);
+        else
+            product_strip(y, ak, bk, columns, add || k > 0, rows, 1);
+        k += inner - k >= STRIP_DEPTH ? STRIP_DEPTH : 1;
+    }
+}
+
 static void product(struct lanes_view y, struct lanes_view a, struct lanes_view b, size_t rows,
                     size_t columns, size_t inner, bool add) {
+    if (inner <=
+        STRIP_INNER_MAX) { /* too few terms for tiles to pay: scores, and slopes of their weights */
+        for (; rows >= 2; rows -= 2, y.at += 2 * y.row, a.at += 2 * a.row)
+            product_strips(y, a, b, columns, inner, add, 2);
+        if (rows) product_strips(y, a, b, columns, inner, add, 1);
+        return;
+    }
     for (size_t c = 0; c < columns;) {
         struct lanes_view yc = y, ar = a, bc = b;
         yc.at += c * y.column;
@@ -158,41 +220,50 @@ INLINE nn_real sum_of_lanes(lanes v) {
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
 }
 
+INLINE void add_tile_sums(nn_real *to, size_t y_row, struct lanes_view a, struct lanes_view b,
+                          size_t inner) {
+    lanes sum[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
+    product_tile(sum, a, b, inner, 4, 2);
+    lanes v[LANES] = {sum[0][0], sum[2][0], sum[0][1], sum[2][1],
+                      sum[1][0], sum[3][0], sum[1][1], sum[3][1]};
+    lanes s = sums_of_eight(v);
+    UNROLLED
+    for (size_t i = 0; i < 4; i++) {
+        to[i * y_row] += s[2 * i];
+        to[i * y_row + 1] += s[2 * i + 1];
+    }
+}
+
+INLINE void add_row_sums(nn_real *to, struct lanes_view a, struct lanes_view b, size_t inner,
+                         bool pair) {
+    lanes sum[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
+    if (pair)
+        product_tile(sum, a, b, inner, 1, 2);
+    else
+        product_tile(sum, a, b, inner, 1, 1);
+    to[0] += sum_of_lanes(sum[0][0]);
+    if (pair) to[1] += sum_of_lanes(sum[0][1]);
+}
+
 static void product_sum(nn_real *y, size_t y_row, struct lanes_view a, struct lanes_view b,
                         size_t rows, size_t columns, size_t inner) {
-    for (size_t c = 0; c < columns; c += 2) {
-        struct lanes_view ar = a, bc = b;
-        bc.at += c * b.row;
-        bool pair = columns - c >= 2;
-        for (size_t r = 0; r < rows;) {
-            lanes sum[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
-            nn_real *to = y + r * y_row + c;
-            size_t step = rows - r >= 4 ? 4 : 1;
-            if (pair && step == 4) {
-                product_tile(sum, ar, bc, inner, 4, 2);
-                lanes v[LANES] = {sum[0][0], sum[2][0], sum[0][1], sum[2][1],
-                                  sum[1][0], sum[3][0], sum[1][1], sum[3][1]};
-                lanes s = sums_of_eight(v);
-                UNROLLED
-                for (size_t i = 0; i < 4; i++) {
-                    to[i * y_row] += s[2 * i];
-                    to[i * y_row + 1] += s[2 * i + 1];
-                }
-            } else {
-                for (size_t i = 0; i < step; i++) {
-                    struct lanes_view one = ar;
-                    one.at += i * a.row;
-                    lanes single[TILE_ROWS][TILE_COLUMNS] = {{{0}}};
-                    if (pair)
-                        product_tile(single, one, bc, inner, 1, 2);
-                    else
-                        product_tile(single, one, bc, inner, 1, 1);
-                    to[i * y_row] += sum_of_lanes(single[0][0]);
-                    if (pair) to[i * y_row + 1] += sum_of_lanes(single[0][1]);
-                }
+    /* Some rows stay in L1 while all columns pass by. */
+    for (size_t first = 0; first < rows; first += ROWS_IN_CACHE) {
+        size_t end = rows - first < ROWS_IN_CACHE ? rows : first + ROWS_IN_CACHE;
+        for (size_t c = 0; c < columns; c += 2) {
+            struct lanes_view bc = b;
+            bc.at += c * b.row;
+            bool pair = columns - c >= 2;
+            for (size_t r = first; r < end;) {
+                struct lanes_view ar = a;
+                ar.at += r * a.row;
+                bool tile = pair && end - r >= 4;
+                if (tile)
+                    add_tile_sums(y + r * y_row + c, y_row, ar, bc, inner);
+                else
+                    add_row_sums(y + r * y_row + c, ar, bc, inner, pair);
+                r += tile ? 4 : 1;
             }
-            r += step;
-            ar.at += step * a.row;
         }
     }
 }
