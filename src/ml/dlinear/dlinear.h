@@ -1,8 +1,8 @@
 /* DLinear (Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023), the linear baseline: a window is cut
  * into a moving average and the rest, and each is mapped to the horizon by one matrix; the two are added.
  *
- * Training multiplies by OpenBLAS; inference keeps network.h's promise of a fixed order. NaN or infinity in a channel of a window
- * makes NaN of that channel's forecast in inference, and of no other.
+ * Both passes add in a fixed order (network.h). NaN or infinity in a channel of a window makes NaN of that channel's forecast
+ * in inference, and of no other.
  *
  * Source   the paper; github.com/cure-lab/LTSF-Linear for names and shapes (docs/nhits.md)
  * Tests    test_dlinear.c (a plain twin), test_fd_dlinear.c (finite differences) */

@@ -1,5 +1,4 @@
 /* Configuration, parameters under their official names, first values. */
-#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -374,8 +373,6 @@ enum status nhits_create(struct network **out, const struct nhits_config *config
     if (st != ST_OK) return err_wrap(err, st, "N-HiTS");
     struct nhits *n = calloc(1, sizeof *n);
     if (!n) return err_set(err, ST_NO_MEMORY, "N-HiTS: %zu bytes", sizeof *n);
-    /* Whatever variant of OpenBLAS is installed: the workers are the only threads. */
-    openblas_set_num_threads(1);
     n->config = *config;
     n->training = training;
     n->network.workers = workers;

@@ -2,9 +2,9 @@
  * authors' code has: the paper's repository and the library neuralforecast. Windows of one channel in, with exogenous
  * inputs if wanted; a forecast of one or more outputs (a multi-output loss's) per step out.
  *
- * Training multiplies by OpenBLAS: the same bits for any number of threads, but not on every processor. Inference
- * keeps network.h's promise: a fixed order, the same bits everywhere, alone or in a batch. A window with a NaN or an infinity in
- * any input has NaN as its whole forecast in inference.
+ * Training and inference add in orders of their own that depend on shapes alone: the same bits on every processor and
+ * compiler, for any number of threads (but not the same in training as in inference). A window with a NaN or an infinity in any
+ * input has NaN as its whole forecast in inference.
  *
  * Source   the paper; github.com/cchallu/n-hits at d882ee6 and github.com/Nixtla/neuralforecast at 5ffa0d0 for names, shapes and
  *          what the paper leaves open (docs/nhits.md)

@@ -1,10 +1,10 @@
 /* The training pass. Parts of the batch go through the whole network forwards, then backwards; the gradients of weights are
  * sums over the whole batch and come last, cut by outputs. */
-#include <cblas.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "ml/nhits/nhits_internal.h"
+#include "ml/nn/gemm.h"
 
 /* One call of step. */
 struct pass {
@@ -15,19 +15,6 @@ struct pass {
     uint64_t seed;
     size_t block; /* whose weights are next, of shared ones */
 };
-
-/* c (m, n) = op(a) (m, k) b (k, n) + beta c */
-static void gemm(nn_real *c, size_t ldc, CBLAS_TRANSPOSE ta, const nn_real *a, size_t lda,
-                 CBLAS_TRANSPOSE tb, const nn_real *b, size_t ldb, size_t m, size_t n, size_t k,
-                 nn_real beta) {
-#ifdef NN_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, beta, c,
-                (int)ldc);
-#else
-    cblas_sgemm(CblasRowMajor, ta, tb, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, beta, c,
-                (int)ldc);
-#endif
-}
 
 static double dropout_of(const struct nhits *n) {
     return n->config.dropout_off ? 0 : n->config.dropout;
@@ -103,7 +90,8 @@ static void layer_forward(const struct pass *p, const struct layer *l, const nn_
     size_t out = nhits_used(l), at = from * out;
     bool relu = l->activated && l->activation == NN_RELU;
     nn_real *z = (l->pre ? l->pre : l->act) + at, *act = l->act + at, *y = l->y + at;
-    gemm(z, out, CblasNoTrans, x, l->in, CblasTrans, nhits_weight(l), l->in, rows, out, l->in, 0);
+    nn_gemm(z, out, nn_rows(x, l->in), nn_transposed(nhits_weight(l), l->in), rows, out, l->in,
+            false);
     add_bias(z, nhits_bias(l), rows, out, relu);
     if (!l->activated) return;
     if (!relu)
@@ -139,8 +127,8 @@ static void layer_back(const struct pass *p, const struct layer *l, size_t from,
 static void input_back(nn_real *dx, size_t stride, const struct layer *l, size_t from, size_t rows,
                        size_t first, size_t count) {
     size_t out = nhits_used(l);
-    gemm(dx + first, stride, CblasNoTrans, l->dy + from * out, out, CblasNoTrans,
-         nhits_weight(l) + first, l->in, rows, count, out, 0);
+    nn_gemm(dx + first, stride, nn_rows(l->dy + from * out, out),
+            nn_rows(nhits_weight(l) + first, l->in), rows, count, out, false);
 }
 
 /* ---- one block ---- */
@@ -154,8 +142,8 @@ static void encode(const struct pass *p, const struct block *b, size_t from, siz
                rng_mix(p->seed ^ rng_mix(b->encoder.site + 1)), from * count);
     const struct layer *l = &b->encoder;
     nn_real *y = l->y + from * hidden;
-    gemm(y, hidden, CblasNoTrans, b->stat + from * count, count, CblasTrans, l->w->value, count,
-         rows, hidden, count, 0);
+    nn_gemm(y, hidden, nn_rows(b->stat + from * count, count), nn_transposed(l->w->value, count),
+            rows, hidden, count, false);
     add_bias(y, l->b->value, rows, hidden, true);
     for (size_t r = 0; r < rows; r++)
         memcpy(b->x + (from + r) * b->width + b->stat_at, y + r * hidden, hidden * sizeof *y);
@@ -293,8 +281,8 @@ static void backward_part(void *context, uint32_t part) {
 static void share_of(const struct pass *p, const struct share *s) {
     const struct layer *l = s->layer;
     size_t out = nhits_used(l), first = l->skip + s->first;
-    gemm(l->w->grad + first * l->in, l->in, CblasTrans, l->dy + s->first, out, CblasNoTrans, s->x,
-         l->in, s->count, l->in, p->batch->n, 1);
+    nn_gemm(l->w->grad + first * l->in, l->in, nn_transposed(l->dy + s->first, out),
+            nn_rows(s->x, l->in), s->count, l->in, p->batch->n, true);
     add_columns(l->b->grad + first, l->dy + s->first, p->batch->n, out, s->count);
 }
 

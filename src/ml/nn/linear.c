@@ -1,8 +1,6 @@
-#include <cblas.h>
-#include <pthread.h>
 #include <string.h>
 
-#include "ml/nn/nn.h"
+#include "ml/nn/gemm.h"
 
 enum {
     PART_ROWS = 256, /* of y and dx */
@@ -10,28 +8,6 @@ enum {
     PART_OUT = 64,   /* rows of dw, when each is summed over all rows of x */
     LONG_FACTOR = 16 /* x is this much longer than wide: dw is cut by rows of x */
 };
-
-/* Whatever variant of OpenBLAS is installed: our threads are the only ones. */
-static void one_thread(void) {
-    openblas_set_num_threads(1);
-}
-
-static void start_blas(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, one_thread);
-}
-
-/* c (m, n) = a (m, k) b (k, n) + beta c, with a or b transposed as stored. */
-static void gemm(nn_real *c, CBLAS_TRANSPOSE ta, const nn_real *a, size_t lda, CBLAS_TRANSPOSE tb,
-                 const nn_real *b, size_t ldb, size_t m, size_t n, size_t k, nn_real beta) {
-#ifdef NN_DOUBLE
-    cblas_dgemm(CblasRowMajor, ta, tb, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, beta, c,
-                (int)n);
-#else
-    cblas_sgemm(CblasRowMajor, ta, tb, (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, beta, c,
-                (int)n);
-#endif
-}
 
 struct job {
     nn_real *y, *dx, *dw, *db, *scratch;
@@ -53,22 +29,21 @@ static void forward_part(void *context, uint32_t part) {
     nn_real *y = j->y + from * j->out;
     if (j->b)
         for (size_t r = 0; r < rows; r++) memcpy(y + r * j->out, j->b, j->out * sizeof *y);
-    gemm(y, CblasNoTrans, j->x + from * j->in, j->in, CblasTrans, j->w, j->in, rows, j->out, j->in,
-         j->b ? 1 : 0);
+    nn_gemm(y, j->out, nn_rows(j->x + from * j->in, j->in), nn_transposed(j->w, j->in), rows,
+            j->out, j->in, j->b != NULL);
 }
 
 void nn_linear_forward(nn_real *y, const nn_real *x, const nn_real *w, const nn_real *b, size_t n,
                        size_t in, size_t out, struct workers *workers) {
     struct job j = {.y = y, .x = x, .w = w, .b = b, .n = n, .in = in, .out = out};
-    start_blas();
     workers_run(workers, forward_part, &j, (uint32_t)parts_of(n, PART_ROWS));
 }
 
 static void dx_part(void *context, uint32_t part) {
     const struct job *j = context;
     size_t from = (size_t)part * PART_ROWS, rows = least(PART_ROWS, j->n - from);
-    gemm(j->dx + from * j->in, CblasNoTrans, j->dy + from * j->out, j->out, CblasNoTrans, j->w,
-         j->in, rows, j->in, j->out, 0);
+    nn_gemm(j->dx + from * j->in, j->in, nn_rows(j->dy + from * j->out, j->out),
+            nn_rows(j->w, j->in), rows, j->in, j->out, false);
 }
 
 /* Rows `from` .. of dw, over all of x. */
@@ -76,8 +51,8 @@ static void dw_part(void *context, uint32_t part) {
     const struct job *j = context;
     size_t from = (size_t)part * PART_OUT, rows = least(PART_OUT, j->out - from);
     if (j->dw)
-        gemm(j->dw + from * j->in, CblasTrans, j->dy + from, j->out, CblasNoTrans, j->x, j->in,
-             rows, j->in, j->n, 1);
+        nn_gemm(j->dw + from * j->in, j->in, nn_transposed(j->dy + from, j->out),
+                nn_rows(j->x, j->in), rows, j->in, j->n, true);
     if (!j->db) return;
     nn_real sums[PART_OUT] = {0};
     for (size_t r = 0; r < j->n; r++)
@@ -92,8 +67,8 @@ static void share_part(void *context, uint32_t part) {
     nn_real *dw = j->scratch + (size_t)part * (j->in + 1) * j->out, *db = dw + j->in * j->out;
     const nn_real *dy = j->dy + from * j->out;
     if (j->dw)
-        gemm(dw, CblasTrans, dy, j->out, CblasNoTrans, j->x + from * j->in, j->in, j->out, j->in,
-             rows, 0);
+        nn_gemm(dw, j->in, nn_transposed(dy, j->out), nn_rows(j->x + from * j->in, j->in), j->out,
+                j->in, rows, false);
     if (!j->db) return;
     memset(db, 0, j->out * sizeof *db);
     for (size_t r = 0; r < rows; r++)
@@ -121,7 +96,6 @@ void nn_linear_backward(nn_real *dx, nn_real *dw, nn_real *db, const nn_real *dy
                     .in = in,
                     .out = out,
                     .scratch = scratch};
-    start_blas();
     if (dw || db) {
         if (!is_long(n, in, out)) {
             workers_run(workers, dw_part, &j, (uint32_t)parts_of(out, PART_OUT));

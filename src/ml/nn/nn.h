@@ -32,7 +32,7 @@ typedef float nn_real;
 
 /* ---- linear: y = x w^T + b.  x (n, in)  w (out, in), as PyTorch stores it  b (out) or NULL  y (n, out) ---- */
 
-/* By OpenBLAS (training; bits depend on the processor). */
+/* Training: by nn_gemm, in its fixed order of additions (gemm.h). */
 void nn_linear_forward(nn_real *y, const nn_real *x, const nn_real *w, const nn_real *b, size_t n,
                        size_t in, size_t out, struct workers *workers);
 /* dy (n, out) -> dx (n, in), dw (out, in), db (out). scratch: nn_linear_scratch values. */

@@ -1,5 +1,4 @@
-/* One, two and three threads give the same bits; several networks may train at once (OpenBLAS
- * included). */
+/* One, two and three threads give the same bits; several networks may train at once. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
