@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ml/nhits/nhits_internal.h"
+#include "ml/nhits/rows.h"
 
 void nhits_reverse(nn_real *residual, const nn_real *x, size_t length) {
     for (size_t i = 0; i < length; i++) residual[i] = x[length - 1 - i];
@@ -16,16 +17,24 @@ static void pool_channels(nn_real *y, const nn_real *x, size_t steps, size_t cha
         memcpy(y, x, steps * channels * sizeof *y);
         return;
     }
+    const nn_real *x_end = x + steps * channels, *y_end = y + nn_pool_size(steps, k) * channels;
     for (size_t from = 0; from < steps; from += k, y += channels) {
-        size_t to = from + k < steps ? from + k : steps;
-        memcpy(y, x + from * channels, channels * sizeof *y);
-        for (size_t s = from + 1; s < to; s++)
+        size_t to = from + k < steps ? from + k : steps,
+               whole = (channels + LANES - 1) / LANES * LANES;
+        const nn_real *first = x + from * channels, *last = x + (to - 1) * channels;
+        /* What vectors write behind this window is the next one's, which comes later. */
+        if (pooling == NHITS_MAX_POOLING && (size_t)(x_end - last) >= whole &&
+            (size_t)(y_end - y) >= whole) {
+            largest_of(y, first, last, channels, channels);
+            continue;
+        }
+        memcpy(y, first, channels * sizeof *y);
+        for (const nn_real *at = first + channels; at <= last; at += channels)
             for (size_t c = 0; c < channels; c++) {
-                nn_real value = x[s * channels + c];
                 if (pooling == NHITS_AVERAGE_POOLING)
-                    y[c] += value;
+                    y[c] += at[c];
                 else
-                    y[c] = value > y[c] || isnan(value) ? value : y[c];
+                    y[c] = at[c] > y[c] || isnan(at[c]) ? at[c] : y[c];
             }
         if (pooling == NHITS_AVERAGE_POOLING)
             for (size_t c = 0; c < channels; c++) y[c] /= (nn_real)(to - from);

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "ml/nhits/nhits_internal.h"
+#include "ml/nhits/rows.h"
 
 static void pack(struct layer *l) {
     nn_linear_pack(l->packed, nhits_weight(l), nhits_bias(l), l->in, nhits_used(l));
@@ -22,7 +23,9 @@ static void pack_all(struct nhits *n) {
 static void layer_infer(const struct layer *l, nn_real *y, const nn_real *x, size_t rows) {
     size_t out = nhits_used(l);
     nn_linear_packed(y, x, l->packed, rows, l->in, out);
-    if (l->activated)
+    if (l->activated && l->activation == NN_RELU)
+        relu(y, rows * out);
+    else if (l->activated)
         nn_activation_forward(y, y, rows * out, l->activation, l->slope ? l->slope->value[0] : 0);
     if (l->scale)
         nn_batchnorm_infer(y, y, l->scale->value, l->shift->value, l->mean->value, l->var->value,

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "ml/nhits/nhits_internal.h"
+#include "ml/nhits/rows.h"
 #include "ml/nn/gemm.h"
 
 /* One call of step. */
@@ -24,77 +25,18 @@ static uint64_t seed_at(const struct pass *p, const struct layer *l) {
     return rng_mix(p->seed ^ rng_mix(l->site + 1));
 }
 
-/* ---- rows of values: 32 bytes at a time, whatever the processor makes of that ---- */
-
-typedef nn_real vec __attribute__((vector_size(32)));
-typedef __typeof__((vec){0} < (vec){0}) vec_mask;
-enum { LANES = 32 / sizeof(nn_real) };
-
-#define LOAD(v, p)  memcpy(&(v), p, sizeof(vec))
-#define STORE(p, v) memcpy(p, &(v), sizeof(vec))
-
-/* y += b in each row, then what is below 0 is 0 (relu); a NaN stays one */
-static void add_bias(nn_real *y, const nn_real *bias, size_t rows, size_t out, bool relu) {
-    for (size_t r = 0; r < rows; r++, y += out) {
-        size_t i = 0;
-        for (; i + LANES <= out; i += LANES) {
-            vec v, b;
-            LOAD(v, y + i);
-            LOAD(b, bias + i);
-            v += b;
-            if (relu) v = (vec)((vec_mask)v & ~(v < (vec){0}));
-            STORE(y + i, v);
-        }
-        for (; i < out; i++) {
-            y[i] += bias[i];
-            if (relu && y[i] < 0) y[i] = 0;
-        }
-    }
-}
-
-/* dy = 0 where y is not above 0 */
-static void relu_back(nn_real *dy, const nn_real *y, size_t count) {
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        vec d, v;
-        LOAD(d, dy + i);
-        LOAD(v, y + i);
-        d = (vec)((vec_mask)d & (v > (vec){0}));
-        STORE(dy + i, d);
-    }
-    for (; i < count; i++)
-        if (!(y[i] > 0)) dy[i] = 0;
-}
-
-/* sums[o] += column o of dy (rows, stride), count columns */
-static void add_columns(nn_real *sums, const nn_real *dy, size_t rows, size_t stride,
-                        size_t count) {
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        vec sum, d;
-        LOAD(sum, sums + i);
-        for (size_t r = 0; r < rows; r++) {
-            LOAD(d, dy + r * stride + i);
-            sum += d;
-        }
-        STORE(sums + i, sum);
-    }
-    for (; i < count; i++)
-        for (size_t r = 0; r < rows; r++) sums[i] += dy[r * stride + i];
-}
-
 /* ---- one layer ---- */
 
 static void layer_forward(const struct pass *p, const struct layer *l, const nn_real *x,
                           size_t from, size_t rows) {
     size_t out = nhits_used(l), at = from * out;
-    bool relu = l->activated && l->activation == NN_RELU;
+    bool is_relu = l->activated && l->activation == NN_RELU;
     nn_real *z = (l->pre ? l->pre : l->act) + at, *act = l->act + at, *y = l->y + at;
     nn_gemm(z, out, nn_rows(x, l->in), nn_transposed(nhits_weight(l), l->in), rows, out, l->in,
             false);
-    add_bias(z, nhits_bias(l), rows, out, relu);
+    add_bias(z, nhits_bias(l), rows, out, is_relu);
     if (!l->activated) return;
-    if (!relu)
+    if (!is_relu)
         nn_activation_forward(act, z, rows * out, l->activation, l->slope ? l->slope->value[0] : 0);
     if (l->scale) {
         nn_batchnorm_train(y, l->batch_mean, l->batch_inv, l->mean->value, l->var->value, act,
