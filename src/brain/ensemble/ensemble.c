@@ -163,5 +163,6 @@ void ensemble_spread(struct vote_spread *out, const struct model_vote *votes) {
         answers[count++] = v;
     }
     out->answers = count;
-    if (count > 1) out->distance = sum / (double)(count * (count - 1) / 2 * LABEL_COUNT);
+    uint32_t pairs = count * (count - 1) / 2;
+    if (pairs > 0) out->distance = sum / (double)(pairs * LABEL_COUNT);
 }
