@@ -13,10 +13,10 @@ struct forest;
 
 enum forest_kernel {
     FOREST_KERNEL_BEST = 0, /* the best this processor has */
-    FOREST_KERNEL_REF,      /* the plain walk */
-    FOREST_KERNEL_SCALAR,
+    FOREST_KERNEL_REF,      /* the plain walk: each condition from the row, no ranks */
+    FOREST_KERNEL_SCALAR,   /* ranks, then eight trees at a time; no blocks of rows */
     FOREST_KERNEL_AVX2,
-    FOREST_KERNEL_AVX512,
+    FOREST_KERNEL_AVX512, /* F, BW, DQ, VL */
     FOREST_KERNEL_COUNT
 };
 const char *forest_kernel_text(enum forest_kernel kernel);
@@ -39,9 +39,10 @@ uint32_t forest_columns(const struct forest *f);
 uint32_t forest_outputs(const struct forest *f);
 uint32_t forest_prediction_columns(const struct forest *f);
 uint32_t forest_tree_count(const struct forest *f); /* of the range */
+/* What was asked for or found best; REF if the model has more than 32768 columns of ranks. */
 enum forest_kernel forest_kernel_used(const struct forest *f);
 
-/* Margins. rows: count rows, stride values apart, stride >= forest_columns (asserted); NaN = missing.
+/* Margins. Takes up to 120 KB of stack. rows: count rows, stride values apart, stride >= forest_columns (asserted); NaN = missing.
  * out (count, outputs) row-major. float rows are taken as the doubles they equal. */
 void forest_margin_f32(double *out, const struct forest *f, const float *rows, size_t count,
                        size_t stride);

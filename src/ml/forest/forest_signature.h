@@ -1,17 +1,18 @@
 /* Leaves of eight ragged trees for one row, by signatures, with AVX2. */
 
-/* Ranks of 32 splits, out of tables of 16 ranks each; column < 16 * tables. */
-static inline __attribute__((always_inline)) __m256i ranks_gather(const __m256i *table,
-                                                                  uint32_t tables, __m256i column) {
-    __m256i found[8];
-    for (uint32_t i = 0; i < tables; i++) found[i] = _mm256_shuffle_epi8(table[i], column);
-    /* Bits 4, 5, 6 of the column say which; blends look at bit 7. */
-    for (uint32_t step = 1, shift = 3; step < tables; step *= 2, shift--) {
-        __m256i bit = _mm256_slli_epi16(column, (int)shift);
-        for (uint32_t i = 0; i < tables; i += 2 * step)
-            found[i] = _mm256_blendv_epi8(found[i], found[i + step], bit);
-    }
-    return found[0];
+/* Ranks of 32 splits, out of 2, 4 or 8 tables of 16 ranks each. Bits 4, 5, 6 of a column say which table;
+ * blends look at bit 7. */
+static inline __m256i ranks_of_2(const __m256i *table, __m256i column) {
+    return _mm256_blendv_epi8(_mm256_shuffle_epi8(table[0], column),
+                              _mm256_shuffle_epi8(table[1], column), _mm256_slli_epi16(column, 3));
+}
+static inline __m256i ranks_of_4(const __m256i *table, __m256i column) {
+    return _mm256_blendv_epi8(ranks_of_2(table, column), ranks_of_2(table + 2, column),
+                              _mm256_slli_epi16(column, 2));
+}
+static inline __m256i ranks_of_8(const __m256i *table, __m256i column) {
+    return _mm256_blendv_epi8(ranks_of_4(table, column), ranks_of_4(table + 4, column),
+                              _mm256_slli_epi16(column, 1));
 }
 
 /* Leaves that none of four splits rules out, in each of eight elements. */
@@ -20,7 +21,9 @@ tree_signature(const struct forest_signature *t, const __m256i *table, uint32_t 
     const __m256i *mask = (const __m256i *)(const void *)t->mask;
     __m256i last = _mm256_load_si256((const __m256i *)(const void *)t->last);
     __m256i column = _mm256_load_si256((const __m256i *)(const void *)t->column);
-    __m256i rank = ranks_gather(table, tables, column);
+    __m256i rank = tables == 2   ? ranks_of_2(table, column)
+                   : tables == 4 ? ranks_of_4(table, column)
+                                 : ranks_of_8(table, column);
     __m256i left = _mm256_cmpeq_epi8(_mm256_max_epu8(rank, last), last);
     __m256i low = _mm256_unpacklo_epi8(left, left), high = _mm256_unpackhi_epi8(left, left);
     __m256i a = _mm256_or_si256(_mm256_unpacklo_epi16(low, low), mask[0]);
@@ -52,9 +55,9 @@ signatures_leaves(uint32_t out[FOREST_GROUP], const struct forest_signatures *s,
         table[i] = _mm256_broadcastsi128_si256(
             _mm_loadu_si128((const __m128i *)(const void *)(ranks + 16 * i)));
     for (uint32_t i = 0; i < FOREST_GROUP; i++) v[i] = tree_signature(&s->tree[i], table, tables);
-    /* In the end element i is tree ORDER[i]: trees 0 2 4 6 in the low half, 1 3 5 7 in the high. */
     __m256i low = quarters_and(halves_and(v[0], v[1]), halves_and(v[2], v[3]));
     __m256i high = quarters_and(halves_and(v[4], v[5]), halves_and(v[6], v[7]));
+    /* Trees 0 2 4 6 in the low half, 1 3 5 7 in the high. */
     uint32_t stays[FOREST_GROUP];
     _mm256_storeu_si256((__m256i *)(void *)stays, eighths_and(low, high));
     for (uint32_t i = 0; i < FOREST_GROUP; i++)
