@@ -49,7 +49,7 @@ struct bench_parameters {
     X(train_lightgbm, "a training of our trainer (100000 x 50, 200 trees), next to libxgboost")    \
     X(train_xgboost, "the same through ml/xgboost, next to libxgboost called directly")            \
     X(nhits_train, "windows trained, N-HiTS of the paper's size and of trading's (--threads)")     \
-    X(nhits_row, "one window's forecast by N-HiTS of trading's size and of the paper's")                       \
+    X(nhits_row, "one window's forecast by N-HiTS of trading's size and of the paper's")           \
     X(patchtst_train, "windows trained, PatchTST small and large, paper's size and trading's")     \
     X(patchtst_row, "one window's forecast by small PatchTST of trading's size and the paper's")   \
     X(nn_batch100, "windows forecast a hundred at once by PatchTST (--threads)")

@@ -1,7 +1,8 @@
-/* nhits_train, nhits_row: N-HiTS at the sizes of bench/torch_nhits.py, which times the same networks in PyTorch. Paper size: 480 -> 96,
- * 3 stacks of a block, two layers of 512, pools 8 4 1, knots 4 8 96, batch 256. Trading size: 8 channels (the target and 7
- * pooled ones beside it) of 128 bars -> 12, two layers of 128, pools 8 4 1, knots 3 6 12. A window of training counts forward, loss,
- * backward and Adam. */
+/* nhits_train, nhits_row: N-HiTS at the sizes of bench/torch_nhits.py, which times the same
+ * networks in PyTorch. Paper size: 480 -> 96, 3 stacks of a block, two layers of 512, pools 8 4 1,
+ * knots 4 8 96, batch 256. Trading size: 8 channels (the target and 7 pooled ones beside it) of 128
+ * bars -> 12, two layers of 128, pools 8 4 1, knots 3 6 12. A window of training counts forward,
+ * loss, backward and Adam. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -16,8 +16,10 @@
 enum { PATH = 1024 };
 static const char *reference;
 
-static const char *const cases[] = {"patchtst/tiny_a", "patchtst/tiny_d_individual",
-                                    "patchtst/paper_etth_b"};
+static const char *const cases[] = {"patchtst/tiny_a",          "patchtst/tiny_d_individual",
+                                    "patchtst/paper_etth_b",    "nhits/tiny_a",
+                                    "nhits/tiny_c_avg_nearest", "nhits/tiny_c_avg_cubic",
+                                    "nhits/default_b"};
 
 static void case_path(char out[PATH], const char *name) {
     snprintf(out, PATH, "%s/golden-nn/%s", reference, name);

@@ -39,7 +39,8 @@ static size_t clamped(size_t i, size_t back, size_t length) {
     return at < length ? at : length - 1;
 }
 
-/* One channel of a window (stride channels) -> rest, trend (length): the average of kernel values around each, ends repeated. */
+/* One channel of a window (stride channels) -> rest, trend (length): the average of kernel values
+ * around each, ends repeated. */
 static void decompose(nn_real *rest, nn_real *trend, const nn_real *x, size_t length, size_t stride,
                       size_t kernel) {
     size_t half = (kernel - 1) / 2;
@@ -109,7 +110,8 @@ static void predict_part(void *context, uint32_t part) {
                             map->b->value, rows, d->length, d->horizon);
         }
     add_maps(d, j->y, first, rows);
-    /* An infinity less an infinite average, or times zero, is NaN already; its other values are made so. */
+    /* An infinity less an infinite average, or times zero, is NaN already; its other values are
+     * made so. */
     for (size_t r = first; r < first + rows; r++)
         for (size_t c = 0; c < d->channels; c++) {
             nn_real taint = 0;

@@ -1,11 +1,12 @@
-/* DLinear (Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023), the linear baseline: a window is cut
- * into a moving average and the rest, and each is mapped to the horizon by one matrix; the two are added.
+/* DLinear (Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023), the
+ * linear baseline: a window is cut into a moving average and the rest, and each is mapped to the
+ * horizon by one matrix; the two are added.
  *
- * Both passes add in a fixed order (network.h). NaN or infinity in a channel of a window makes NaN of that channel's forecast
- * in inference, and of no other.
+ * Both passes add in a fixed order (network.h). NaN or infinity in a channel of a window makes NaN
+ * of that channel's forecast in inference, and of no other.
  *
  * Source   the paper; github.com/cure-lab/LTSF-Linear for names and shapes (docs/nhits.md)
- * Tests    test_dlinear.c (a plain twin), test_fd_dlinear.c (finite differences) */
+ * Tests    test_dlinear.c, test_fd_dlinear.c (a plain twin, finite differences) */
 #ifndef ML_DLINEAR_DLINEAR_H
 #define ML_DLINEAR_DLINEAR_H
 
@@ -13,18 +14,19 @@
 
 struct dlinear_config {
     uint32_t seq_len, pred_len, channels;
-    uint32_t
-        kernel_size; /* of the moving average, odd: ends are repeated (kernel_size - 1) / 2 times */
+    /* Of the moving average, odd: ends are repeated (kernel_size - 1) / 2 times. */
+    uint32_t kernel_size;
     bool individual; /* a pair of matrices per channel, else one for all */
 };
 
 /* 336 -> 96, 7 channels, kernel 25, one pair of matrices. */
 struct dlinear_config dlinear_config_defaults(void);
 
-/* A network with parameters drawn from `seed` by PyTorch's Linear law (the paper's code has the constant 1 / seq_len as a comment only).
- * Windows (n, seq_len, channels), forecasts (n, pred_len, channels); batch n at most batch_max, more is an ASSERT.
- * training false: no gradients, step is an ASSERT. Names: Linear_Seasonal.weight (pred_len, seq_len), .bias, Linear_Trend.…;
- * individual: Linear_Seasonal.<channel>.weight …
+/* A network with parameters drawn from `seed` by PyTorch's Linear law (the paper's code has the
+ * constant 1 / seq_len as a comment only). Windows (n, seq_len, channels), forecasts (n, pred_len,
+ * channels); batch n at most batch_max, more is an ASSERT. training false: no gradients, step is an
+ * ASSERT. Names: Linear_Seasonal.weight (pred_len, seq_len), .bias, Linear_Trend.…; individual:
+ * Linear_Seasonal.<channel>.weight …
  *
  * Returns  ST_OK; ST_RANGE (field), ST_NO_MEMORY (bytes wanted)
  * Out      out      to be destroyed by class_of->destroy

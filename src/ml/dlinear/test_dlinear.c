@@ -1,4 +1,5 @@
-/* Names, bits alone and in batches and by threads, what is not finite, what is refused. Numbers: test_fd_dlinear.c. */
+/* Names, bits alone and in batches and by threads, what is not finite, what is refused. Numbers:
+ * test_fd_dlinear.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

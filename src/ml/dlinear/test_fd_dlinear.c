@@ -1,4 +1,5 @@
-/* Gradients in double against central differences of the loss, and forecasts against a plain twin. */
+/* Gradients in double against central differences of the loss, and forecasts against a plain twin.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,8 +9,8 @@ void nhits_reverse(nn_real *residual, const nn_real *x, size_t length) {
     for (size_t i = 0; i < length; i++) residual[i] = x[length - 1 - i];
 }
 
-/* x (steps, channels) -> y (windows, channels), each channel pooled along time; as nn_maxpool_forward and
- * nn_avgpool_forward do it, but with channels side by side. */
+/* x (steps, channels) -> y (windows, channels), each channel pooled along time; as
+ * nn_maxpool_forward and nn_avgpool_forward do it, but with channels side by side. */
 static void pool_channels(nn_real *y, const nn_real *x, size_t steps, size_t channels, size_t k,
                           enum nhits_pooling pooling) {
     if (k == 1) {

@@ -30,7 +30,8 @@ static void carve_layer(struct carver *m, const struct nhits *n, struct layer *l
     size_t rows = n->network.batch_max, out = nhits_used(l);
     l->packed = reals(m, nn_linear_pack_size(l->in, out), 1);
     if (!n->training) return;
-    /* What ReLU gave tells where it was above zero: even behind dropout, which multiplies by what is not negative. */
+    /* What ReLU gave tells where it was above zero: even behind dropout, which multiplies by what
+     * is not negative. */
     if (l->activated && l->activation != NN_RELU) l->pre = reals(m, rows, out);
     l->act = reals(m, rows, out);
     l->y = l->scale ? reals(m, rows, out) : l->act;

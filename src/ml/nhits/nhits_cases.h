@@ -1,4 +1,5 @@
-/* Small networks that between them use every option, and windows for them. For the tests of this module. */
+/* Small networks that between them use every option, and windows for them. For the tests of this
+ * module. */
 #ifndef ML_NHITS_NHITS_CASES_H
 #define ML_NHITS_NHITS_CASES_H
 

@@ -11,7 +11,8 @@ enum {
     PART_OUT = 256     /* rows of a weight's gradient that are one product */
 };
 
-/* What the window's backcast reads in one Linear and what may stand behind it. Arrays (batch_max, out - skip). */
+/* What the window's backcast reads in one Linear and what may stand behind it. Arrays (batch_max,
+ * out - skip). */
 struct layer {
     struct nn_tensor *w, *b;
     size_t in, out;
@@ -76,7 +77,8 @@ struct nhits {
 
 /* residual (length) = x reversed */
 void nhits_reverse(nn_real *residual, const nn_real *x, size_t length);
-/* x: the MLP's inputs of one window but for encoded statics. arg: NULL, or (windows) for the way back */
+/* x: the MLP's inputs of one window but for encoded statics. arg: NULL, or (windows) for the way
+ * back */
 void nhits_inputs(const struct nhits *n, const struct block *b, nn_real *x, uint32_t *arg,
                   const nn_real *residual, const struct nn_batch *batch, size_t window);
 /* dresidual += gradient of the pooled residual */
@@ -84,7 +86,8 @@ void nhits_pool_back(const struct nhits *n, const struct block *b, nn_real *dres
                      const nn_real *dx, const uint32_t *arg);
 /* residual = (residual - backcast) * mask; mask (length) in the order of time, NULL: ones */
 void nhits_subtract(nn_real *residual, const nn_real *backcast, const nn_real *mask, size_t length);
-/* y (rows, h, outputs) += interpolated knots; theta (rows, stride), knots at its end. knots, forecast: scratch */
+/* y (rows, h, outputs) += interpolated knots; theta (rows, stride), knots at its end. knots,
+ * forecast: scratch */
 void nhits_add_forecast(const struct nhits *n, const struct block *b, nn_real *y,
                         const nn_real *theta, size_t rows, nn_real *knots, nn_real *forecast);
 

@@ -1,4 +1,5 @@
-/* Loops over rows of values, 16 bytes at a time: what every x86-64 and ARM64 has in a register. Used by this module only. */
+/* Loops over rows of values, 16 bytes at a time: what every x86-64 and ARM64 has in a register.
+ * Used by this module only. */
 #ifndef ML_NHITS_ROWS_H
 #define ML_NHITS_ROWS_H
 
@@ -77,8 +78,8 @@ static inline void relu(nn_real *y, size_t count) {
         if (y[i] < 0) y[i] = 0;
 }
 
-/* y[c] = the largest of x[c], x[c + step], ... up to last[c]; a NaN wins. Whole vectors: up to LANES - 1 values behind
- * count are read and written, too. */
+/* y[c] = the largest of x[c], x[c + step], ... up to last[c]; a NaN wins. Whole vectors: up to
+ * LANES - 1 values behind count are read and written, too. */
 static inline void largest_of(nn_real *y, const nn_real *x, const nn_real *last, size_t step,
                               size_t count) {
     for (size_t i = 0; i < count; i += LANES) {

@@ -1,4 +1,5 @@
-/* Gradients of whole networks in double against central differences of their loss: every option, every parameter. */
+/* Gradients of whole networks in double against central differences of their loss: every option,
+ * every parameter. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,8 @@ static double loss_of(struct network *net, const struct nn_batch *batch,
     return net->class_of->step(net, NULL, batch, loss, 77);
 }
 
-/* Steps of 1e-6: 1e-12 from the third derivative, 1e-10 from rounding; kinks of max and ReLU are further away. */
+/* Steps of 1e-6: 1e-12 from the third derivative, 1e-10 from rounding; kinks of max and ReLU are
+ * further away. */
 static void compare(const struct nhits_case *k, const struct nn_loss_choice *loss) {
     const double step = 1e-6, bound = 2e-7;
     struct network *net;

@@ -1,5 +1,5 @@
-/* The training pass. Parts of the batch go through the whole network forwards, then backwards; the gradients of weights are
- * sums over the whole batch and come last, cut by outputs. */
+/* The training pass. Parts of the batch go through the whole network forwards, then backwards; the
+ * gradients of weights are sums over the whole batch and come last, cut by outputs. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -135,7 +135,8 @@ static void knots_back(const struct nhits *n, const struct block *b, nn_real *dt
         memcpy(dtheta + r * stride + stride - count, found + r * count, count * sizeof *dtheta);
 }
 
-/* Gradient of the backcast: of the residual behind it, masked, with the other sign. The residual's own is the masked one. */
+/* Gradient of the backcast: of the residual behind it, masked, with the other sign. The residual's
+ * own is the masked one. */
 static void backcast_back(const struct pass *p, const struct block *b, nn_real *dtheta, size_t from,
                           size_t rows) {
     const struct nhits *n = p->n;

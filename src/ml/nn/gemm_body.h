@@ -1,7 +1,9 @@
-/* One way to multiply matrices, of vectors as long as the compiler may use. Included once by each gemm_*.c.
+/* One way to multiply matrices, of vectors as long as the compiler may use. Included once by each
+ * gemm_*.c.
  *
- * b is laid out in panels of TILE_COLUMNS, a in panels of TILE_ROWS, each k by k; a tile of c stays in registers while a panel of
- * each passes. A panel of b stays in the first cache, all of a block's panels in the second. */
+ * b is laid out in panels of TILE_COLUMNS, a in panels of TILE_ROWS, each k by k; a tile of c stays
+ * in registers while a panel of each passes. A panel of b stays in the first cache, all of a
+ * block's panels in the second. */
 #include <math.h>
 #include <string.h>
 
@@ -83,8 +85,8 @@ GEMM_INLINE void turn(nn_real *out, size_t step, const nn_real *in, size_t in_st
 }
 #endif
 
-/* width lines of k values each, steps apart, as k rows of `width`: out[p * width + i] = line i's value p. Lines from
- * `count` on are zeros. */
+/* width lines of k values each, steps apart, as k rows of `width`: out[p * width + i] = line i's
+ * value p. Lines from `count` on are zeros. */
 GEMM_INLINE void lay_out(nn_real *out, const nn_real *p, size_t line_step, size_t value_step,
                          size_t count, size_t k, size_t width) {
     if (count < width)

@@ -29,9 +29,9 @@ struct nn_params {
     size_t size;               /* values in the block, padding included */
     size_t trainable_size;     /* of them, the leading ones the optimiser works on */
     nn_real *value, *grad, *m, *v;
-    uint64_t
-        changes; /* of values: loads and steps count it up, so must who writes them by hand; networks that keep weights
-                       * in another layout look at it */
+    /* Of values: loads and steps count it up, and so must who writes them by hand; networks that
+     * keep weights in another layout look at it. */
+    uint64_t changes;
 };
 
 /* Two steps: nn_params_add for each tensor, then nn_params_place carves the blocks. training
@@ -40,9 +40,10 @@ enum status nn_params_init(struct nn_params *p, uint32_t capacity, struct err *e
 /* ST_FULL, ST_EXISTS (name), ST_RANGE (name or rank too long, a zero in shape). shape (rank) */
 enum status nn_params_add(struct nn_params *p, const char *name, bool trainable, uint32_t rank,
                           const size_t *shape);
-/* One more name for a tensor added before: weights used in several places, all of whose names PyTorch's state_dict has. It shares the
- * values and has no gradient of its own. Files may lack it; where several names are given, the last one's values are
- * taken, as load_state_dict does. Saved under every name. ST_NOT_FOUND (original), else as nn_params_add. */
+/* One more name for a tensor added before: weights used in several places, all of whose names
+ * PyTorch's state_dict has. It shares the values and has no gradient of its own. Files may lack it;
+ * where several names are given, the last one's values are taken, as load_state_dict does. Saved
+ * under every name. ST_NOT_FOUND (original), else as nn_params_add. */
 enum status nn_params_tie(struct nn_params *p, const char *name, const char *original);
 enum status nn_params_place(struct nn_params *p, bool training, struct err *err);
 void nn_params_free(struct nn_params *p);

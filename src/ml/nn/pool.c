@@ -13,7 +13,7 @@ static size_t window_end(size_t w, size_t k, size_t length) {
 void nn_maxpool_forward(nn_real *y, uint32_t *arg, const nn_real *x, size_t n, size_t length,
                         size_t k) {
     size_t windows = nn_pool_size(length, k);
-    for (size_t r = 0; r < n; r++, x += length, y += windows, arg += arg ? windows : 0)
+    for (size_t r = 0; r < n; r++, x += length, y += windows, arg = arg ? arg + windows : NULL)
         for (size_t w = 0; w < windows; w++) {
             size_t best = w * k;
             /* As in PyTorch the first of equals wins, and a NaN wins over all. */

@@ -1,4 +1,5 @@
-/* Products by every kernel against the plain sum in the stated order, bit for bit; from several threads at once. */
+/* Products by every kernel against the plain sum in the stated order, bit for bit; from several
+ * threads at once. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
