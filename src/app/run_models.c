@@ -180,9 +180,13 @@ static enum status auto_model_path(char out[RUN_PATH_SIZE], const struct run *ru
     if (snprintf(folder, sizeof folder, "%.4000s/models", run->options.state) >= (int)sizeof folder)
         return err_set(err, ST_RANGE, "state path is too long");
     if (mkdir(folder, 0755) != 0 && errno != EEXIST) return err_errno(err, ST_IO, "%s", folder);
-    const uint64_t words[] = {data_hash,         (uint64_t)from,
-                              (uint64_t)to,      feature_list_hash(),
-                              run->options.seed, (uint64_t)run->options.interval_ns};
+    const uint64_t words[] = {data_hash,
+                              (uint64_t)from,
+                              (uint64_t)to,
+                              feature_list_hash(),
+                              run->options.seed,
+                              (uint64_t)run->options.interval_ns,
+                              learn_voter_hash(kind)};
     snprintf(out, RUN_PATH_SIZE, "%.4000s/%s-%s-%016" PRIx64 "%s", folder, model_kind_text(kind),
              tstamp_interval_format(interval, run->options.interval_ns),
              hash64(words, sizeof words), learn_file_suffix(kind));

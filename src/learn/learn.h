@@ -55,6 +55,8 @@ struct learn_config {
     bool shuffle_labels; /* the leakage test: the model must end at chance */
 };
 struct learn_config learn_config_defaults(void);
+/* Of the parameters a voter is trained with, which are this program's; 0: that kind is not trained here. */
+uint64_t learn_voter_hash(enum model_kind kind);
 /* How the name of a model file of that kind ends: ".json", ".txt". */
 const char *learn_file_suffix(enum model_kind kind);
 
