@@ -1,8 +1,8 @@
 /* Products of lanes.h, as text: included once per processor, by lanes_plain.c and lanes_avx2.c.
  *
- * Tiles of 4 x 2 accumulators: as many chains as two fused multipliers of four cycles need, in 12 registers; measured 90 to
- * 100 of 101 GFLOP/s from L1. Each result adds its terms in order, whatever the tile: blocking does not show in the bits. */
-#include <math.h>
+ * Tiles of 4 x 2 accumulators: without fused multiply-add they keep both multipliers and both adders of a core busy (measured:
+ * 82-90 of 101 GFLOP/s that fused ones reach in tiles of any shape), and need 12 registers. Each result adds its terms in
+ * order, whatever the tile: blocking does not show in the bits. */
 #include <string.h>
 
 #include "ml/patchtst/lanes.h"
@@ -13,23 +13,6 @@
 #define UNROLLED _Pragma("GCC unroll 8")
 #endif
 #define INLINE static inline __attribute__((always_inline))
-
-INLINE lanes all(nn_real x) {
-    return (lanes){x, x, x, x, x, x, x, x};
-}
-
-/* a * b + c, rounded once: by its own instruction, or by the C library where the processor has none (right, and slow; but
- * processors with wide vectors have it). The double build, which only compares with differences, does without. */
-INLINE lanes fused(lanes a, lanes b, lanes c) {
-#if defined(NN_DOUBLE)
-    return a * b + c;
-#elif defined(__FMA__)
-    return (lanes)__builtin_ia32_vfmaddps256(a, b, c);
-#else
-    for (int i = 0; i < LANES; i++) c[i] = fmaf(a[i], b[i], c[i]);
-    return c;
-#endif
-}
 
 /* The compiler would rather read a value from memory twice than hold it: loads, not sums, would set the pace then. */
 #if defined(__AVX__) && !defined(NN_DOUBLE)
@@ -47,7 +30,7 @@ INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights
     UNROLLED
     for (int r = 0; r < rows; r++) {
         lanes start = (lanes){0};
-        if (bias) start = all(bias[r]);
+        if (bias) start += bias[r];
         UNROLLED
         for (int c = 0; c < columns; c++)
             sum[r][c] = add ? y.at[(size_t)r * y.row + (size_t)c * y.column] : start;
@@ -63,9 +46,9 @@ INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights
         }
         UNROLLED
         for (int r = 0; r < rows; r++) {
-            lanes weight = all(wk[(size_t)r * w.row]);
+            nn_real weight = wk[(size_t)r * w.row];
             UNROLLED
-            for (int c = 0; c < columns; c++) sum[r][c] = fused(value[c], weight, sum[r][c]);
+            for (int c = 0; c < columns; c++) sum[r][c] += value[c] * weight;
         }
     }
     UNROLLED
@@ -119,7 +102,7 @@ INLINE void product_tile(lanes sum[TILE_ROWS][TILE_COLUMNS], struct lanes_view a
             lanes other = ak[(size_t)r * a.row];
             HOLD(other);
             UNROLLED
-            for (int c = 0; c < columns; c++) sum[r][c] = fused(other, value[c], sum[r][c]);
+            for (int c = 0; c < columns; c++) sum[r][c] += other * value[c];
         }
     }
 }
@@ -163,7 +146,7 @@ INLINE void product_strip(struct lanes_view y, struct lanes_view a, struct lanes
             lanes value = b.at[(size_t)k * b.column];
             HOLD(value);
             UNROLLED
-            for (int r = 0; r < rows; r++) sum[r] = fused(held[r][k], value, sum[r]);
+            for (int r = 0; r < rows; r++) sum[r] += held[r][k] * value;
         }
         UNROLLED
         for (int r = 0; r < rows; r++) y.at[(size_t)r * y.row] = sum[r];

@@ -70,7 +70,7 @@ static struct patchtst_config small_config(void) {
     return c;
 }
 
-#define EXPECTED_BITS 0x86ea232b4d92086eu
+#define EXPECTED_BITS 0xb836a3242c579a0bu
 
 static const struct nn_loss_choice mse = {NN_MSE, 0};
 
@@ -179,7 +179,7 @@ static void test_plain_and_fast_kernels(void **state) {
     enum { BATCH = 5 };
     for (uint32_t code = 0; code < CASES; code += 7) {
         struct patchtst_config c = case_config(code, &rng);
-        if (code % 63 == 0) c = small_config();
+        if (code % 3 == 0) c = small_config();
         c.dropout = 0.3;
         struct network *a = create(&c, BATCH, true, NULL), *b = create(&c, BATCH, true, NULL);
         ((struct patchtst *)b)->kernels = &patchtst_kernels_plain;
