@@ -81,8 +81,8 @@ static void ask(struct session *s, enum model_kind kind, const uint32_t *stepped
     if (known < count && s->failed == ST_OK) {
         int64_t begin = tstamp_monotonic_ns();
         enum status st = served_model_vote(s->answers + known, s->o.models[kind],
-                                           s->rows + (size_t)known * feature_count(), count - known,
-                                           feature_count(), s->err);
+                                           s->rows + (size_t)known * feature_count(), NULL,
+                                           count - known, feature_count(), s->err);
         if (st != ST_OK) s->failed = st;
         hist_add(&s->predict_ns[kind], (tstamp_monotonic_ns() - begin) / (int64_t)(count - known));
         s->predict_rows[kind] += count - known;

@@ -64,7 +64,7 @@ static enum status train_figure(const char *name, const struct patchtst_config *
         for (uint64_t s = 0; s < steps; s++) {
             struct nn_params *p = &r.net->params;
             memset(p->grad, 0, p->trainable_size * sizeof *p->grad);
-            r.net->class_of->step(r.net, NULL, &batch, &(struct nn_loss_choice){NN_MSE, 0}, s);
+            r.net->class_of->step(r.net, NULL, &batch, &(struct nn_loss_choice){.kind = NN_MSE}, s);
             nn_adam_step(&adam, p, r.workers);
         }
         if (b >= 0) rate[b] = 1e9 * BATCH * steps / (double)(tstamp_monotonic_ns() - from);

@@ -236,7 +236,7 @@ static enum status restart(struct golden_case *c, struct err *err) {
 static double step(struct golden_case *c, nn_real *y, const struct nn_batch *batch,
                    enum nn_loss kind) {
     memset(c->net->params.grad, 0, c->net->params.trainable_size * sizeof(nn_real));
-    return c->net->class_of->step(c->net, y, batch, &(struct nn_loss_choice){kind, 0}, 1);
+    return c->net->class_of->step(c->net, y, batch, &(struct nn_loss_choice){.kind = kind}, 1);
 }
 
 static enum status check_gradients(struct golden_case *c, const struct nn_batch *batch,

@@ -107,11 +107,21 @@ enum status learn_train(struct learn_report *out, const char *model_path,
  * broken attribute; else as model_load. */
 enum status served_model_load(struct served_model **out, const char *path, struct err *err);
 void served_model_destroy(struct served_model *m);
-/* Votes for `rows` feature rows. out (rows): state PRESENT (or NO_SKILL; WARMING where ATR or an
+/* The last bars of one symbol as the networks read them. Fixed size, no pointers inside; a hole in the grid begins it anew. */
+struct net_history;
+size_t net_history_size(void); /* a multiple of 64 */
+void net_history_init(struct net_history *h, int64_t interval_ns);
+/* row (feature_count()) of the bar that closed at close_ns, cross-section columns included; times ascend. */
+void net_history_push(struct net_history *h, int64_t close_ns, const float *row);
+/* Whether this model reads histories: the networks do, the forests read rows. */
+bool served_model_reads_history(const struct served_model *m);
+/* Votes for `rows` feature rows; histories (rows): their symbols', the row pushed already; NULL if the model
+ * does not read them. out (rows): state PRESENT (or NO_SKILL; WARMING where ATR or an
  * own-series column that training never saw missing is NaN: p and move are then 0), calibrated p,
  * move from the row's ATR. features (rows, stride), stride >= feature_count(). */
 enum status served_model_vote(struct model_vote *out, struct served_model *m, const float *features,
-                              size_t rows, uint32_t stride, struct err *err);
+                              const struct net_history *const *histories, size_t rows,
+                              uint32_t stride, struct err *err);
 const struct learn_report *served_model_report(const struct served_model *m);
 const struct label_spec *served_model_labels(const struct served_model *m);
 uint64_t served_model_hash(const struct served_model *m); /* of the file's bytes */

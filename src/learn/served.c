@@ -59,7 +59,9 @@ static void vote_of_row(struct model_vote *out, const struct served_model *m, co
 }
 
 enum status served_model_vote(struct model_vote *out, struct served_model *m, const float *features,
-                              size_t rows, uint32_t stride, struct err *err) {
+                              const struct net_history *const *histories, size_t rows,
+                              uint32_t stride, struct err *err) {
+    (void)histories; /* forests read rows */
     uint32_t columns = feature_count();
     if (stride < columns)
         return err_set(err, ST_INVALID, "rows of %u columns, %u are needed", stride, columns);

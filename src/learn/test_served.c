@@ -94,8 +94,8 @@ static double loss_of_votes(struct served_model *m, const struct learn_report *r
     double *p = malloc(rows.count * LABEL_COUNT * sizeof *p);
     float *labels = malloc(rows.count * sizeof *labels);
     struct err err;
-    assert_int_equal(served_model_vote(votes, m, rows.features, rows.count, rows.columns, &err),
-                     ST_OK);
+    assert_int_equal(
+        served_model_vote(votes, m, rows.features, NULL, rows.count, rows.columns, &err), ST_OK);
     size_t n = 0;
     for (size_t i = 0; i < rows.count; i++) {
         assert_int_equal(votes[i].state, state);
@@ -151,15 +151,15 @@ static void batch_and_stride_do_not_matter(void **state) {
         memcpy(wide + i * stride, rows.features + i * columns, columns * sizeof *wide);
         for (size_t k = columns; k < stride; k++) wide[i * stride + k] = NAN;
     }
-    assert_int_equal(served_model_vote(a, m, rows.features, N, columns, &err), ST_OK);
-    assert_int_equal(served_model_vote(b, m, wide, N, stride, &err), ST_OK);
+    assert_int_equal(served_model_vote(a, m, rows.features, NULL, N, columns, &err), ST_OK);
+    assert_int_equal(served_model_vote(b, m, wide, NULL, N, stride, &err), ST_OK);
     assert_memory_equal(a, b, N * sizeof *a);
     for (size_t i = 0; i < N; i += 97) {
-        assert_int_equal(served_model_vote(&one, m, rows.features + i * columns, 1, columns, &err),
-                         ST_OK);
+        assert_int_equal(
+            served_model_vote(&one, m, rows.features + i * columns, NULL, 1, columns, &err), ST_OK);
         assert_memory_equal(&one, &a[i], sizeof one);
     }
-    assert_int_equal(served_model_vote(a, m, wide, 1, columns - 1, &err), ST_INVALID);
+    assert_int_equal(served_model_vote(a, m, wide, NULL, 1, columns - 1, &err), ST_INVALID);
     free(wide);
     free(a);
     free(b);
@@ -179,7 +179,7 @@ static void warming_rows_do_not_vote(void **state) {
         struct model_vote vote;
         feature_step(row, s, &market.bars[0][i]);
         feature_cross(row, 1, feature_count());
-        assert_int_equal(served_model_vote(&vote, m, row, 1, feature_count(), &err), ST_OK);
+        assert_int_equal(served_model_vote(&vote, m, row, NULL, 1, feature_count(), &err), ST_OK);
         if (i >= warmup) assert_int_equal(vote.state, VOTE_PRESENT);
         if (i < 200) assert_int_equal(vote.state, VOTE_WARMING);
         if (vote.state == VOTE_WARMING)
@@ -205,7 +205,8 @@ static void a_symbol_never_seen_has_a_vote(void **state) {
     struct served_model *m = load(model_path);
     struct model_vote *votes = malloc(strange.count * sizeof *votes);
     assert_int_equal(
-        served_model_vote(votes, m, strange.features, strange.count, strange.columns, &err), ST_OK);
+        served_model_vote(votes, m, strange.features, NULL, strange.count, strange.columns, &err),
+        ST_OK);
     double loss = 0, prior = 0, shares[LABEL_COUNT];
     learn_class_shares(shares, strange.labels, strange.count, 1);
     for (size_t i = 0; i < strange.count; i++) {
@@ -230,7 +231,8 @@ static void no_skill_does_not_vote(void **state) {
         struct served_model *m = load(scratch_path);
         struct model_vote vote;
         struct err err;
-        assert_int_equal(served_model_vote(&vote, m, rows.features, 1, rows.columns, &err), ST_OK);
+        assert_int_equal(served_model_vote(&vote, m, rows.features, NULL, 1, rows.columns, &err),
+                         ST_OK);
         assert_int_equal(vote.state, VOTE_NO_SKILL);
         assert_true(fabs(vote.p[0] + vote.p[1] + vote.p[2] - 1) < 1e-12);
         served_model_destroy(m);
@@ -258,8 +260,8 @@ static void label_map_is_obeyed(void **state) {
     struct model_vote a, b;
     for (size_t i = 0; i < rows.count; i += 211) {
         const float *row = rows.features + i * rows.columns;
-        assert_int_equal(served_model_vote(&a, m, row, 1, rows.columns, &err), ST_OK);
-        assert_int_equal(served_model_vote(&b, turned, row, 1, rows.columns, &err), ST_OK);
+        assert_int_equal(served_model_vote(&a, m, row, NULL, 1, rows.columns, &err), ST_OK);
+        assert_int_equal(served_model_vote(&b, turned, row, NULL, 1, rows.columns, &err), ST_OK);
         assert_true(fabs(a.p[LABEL_SELL] - b.p[LABEL_BUY]) < 1e-12);
         assert_true(fabs(a.p[LABEL_BUY] - b.p[LABEL_SELL]) < 1e-12);
         assert_true(fabs(a.p[LABEL_HOLD] - b.p[LABEL_HOLD]) < 1e-12);

@@ -130,16 +130,6 @@ static void predict(struct network *net, nn_real *y, const struct nn_batch *batc
 
 /* ---- training ---- */
 
-static double loss_of(struct dlinear *d, const struct nn_batch *batch,
-                      const struct nn_loss_choice *loss) {
-    size_t a_window = d->horizon * d->channels;
-    if (batch->weights)
-        for (size_t i = 0; i < batch->n * a_window; i++)
-            d->weights[i] = batch->weights[i / a_window];
-    return nn_loss_values(d->dy, d->y, batch->target, batch->weights ? d->weights : NULL,
-                          batch->n * a_window, loss->kind, loss->delta);
-}
-
 /* Both maps hand their sum on: the gradient of either is the sum's. */
 static void scatter_gradient(const struct dlinear *d, size_t n) {
     for (size_t r = 0; r < n; r++)
@@ -155,7 +145,8 @@ static double step(struct network *net, nn_real *y, const struct nn_batch *batch
     struct dlinear *d = (struct dlinear *)net;
     struct job j = {d, NULL, batch};
     (void)seed; /* nothing is dropped */
-    ASSERT(d->training && batch->n > 0 && batch->n <= net->batch_max && batch->target);
+    ASSERT(d->training && batch->n > 0 && batch->n <= net->batch_max &&
+           (batch->target || loss->own));
     workers_run(net->workers, decompose_part, &j, parts_of(batch->n));
     for (size_t c = 0; c < d->channels; c++)
         for (int m = 0; m < MAPS; m++) {
@@ -164,7 +155,7 @@ static double step(struct network *net, nn_real *y, const struct nn_batch *batch
                               map->b->value, batch->n, d->length, d->horizon, net->workers);
         }
     add_maps(d, d->y, 0, batch->n);
-    double value = loss_of(d, batch, loss);
+    double value = network_loss(net, d->dy, d->y, batch, loss, d->weights);
     if (y) memcpy(y, d->y, batch->n * d->horizon * d->channels * sizeof *y);
     scatter_gradient(d, batch->n);
     for (size_t c = 0; c < d->channels; c++)

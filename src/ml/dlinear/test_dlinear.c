@@ -75,7 +75,7 @@ static uint64_t trained(struct workers *w) {
     struct nn_batch batch = {.n = ROWS, .x = x, .target = target};
     for (uint64_t s = 0; s < 5; s++) {
         memset(net->params.grad, 0, net->params.trainable_size * sizeof(nn_real));
-        net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){NN_MAE, 0}, s);
+        net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){.kind = NN_MAE}, s);
         nn_adam_step(&adam, &net->params, w);
     }
     uint64_t hash = hash_chain(0, net->params.value, net->params.size * sizeof(nn_real));

@@ -38,7 +38,7 @@ static struct network *made(const struct dlinear_config *c) {
 }
 
 static double loss_of(struct network *net) {
-    return net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){NN_MSE, 0}, 1);
+    return net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){.kind = NN_MSE}, 1);
 }
 
 static void test_gradients(void **state) {
@@ -100,7 +100,7 @@ static void test_twin(void **state) {
         struct network *net = made(&configs[i]);
         nn_real y[ROWS * HORIZON * CHANNELS], trained[ROWS * HORIZON * CHANNELS];
         net->class_of->predict(net, y, &batch);
-        net->class_of->step(net, trained, &batch, &(struct nn_loss_choice){NN_MSE, 0}, 1);
+        net->class_of->step(net, trained, &batch, &(struct nn_loss_choice){.kind = NN_MSE}, 1);
         for (size_t j = 0; j < ROWS * HORIZON * CHANNELS; j++) {
             double want = twin(net, &configs[i], j / (HORIZON * CHANNELS), j % CHANNELS,
                                j / CHANNELS % HORIZON);

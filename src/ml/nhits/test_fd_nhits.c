@@ -61,13 +61,13 @@ static void compare(const struct nhits_case *k, const struct nn_loss_choice *los
 static void test_mse(void **state) {
     (void)state;
     for (int i = 0; i < NHITS_CASES; i++)
-        compare(&nhits_cases[i], &(struct nn_loss_choice){NN_MSE, 0});
+        compare(&nhits_cases[i], &(struct nn_loss_choice){.kind = NN_MSE});
 }
 
 static void test_huber(void **state) {
     (void)state;
     for (int i = 0; i < NHITS_CASES; i += 3)
-        compare(&nhits_cases[i], &(struct nn_loss_choice){NN_HUBER, 0.5});
+        compare(&nhits_cases[i], &(struct nn_loss_choice){.kind = NN_HUBER, .delta = 0.5});
 }
 
 int main(void) {

@@ -271,7 +271,7 @@ static void test_training_forecast(void **state) {
         size_t count = ROWS * k.config.h * (size_t)k.config.outputs;
         nn_real *y = values(count), *trained = values(count);
         net->class_of->predict(net, y, &batch);
-        net->class_of->step(net, trained, &batch, &(struct nn_loss_choice){NN_MSE, 0}, 1);
+        net->class_of->step(net, trained, &batch, &(struct nn_loss_choice){.kind = NN_MSE}, 1);
         for (size_t j = 0; j < count; j++)
             assert_float_equal((float)y[j], (float)trained[j], 1e-4f);
         free(y);
@@ -360,7 +360,7 @@ static uint64_t trained(const struct nhits_case *k, struct workers *w, size_t ro
     for (uint64_t s = 0; s < 3; s++) {
         memset(net->params.grad, 0, net->params.trainable_size * sizeof(nn_real));
         double loss =
-            net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){NN_MAE, 0}, s);
+            net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){.kind = NN_MAE}, s);
         nn_adam_step(&adam, &net->params, w);
         hash = hash_chain(hash, &loss, sizeof loss);
     }
@@ -551,7 +551,7 @@ static void test_learns(void **state) {
     double first = 0, last = 0;
     for (uint64_t s = 0; s < 60; s++) {
         memset(net->params.grad, 0, net->params.trainable_size * sizeof(nn_real));
-        last = net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){NN_MSE, 0}, s);
+        last = net->class_of->step(net, NULL, &batch, &(struct nn_loss_choice){.kind = NN_MSE}, s);
         if (s == 0) first = last;
         nn_adam_step(&adam, &net->params, NULL);
     }

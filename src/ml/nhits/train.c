@@ -269,21 +269,12 @@ static void weight_gradients(struct pass *p) {
 
 /* ---- the step ---- */
 
-static double loss_of(struct nhits *n, const struct nn_batch *batch,
-                      const struct nn_loss_choice *loss) {
-    size_t a_window = n->horizon * n->outputs;
-    if (batch->weights)
-        for (size_t i = 0; i < batch->n * a_window; i++)
-            n->weights[i] = batch->weights[i / a_window];
-    return nn_loss_values(n->dy, n->y, batch->target, batch->weights ? n->weights : NULL,
-                          batch->n * a_window, loss->kind, loss->delta);
-}
-
 double nhits_step(struct network *net, nn_real *y, const struct nn_batch *batch,
                   const struct nn_loss_choice *loss, uint64_t seed) {
     struct nhits *n = (struct nhits *)net;
     const struct nhits_config *c = &n->config;
-    ASSERT(n->training && batch->n > 0 && batch->n <= net->batch_max && batch->target);
+    ASSERT(n->training && batch->n > 0 && batch->n <= net->batch_max &&
+           (batch->target || loss->own));
     ASSERT((!c->hist_exog || batch->hist_exog) && (!c->futr_exog || batch->futr_exog) &&
            (!c->stat_exog || batch->stat_exog));
     struct pass pass = {.n = n, .batch = batch, .seed = seed};
@@ -291,7 +282,7 @@ double nhits_step(struct network *net, nn_real *y, const struct nn_batch *batch,
     pass.rows_a_part = c->batch_normalization ? batch->n : PART_ROWS;
     pass.parts = (uint32_t)((batch->n + pass.rows_a_part - 1) / pass.rows_a_part);
     workers_run(net->workers, forward_part, &pass, pass.parts);
-    double value = loss_of(n, batch, loss);
+    double value = network_loss(net, n->dy, n->y, batch, loss, n->weights);
     if (y) memcpy(y, n->y, batch->n * n->horizon * n->outputs * sizeof *y);
     workers_run(net->workers, backward_part, &pass, pass.parts);
     weight_gradients(&pass);

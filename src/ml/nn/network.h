@@ -16,9 +16,15 @@ struct nn_batch {
     const nn_real *weights;   /* (n) of the windows, NULL: all 1 */
 };
 
+/* A loss of the caller's own: its value for forecasts y (n, horizon, outputs), and its gradient into dy (the same shape; NULL: not
+ * wanted). */
+typedef double (*nn_loss_fn)(void *context, nn_real *dy, const nn_real *y,
+                             const struct nn_batch *batch);
 struct nn_loss_choice {
     enum nn_loss kind;
     nn_real delta;
+    nn_loss_fn own; /* instead of kind; the batch's target may then be NULL */
+    void *context;
 };
 
 struct network;
@@ -42,5 +48,11 @@ struct network {
     size_t batch_max;
     struct workers *workers; /* borrowed; may be NULL */
 };
+
+/* Loss of forecasts y (n, horizon, outputs) for the batch; dy as in nn_loss_fn. weights: scratch (n, horizon, outputs), read
+ * only if the batch is weighted. */
+double network_loss(const struct network *net, nn_real *dy, const nn_real *y,
+                    const struct nn_batch *batch, const struct nn_loss_choice *loss,
+                    nn_real *weights);
 
 #endif

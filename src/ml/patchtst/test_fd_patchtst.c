@@ -77,7 +77,7 @@ static void check_case(uint32_t code, struct rng *rng, uint32_t entries) {
     for (size_t i = 0; i < WINDOWS; i++) f.weights[i] = 0.5 + rng_f64(rng);
     f.batch = (struct nn_batch){.n = WINDOWS, .x = f.x, .target = f.target};
     if (rng_below(rng, 2)) f.batch.weights = f.weights;
-    f.loss = (struct nn_loss_choice){NN_MSE, 0};
+    f.loss = (struct nn_loss_choice){.kind = NN_MSE};
     struct nn_params *p = &f.net->params;
     loss_of(&f);
     assert_true(p->trainable_size <= sizeof grads / sizeof *grads);

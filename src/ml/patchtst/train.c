@@ -358,20 +358,11 @@ static void backward(struct pass *pass) {
 
 /* ---- the step ---- */
 
-static double loss_of(struct patchtst *p, const struct nn_batch *batch,
-                      const struct nn_loss_choice *loss) {
-    size_t a_window = p->horizon * p->channels;
-    if (batch->weights)
-        for (size_t i = 0; i < batch->n * a_window; i++)
-            p->weights[i] = batch->weights[i / a_window];
-    return nn_loss_values(p->dy, p->y, batch->target, batch->weights ? p->weights : NULL,
-                          batch->n * a_window, loss->kind, loss->delta);
-}
-
 double patchtst_step(struct network *net, nn_real *y, const struct nn_batch *batch,
                      const struct nn_loss_choice *loss, uint64_t seed) {
     struct patchtst *p = (struct patchtst *)net;
-    ASSERT(p->training && batch->n > 0 && batch->n <= net->batch_max && batch->target);
+    ASSERT(p->training && batch->n > 0 && batch->n <= net->batch_max &&
+           (batch->target || loss->own));
     struct pass pass = {.p = p, .batch = batch, .sequences = batch->n * p->channels, .seed = seed};
     pass.groups = (pass.sequences + LANES - 1) / LANES;
     pass.parts = pass.groups < PARTS ? pass.groups : PARTS;
@@ -380,7 +371,7 @@ double patchtst_step(struct network *net, nn_real *y, const struct nn_batch *bat
         forward(&pass);
     }
     run(&pass, output_part);
-    double value = loss_of(p, batch, loss);
+    double value = network_loss(net, p->dy, p->y, batch, loss, p->weights);
     if (y) memcpy(y, p->y, batch->n * p->horizon * p->channels * sizeof *y);
     for (size_t i = 0; i < p->backbone_count; i++) {
         pass.bb = &p->backbones[i];
