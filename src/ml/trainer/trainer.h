@@ -21,16 +21,18 @@ struct trainer_config {
     uint64_t steps_max;   /* 0: none */
     uint64_t valid_every; /* steps between looks at the validation windows; 0: behind each epoch */
     uint32_t batch;
-    bool drop_last; /* an epoch's last batch if it is not full (training only), as the PatchTST scripts do */
+    bool
+        drop_last; /* an epoch's last batch if it is not full (training only), as the PatchTST scripts do */
     struct nn_adam adam;
     struct nn_schedule schedule; /* total_steps, steps_per_epoch are filled in by trainer_run */
-    uint32_t patience;           /* looks without a better one before it ends; 0: never ends early */
+    uint32_t patience; /* looks without a better one before it ends; 0: never ends early */
     struct nn_loss_choice loss;
     struct nn_loss_choice valid_loss; /* what "better" means */
     uint64_t seed;                    /* of the order of windows and of dropout */
-    const char *checkpoint; /* path; NULL: none. Written behind each look; removed by the caller, not here */
-    bool resume;            /* go on from it if it is there; one of another run is ST_MISMATCH */
-    uint64_t identity;      /* hash of all else that makes the run what it is (data, split, options) */
+    const char *
+        checkpoint; /* path; NULL: none. Written behind each look; removed by the caller, not here */
+    bool resume;    /* go on from it if it is there; one of another run is ST_MISMATCH */
+    uint64_t identity; /* hash of all else that makes the run what it is (data, split, options) */
 };
 struct trainer_config trainer_config_defaults(void);
 
