@@ -230,8 +230,7 @@ static void test_text_comes_back(void **state) {
 static void test_threads_do_not_matter(void **state) {
     struct fixture *f = *state;
     static const char *const params[] = {
-        "objective=binary,bagging_freq=2,bagging_fraction=0.6,feature_fraction=0.6,extra_trees="
-        "true",
+        "bagging_freq=2,bagging_fraction=0.6,feature_fraction=0.6,extra_trees=true",
         "objective=multiclass,num_class=3,boosting=goss,learning_rate=0.5",
         "objective=lambdarank,feature_fraction_bynode=0.5",
         "objective=regression_l1,max_bin=15",
@@ -242,8 +241,8 @@ static void test_threads_do_not_matter(void **state) {
             tear_down(state);
             set_up(state);
             f = *state;
+            parse(f, "objective=binary,num_iterations=8,seed=5");
             parse(f, params[i]);
-            parse(f, "num_iterations=8,seed=5");
             f->params.num_threads = (uint32_t)threads + 1;
             shape_labels(f);
             train_ok(f, &f->valid);
