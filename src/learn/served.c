@@ -38,6 +38,11 @@ enum status served_model_load(struct served_model **out, const char *path, struc
     return ST_OK;
 }
 
+bool served_model_reads_history(const struct served_model *m) {
+    enum model_kind kind = served_model_kind(m);
+    return kind == MODEL_NHITS || kind == MODEL_PATCHTST;
+}
+
 static bool row_is_warm(const struct served_model *m, const float *row) {
     if (!isfinite(feature_atr_fraction(row))) return false;
     uint32_t columns = feature_count();
