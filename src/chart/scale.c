@@ -1,0 +1,123 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "chart/chart_internal.h"
+#include "num/elementary.h"
+
+static const double LN10 = 2.302585092994045684;
+/* The least a logarithmic axis shows: far from where num_log ends. */
+static const double LOG_LEAST = 1e-100;
+
+bool scale_takes(const struct chart_axis *axis, double value) {
+    return isfinite(value) && (!axis->log || value >= LOG_LEAST);
+}
+
+struct scale scale_over(const struct chart_axis *axis, double low, double high, double room) {
+    /* A line at one height, and a difference below what ticks can say. */
+    double least = 1e-9 * fmax(fabs(low), fabs(high));
+    if (high - low <= least) {
+        double half = low != 0 || high != 0 ? 0.05 * fmax(fabs(low), fabs(high)) : 1;
+        low -= half;
+        high += half;
+    }
+    if (axis->log) {
+        double factor = num_exp(room * (num_log(high) - num_log(low)));
+        low /= factor;
+        high *= factor;
+    } else {
+        double free = room * (high - low);
+        low -= free;
+        high += free;
+    }
+    return (struct scale){.low = low, .high = high, .log = axis->log};
+}
+
+double scale_at(const struct scale *s, double value) {
+    double share = s->log
+                       ? (num_log(value) - num_log(s->low)) / (num_log(s->high) - num_log(s->low))
+                       : (value - s->low) / (s->high - s->low);
+    return s->from + share * (s->to - s->from);
+}
+
+/* 10^n, exact up to 22. */
+static double power_of_ten(int n) {
+    double p = 1;
+    for (int i = n < 0 ? -n : n; i > 0; i--) p *= 10;
+    return n < 0 ? 1 / p : p;
+}
+
+/* n = k mantissa 10^exponent as text: plain if it is short, else with an exponent. */
+static void tick_label(char out[TICK_SIZE], double k, int mantissa, int exponent) {
+    double whole = k * mantissa, value = whole * power_of_ten(exponent);
+    if (exponent >= -6 && fabs(value) < 1e7) {
+        snprintf(out, TICK_SIZE, "%.*f", exponent < 0 ? -exponent : 0, whole == 0 ? 0 : value);
+        return;
+    }
+    int digits = 0;
+    for (double rest = fabs(whole); rest >= 10; rest /= 10) digits++;
+    char text[2 * TICK_SIZE];
+    snprintf(text, sizeof text, "%.*f", digits, whole * power_of_ten(-digits));
+    if (digits) { /* no zeros behind the point */
+        size_t n = strlen(text);
+        while (text[n - 1] == '0') n--;
+        text[n - (text[n - 1] == '.')] = '\0';
+    }
+    if (whole == 0)
+        snprintf(out, TICK_SIZE, "0");
+    else
+        snprintf(out, TICK_SIZE, "%.15se%d", text, digits + exponent);
+}
+
+static void ticks_add(struct ticks *t, const struct scale *s, double k, int mantissa,
+                      int exponent) {
+    double value = exponent < 0 ? k * mantissa / power_of_ten(-exponent)
+                                : k * mantissa * power_of_ten(exponent);
+    if (value < s->low || value > s->high || t->count == TICKS_MAX) return;
+    t->values[t->count] = value;
+    tick_label(t->labels[t->count++], k, mantissa, exponent);
+}
+
+/* Steps of 1, 2 or 5 times a power of ten. */
+static void ticks_linear(struct ticks *t, const struct scale *s, uint32_t wanted, bool whole) {
+    static const int MANTISSAS[] = {1, 2, 5};
+    double raw = (s->high - s->low) / wanted;
+    int exponent = whole ? 0 : -200, mantissa = 1;
+    while (5 * power_of_ten(exponent) < raw) exponent++;
+    for (int i = 0; i < 3; i++) {
+        mantissa = MANTISSAS[i];
+        if (mantissa * power_of_ten(exponent) >= raw) break;
+    }
+    double step = mantissa * power_of_ten(exponent);
+    for (double k = ceil(s->low / step); k * step <= s->high && t->count < TICKS_MAX; k++)
+        ticks_add(t, s, k, mantissa, exponent);
+}
+
+/* Powers of ten; between them 2 and 5 where there is room. */
+static void ticks_log(struct ticks *t, const struct scale *s, uint32_t wanted) {
+    double decades = (num_log(s->high) - num_log(s->low)) / LN10;
+    int stride = (int)ceil(decades / wanted);
+    if (stride < 1) stride = 1;
+    int first = (int)floor(num_log(s->low) / LN10) - 1, last = (int)ceil(num_log(s->high) / LN10);
+    for (int e = first; e <= last; e++) {
+        if ((e % stride + stride) % stride) continue;
+        ticks_add(t, s, 1, 1, e);
+        if (3 * decades > wanted) continue;
+        ticks_add(t, s, 1, 2, e);
+        ticks_add(t, s, 1, 5, e);
+    }
+}
+
+void ticks_over(struct ticks *out, const struct scale *s, uint32_t wanted, bool whole) {
+    out->count = 0;
+    if (wanted < 2) wanted = 2;
+    if (wanted > TICKS_MAX - 2) wanted = TICKS_MAX - 2;
+    if (s->log && s->high / s->low >= 10)
+        ticks_log(out, s, wanted);
+    else
+        ticks_linear(out, s, wanted, whole);
+    if (out->count) return;
+    /* Whole numbers wider apart than the axis is long: its middle, whatever it is. */
+    out->count = 1;
+    out->values[0] = s->low + (s->high - s->low) / 2;
+    snprintf(out->labels[0], TICK_SIZE, "%.6g", out->values[0]);
+}
