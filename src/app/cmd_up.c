@@ -45,9 +45,12 @@ static const char up_usage[] =
     "  --symbols A,B      replay: default every symbol with bars in the window\n"
     "  --from D, --to D   replay: UTC, --to exclusive: 2024-10-01\n"
     "  --speed max|N      market seconds per second (paper: 600, replay: max)\n"
-    "  --model FILE       a model that has not seen the window; once for each voter (default: both "
-    "boosters,\n"
-    "                     trained on earlier bars, kept in STATE/models)\n"
+    "  --model FILE       a model that has not seen the window; once for each voter (default: "
+    "trained on earlier\n"
+    "                     bars, kept in STATE/models)\n"
+    "  --voters A,B       who may vote, of xgboost,lightgbm,nhits,patchtst (default the first "
+    "two); other seats "
+    "stay empty\n"
     "  --seed N           of the made-up market, the training and the random rule (1)\n"
     "  --bus URL          redis://HOST:PORT or redis+unix:PATH (default: embedded)\n"
     "  --synth-symbols N  paper: contracts of the made-up market (12)\n"
@@ -95,6 +98,7 @@ enum {
     OPT_TO,
     OPT_SPEED,
     OPT_MODEL,
+    OPT_VOTERS,
     OPT_SEED,
     OPT_BUS,
     OPT_SYNTH_SYMBOLS,
@@ -126,6 +130,7 @@ static const struct option long_options[] = {
     {"to", required_argument, NULL, OPT_TO},
     {"speed", required_argument, NULL, OPT_SPEED},
     {"model", required_argument, NULL, OPT_MODEL},
+    {"voters", required_argument, NULL, OPT_VOTERS},
     {"seed", required_argument, NULL, OPT_SEED},
     {"bus", required_argument, NULL, OPT_BUS},
     {"synth-symbols", required_argument, NULL, OPT_SYNTH_SYMBOLS},
@@ -221,6 +226,8 @@ static bool set_market_option(struct up *u, int option) {
         return set_speed(o, optarg);
     case OPT_MODEL:
         return run_model_option(o, optarg, NULL) == ST_OK;
+    case OPT_VOTERS:
+        return run_voters_option(o, optarg, NULL) == ST_OK;
     case OPT_SEED:
         return whole_number(&o->seed, optarg, INT64_MAX);
     case OPT_SYNTH_SYMBOLS:

@@ -185,7 +185,7 @@ enum status run_open_replay_feed(struct feed **out, const struct run_options *o,
                                    .to_ns = o->to_ns,
                                    .warmup_bars = day_bars > 128 ? (uint32_t)day_bars : 128};
     if (o->strategy == STRATEGY_ENSEMBLE)
-        fo.warmup_bars = feature_warmup_bars() + WARMUP_MARGIN_BARS;
+        fo.warmup_bars = feature_warmup_bars() + net_history_bars() + WARMUP_MARGIN_BARS;
     return feed_open_tape(out, &fo, err);
 }
 

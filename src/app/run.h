@@ -22,6 +22,7 @@ struct run_options {
     /* Files, one a seat, in any order; none given: fitting ones, trained where there are none. */
     char models[MODEL_COUNT][RUN_PATH_SIZE];
     uint32_t model_count;
+    uint32_t voters;         /* bit 1 << kind: that seat may be taken; the others stay empty */
     char bus[RUN_PATH_SIZE]; /* "" = embedded */
     int64_t interval_ns;     /* 0 = the one the store has */
     int64_t from_ns, to_ns;  /* 0 = chosen */
@@ -71,15 +72,17 @@ struct venue_keys {
 };
 int run_venue_keys(struct venue_keys *out, const struct run_options *o, struct err *err);
 /* run_models.c: options.models into their seats, no training. ST_REFUSED: one has seen bars at or after from_ns (with
- * INT64_MAX nobody asks); ST_MISMATCH: another interval, or other barriers than the model beside it; ST_EXISTS: two of
- * one kind. */
+ * INT64_MAX nobody asks), or is of a kind that options.voters leaves out; ST_MISMATCH: another interval, or other
+ * barriers than the model beside it; ST_EXISTS: two of one kind. */
 enum status run_load_models(struct run *run, int64_t from_ns, struct err *err);
-/* options.models, or models that fit the series, trained before the user's eyes where there are none. data_hash: of
- * the series. */
+/* A model of each of options.voters that fits the series, trained before the user's eyes where there is none. data_hash:
+ * of the series. */
 enum status run_fit_models(struct run *run, const struct learn_series *series, size_t count,
                            uint64_t data_hash, int64_t from_ns, int64_t to_ns,
                            const volatile sig_atomic_t *stop, struct err *err);
 enum status run_model_option(struct run_options *o, const char *path, struct err *err);
+/* "xgboost,nhits": these seats alone. ST_INVALID: a name that is no voter's, one twice, or none. */
+enum status run_voters_option(struct run_options *o, const char *names, struct err *err);
 /* The run's folder (made, or with --fresh made anew); then its options into it, and it is the current one. Exit codes. */
 int run_make_dir(struct run *run);
 int run_keep(const struct run *run);

@@ -14,10 +14,6 @@
 
 enum { TRAIN_ROWS_MAX = 150000 };
 
-/* The seats that training can fill today. */
-static const enum model_kind trained_kinds[] = {MODEL_XGBOOST, MODEL_LIGHTGBM};
-enum { TRAINED_KINDS = sizeof trained_kinds / sizeof trained_kinds[0] };
-
 /* ---- training before the user's eyes ---- */
 
 struct train_watch {
@@ -82,6 +78,34 @@ enum status run_model_option(struct run_options *o, const char *path, struct err
     return ST_OK;
 }
 
+static bool kind_find(enum model_kind *out, const char *name, size_t size) {
+    for (int k = 0; k < MODEL_COUNT; k++) {
+        const char *text = model_kind_text((enum model_kind)k);
+        if (strlen(text) == size && memcmp(text, name, size) == 0) {
+            *out = (enum model_kind)k;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status run_voters_option(struct run_options *o, const char *names, struct err *err) {
+    uint32_t voters = 0;
+    for (const char *at = names;; at++) {
+        size_t size = strcspn(at, ",");
+        enum model_kind kind;
+        if (!kind_find(&kind, at, size))
+            return err_set(err, ST_INVALID, "'%.*s' is no voter", (int)(size < 80 ? size : 80), at);
+        if (voters & 1U << kind)
+            return err_set(err, ST_INVALID, "%s is named twice", model_kind_text(kind));
+        voters |= 1U << kind;
+        at += size;
+        if (!*at) break;
+    }
+    o->voters = voters;
+    return ST_OK;
+}
+
 static bool same_labels(const struct label_spec *a, const struct label_spec *b) {
     return a->horizon_bars == b->horizon_bars && a->barrier_atr == b->barrier_atr &&
            a->barrier_cost_multiple == b->barrier_cost_multiple &&
@@ -139,6 +163,9 @@ static enum status seat_check(const struct run *run, const struct served_model *
     if (served_model_interval_ns(m) != run->options.interval_ns)
         return err_set(err, ST_MISMATCH, "was trained on another bar interval");
     enum model_kind kind = served_model_kind(m);
+    if (!(run->options.voters >> kind & 1))
+        return err_set(err, ST_REFUSED, "is a %s, which --voters leaves out",
+                       model_kind_text(kind));
     if (run->session.models[kind])
         return err_set(err, ST_EXISTS, "is a second %s: each kind has one seat",
                        model_kind_text(kind));
@@ -202,8 +229,9 @@ enum status run_fit_models(struct run *run, const struct learn_series *series, s
                            uint64_t data_hash, int64_t from_ns, int64_t to_ns,
                            const volatile sig_atomic_t *stop, struct err *err) {
     char path[RUN_PATH_SIZE];
-    for (uint32_t i = 0; i < TRAINED_KINDS; i++) {
-        enum model_kind kind = trained_kinds[i];
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        enum model_kind kind = (enum model_kind)k;
+        if (!(run->options.voters >> k & 1)) continue;
         enum status st = auto_model_path(path, run, kind, data_hash, from_ns, to_ns, err);
         if (st != ST_OK) return st;
         st = access(path, R_OK) == 0 ? load_model(run, path, to_ns, err) : ST_NOT_FOUND;

@@ -15,6 +15,7 @@ struct run_options run_options_defaults(void) {
                                 .speed = 600,
                                 .synth_symbols = 12,
                                 .synth_pattern = 1.0,
+                                .voters = 1U << MODEL_XGBOOST | 1U << MODEL_LIGHTGBM,
                                 .port = 8001,
                                 .symbols_max = INSTRUMENTS_MAX};
 }
@@ -28,6 +29,11 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
     fprintf(f, "mode=%s\nstrategy=%s\ndata=%s\nsymbols=%s\nbus=%s\n", run_mode_text(o->mode),
             strategy_text(o->strategy), o->data, o->symbols, o->bus);
     for (uint32_t i = 0; i < o->model_count; i++) fprintf(f, "model=%s\n", o->models[i]);
+    fprintf(f, "voters=");
+    for (uint32_t k = 0, n = 0; k < MODEL_COUNT; k++)
+        if (o->voters >> k & 1)
+            fprintf(f, "%s%s", n++ ? "," : "", model_kind_text((enum model_kind)k));
+    fprintf(f, "\n");
     fprintf(f,
             "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nseed=%" PRIu64
             "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
@@ -95,6 +101,7 @@ static enum status apply(struct run_options *o, const char *key, const char *val
         return ST_INVALID;
     }
     if (strcmp(key, "model") == 0) return *value ? run_model_option(o, value, NULL) : ST_OK;
+    if (strcmp(key, "voters") == 0) return run_voters_option(o, value, NULL);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(key, texts[i].key) == 0) {
             snprintf((char *)o + texts[i].offset, texts[i].size, "%s", value);

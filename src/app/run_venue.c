@@ -244,6 +244,14 @@ static enum status begin_run(struct run *run, const struct venue_keys *keys, str
     return st;
 }
 
+/* A venue counts what is asked of it: candles for the networks only where there are some. */
+static uint32_t history_bars(const struct run *run) {
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (run->session.models[k] && served_model_reads_history(run->session.models[k]))
+            return net_history_bars();
+    return 0;
+}
+
 int run_prepare_venue(struct run *run, struct err *err) {
     static struct venue_keys keys;
     static const struct venue_port none = {
@@ -269,7 +277,7 @@ int run_prepare_venue(struct run *run, struct err *err) {
     int64_t day = 24 * NS_PER_HOUR / o->interval_ns;
     run->session.warmup_bars = (uint32_t)(day > 128 ? day : 128) + DAY_BARS_MARGIN;
     if (o->strategy == STRATEGY_ENSEMBLE)
-        run->session.warmup_bars = feature_warmup_bars() + DAY_BARS_MARGIN;
+        run->session.warmup_bars = feature_warmup_bars() + history_bars(run) + DAY_BARS_MARGIN;
     run->session.wallet_start = o->wallet_start;
     run->session.port = venue_link_port(run->link);
     return EXIT_DONE;

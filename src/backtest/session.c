@@ -249,9 +249,7 @@ void session_decide(struct session *s, int64_t close) {
     const uint32_t *stepped = kernel_stepped(s->kernel, &count);
     bool ensemble = s->o.strategy == STRATEGY_ENSEMBLE;
     if (s->kernel_config.features) {
-        feature_cross(s->rows, count, feature_count());
-        for (uint32_t j = 0; j < count; j++)
-            s->atr[j] = feature_atr_fraction(s->rows + (size_t)j * feature_count());
+        session_rows_complete(s, stepped, count);
         if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
         /* Before the window bars only warm the features up: nobody asks the models. */
         if (ensemble && close >= s->kernel_config.trade_from_ns)
@@ -290,9 +288,7 @@ static void run_step(struct session *s, const struct feed_step *step) {
     if (s->failed != ST_OK) return;
     pace(s, close);
     if (close > s->state->last_ts_ns) s->state->last_ts_ns = close;
-    for (uint32_t j = 0; j < step->count; j++)
-        kernel_bar(s->kernel, step->symbols[j], step->bars[j],
-                   s->rows ? s->rows + (size_t)j * feature_count() : NULL);
+    for (uint32_t j = 0; j < step->count; j++) session_bar(s, step->symbols[j], step->bars[j]);
     if (step->count > 0) session_decide(s, close);
     session_put_equity(s, close);
     if (total > 1 && step->index + 2 == total && s->failed == ST_OK) {
@@ -478,30 +474,18 @@ static void record_start(struct session *s) {
     session_record(s, &e);
 }
 
-static void *block(size_t size) {
-    void *p = aligned_alloc(64, (size + 63) & ~(size_t)63);
-    if (p) memset(p, 0, (size + 63) & ~(size_t)63);
-    return p;
-}
-
 static enum status allocate(struct session *s, struct err *err) {
-    uint32_t n = feed_symbol_count(s->o.feed);
     s->kernel_config = kernel_config_of(&s->o);
     s->simex_config = exchange_config(&s->o);
     s->kernel_size = kernel_size(&s->kernel_config);
     s->simex_size = s->o.port ? 0 : simex_size(&s->simex_config);
-    s->state = block(sizeof *s->state);
-    s->kernel = block(s->kernel_size);
-    s->simex = s->o.port ? NULL : block(s->simex_size);
-    bool ok = s->state && s->kernel && (s->simex || s->o.port);
-    if (s->kernel_config.features) {
-        s->rows = block(sizeof(float) * n * feature_count());
-        s->atr = block(sizeof(float) * n);
-        s->votes = block(sizeof *s->votes * n * MODEL_COUNT);
-        s->answers = block(sizeof *s->answers * n);
-        ok = ok && s->rows && s->atr && s->votes && s->answers;
-    }
-    return ok ? ST_OK : err_set(err, ST_NO_MEMORY, "session of %u symbols: out of memory", n);
+    s->state = session_block(sizeof *s->state);
+    s->kernel = session_block(s->kernel_size);
+    s->simex = s->o.port ? NULL : session_block(s->simex_size);
+    if (!s->state || !s->kernel || (!s->simex && !s->o.port))
+        return err_set(err, ST_NO_MEMORY, "session of %u symbols: out of memory",
+                       feed_symbol_count(s->o.feed));
+    return session_rows_create(s, err);
 }
 
 static void start_fresh(struct session *s) {
@@ -509,6 +493,7 @@ static void start_fresh(struct session *s) {
     s->state->marked_step = UINT64_MAX;
     kernel_init(s->kernel, &s->kernel_config);
     if (s->simex) simex_init(s->simex, &s->simex_config);
+    session_rows_start(s);
 }
 
 static enum status open_bus(struct session *s, struct err *err) {
@@ -588,10 +573,7 @@ static void close_all(struct session *s, struct err *err) {
     free(s->state);
     free(s->kernel);
     free(s->simex);
-    free(s->rows);
-    free(s->atr);
-    free(s->votes);
-    free(s->answers);
+    session_rows_destroy(s);
 }
 
 /* The tape is over: whoever had no bar left to close in is settled at its last price. */

@@ -60,10 +60,16 @@ struct session {
         pending[SESSION_PENDING_MAX]; /* published, not taken; in the order of publishing */
     uint32_t pending_count;
     int64_t waiting_since_ns; /* monotonic; when the oldest of them was published */
-    float *rows;              /* (symbols, feature_count) */
-    float *atr;
-    struct model_vote *votes;   /* (symbols, MODEL_COUNT) */
-    struct model_vote *answers; /* (symbols), of the model being asked */
+    /* Of the stepped symbols, in their order; session_rows.c. */
+    float *rows;                      /* (symbols, feature_count) */
+    float *atr;                       /* (symbols) */
+    int64_t *closes_ns;               /* (symbols) */
+    const struct net_history **asked; /* (symbols) */
+    struct model_vote *votes;         /* (symbols, MODEL_COUNT) */
+    struct model_vote *answers;       /* (symbols), of the model being asked */
+    /* (symbols) by instrument; part of a snapshot. NULL, 0: no voter of this run reads them. */
+    unsigned char *histories;
+    size_t histories_size;
     struct hist predict_ns[MODEL_COUNT];
     uint64_t predict_rows[MODEL_COUNT], exchange_work;
     uint64_t role_work[SESSION_ROLES];
@@ -87,6 +93,18 @@ enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *
 /* session_intents.c: publish what came out, deliver what the bus gives. */
 void session_publish(struct session *s, const struct event *event);
 void session_deliver(struct session *s);
+
+/* session_rows.c */
+void *session_block(size_t size); /* zeroed, 64-aligned; NULL: no memory */
+/* Nothing where no features are computed. */
+enum status session_rows_create(struct session *s, struct err *err);
+void session_rows_destroy(struct session *s);
+/* Histories as they are before the first bar. */
+void session_rows_start(struct session *s);
+/* One closed bar into the kernel, its row (if there are rows) behind those of the step so far. */
+enum kernel_ingest session_bar(struct session *s, uint32_t instrument, const struct bar *bar);
+/* The step is whole: cross-section, ATR, and into the histories. */
+void session_rows_complete(struct session *s, const uint32_t *stepped, uint32_t count);
 
 /* session_votes.c: fills s->votes of the stepped symbols, from the journal or by asking. */
 void session_ask(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close);

@@ -83,8 +83,7 @@ static void fold(struct session *s, const struct kline *k) {
     const struct bar bar = bar_of(k);
     uint32_t stepped;
     (void)kernel_stepped(s->kernel, &stepped);
-    float *row = s->rows ? s->rows + (size_t)stepped * feature_count() : NULL;
-    enum kernel_ingest got = kernel_bar(s->kernel, (uint32_t)i, &bar, row);
+    enum kernel_ingest got = session_bar(s, (uint32_t)i, &bar);
     if (got != KERNEL_BAR_NEW && got != KERNEL_BAR_AFTER_GAP) return;
     s->live->bars++;
     s->exchange_work++;

@@ -80,8 +80,9 @@ static void ask(struct session *s, enum model_kind kind, const uint32_t *stepped
     uint32_t known = s->reader ? votes_from_journal(s, kind, stepped, count, close) : 0;
     if (known < count && s->failed == ST_OK) {
         int64_t begin = tstamp_monotonic_ns();
+        const struct net_history *const *histories = s->histories ? s->asked + known : NULL;
         enum status st = served_model_vote(s->answers + known, s->o.models[kind],
-                                           s->rows + (size_t)known * feature_count(), NULL,
+                                           s->rows + (size_t)known * feature_count(), histories,
                                            count - known, feature_count(), s->err);
         if (st != ST_OK) s->failed = st;
         hist_add(&s->predict_ns[kind], (tstamp_monotonic_ns() - begin) / (int64_t)(count - known));

@@ -70,6 +70,10 @@ size_t net_history_size(void) {
     return sizeof(struct net_history);
 }
 
+uint32_t net_history_bars(void) {
+    return NET_WINDOW;
+}
+
 void net_history_init(struct net_history *h, int64_t interval_ns) {
     memset(h, 0, sizeof *h);
     h->interval_ns = interval_ns;

@@ -110,6 +110,8 @@ void served_model_destroy(struct served_model *m);
 /* The last bars of one symbol as the networks read them. Fixed size, no pointers inside; a hole in the grid begins it anew. */
 struct net_history;
 size_t net_history_size(void); /* a multiple of 64 */
+/* Bars in a row, each with its columns known, before a network can answer. */
+uint32_t net_history_bars(void);
 void net_history_init(struct net_history *h, int64_t interval_ns);
 /* row (feature_count()) of the bar that closed at close_ns, cross-section columns included; times ascend. */
 void net_history_push(struct net_history *h, int64_t close_ns, const float *row);
