@@ -15,11 +15,12 @@ enum {
     LEGEND_GAP = 20,
     PANEL_GAP = 26,
     PANEL_HEAD = 20, /* the panel's title; the value axis's label */
+    PANEL_AIR = 14,  /* between the head and the box */
     PANEL_FOOT = 36, /* tick labels and the axis's label */
-    LETTER_WIDTH_TENTHS = 66,
+    LETTER_WIDTH_TENTHS = 70,
     TITLE_LETTER_TENTHS = 92,
-    TICK_WIDTH = 84,
-    TICK_HEIGHT = 46
+    TICK_WIDTH = 64,
+    TICK_HEIGHT = 34
 };
 static const double VALUE_MAX = 1e100; /* spans and steps stay far from overflow */
 
@@ -125,8 +126,10 @@ static enum status plot_scale(struct plot *out, const struct chart_panel *p, uin
     enum status st = panel_ranges(&x, &y, p, index, err);
     if (st != ST_OK) return st;
     out->panel = p;
-    out->x = scale_over(&p->x, x.low, x.high, 0);
-    out->y = scale_over(&p->y, y.low, y.high, 0.04);
+    out->x = scale_over(&p->x, x.low, x.high, 0, 0);
+    /* Air above and below, but for an end the caller set. */
+    out->y = scale_over(&p->y, y.low, y.high, y.low == p->y.low ? 0 : 0.04,
+                        y.high == p->y.high ? 0 : 0.04);
     return ST_OK;
 }
 
@@ -289,7 +292,7 @@ static void add_plot(struct text *t, const struct plot *p, double left) {
     const struct chart_panel *panel = p->panel;
     const struct box *b = &p->box;
     size_t letters = letters_in(b->right - left, LETTER_WIDTH_TENTHS);
-    double y = b->top - 8;
+    double y = b->top - PANEL_AIR;
     if (panel->y.label) {
         add_text(t, left, y, "", panel->y.label, letters);
         y -= PANEL_HEAD;
@@ -322,7 +325,7 @@ static struct layout lay_out(const struct chart *c, const struct plot *plots) {
         for (uint32_t k = 0; k < plots[i].y_ticks.count; k++)
             l.gutter = fmax(l.gutter, text_width(plots[i].y_ticks.labels[k]) + 10);
     }
-    l.head = PANEL_HEAD * (titled + labelled) + 8;
+    l.head = PANEL_HEAD * (titled + labelled) + PANEL_AIR;
     uint32_t rows = (c->panel_count + l.columns - 1) / l.columns;
     l.width = 2 * MARGIN + l.columns * l.panel_width + (l.columns - 1) * PANEL_GAP;
     l.top = MARGIN + (c->title ? TITLE_HEIGHT : 0) + (c->subtitle ? LINE_HEIGHT : 0);

@@ -24,8 +24,10 @@ struct scale {
 };
 /* True if a value has a place on the axis; false is a gap. */
 bool scale_takes(const struct chart_axis *axis, double value);
-/* Over values from low to high (those the axis takes), widened so that they differ; `room`: the share left free at each end. */
-struct scale scale_over(const struct chart_axis *axis, double low, double high, double room);
+/* Over values from low to high (those the axis takes), widened so that they differ; room: the share of the span left free at
+ * an end. */
+struct scale scale_over(const struct chart_axis *axis, double low, double high, double room_low,
+                        double room_high);
 double scale_at(const struct scale *s, double value);
 
 enum { TICKS_MAX = 24, TICK_SIZE = 24 };

@@ -7,27 +7,30 @@
 static const double LN10 = 2.302585092994045684;
 /* The least a logarithmic axis shows: far from where num_log ends. */
 static const double LOG_LEAST = 1e-100;
+/* A share of a step, of an axis: below what a picture shows. */
+static const double NEAR = 1e-6;
 
 bool scale_takes(const struct chart_axis *axis, double value) {
     return isfinite(value) && (!axis->log || value >= LOG_LEAST);
 }
 
-struct scale scale_over(const struct chart_axis *axis, double low, double high, double room) {
-    /* A line at one height, and a difference below what ticks can say. */
-    double least = 1e-9 * fmax(fabs(low), fabs(high));
+struct scale scale_over(const struct chart_axis *axis, double low, double high, double room_low,
+                        double room_high) {
+    /* A line at one height, and a difference below what ticks (what differences of logarithms) can say. */
+    double least = (axis->log ? 1e-6 : 1e-9) * fmax(fabs(low), fabs(high));
     if (high - low <= least) {
         double half = low != 0 || high != 0 ? 0.05 * fmax(fabs(low), fabs(high)) : 1;
         low -= half;
         high += half;
     }
     if (axis->log) {
-        double factor = num_exp(room * (num_log(high) - num_log(low)));
-        low /= factor;
-        high *= factor;
+        double span = num_log(high) - num_log(low);
+        low /= num_exp(room_low * span);
+        high *= num_exp(room_high * span);
     } else {
-        double free = room * (high - low);
-        low -= free;
-        high += free;
+        double span = high - low;
+        low -= room_low * span;
+        high += room_high * span;
     }
     return (struct scale){.low = low, .high = high, .log = axis->log};
 }
@@ -68,18 +71,18 @@ static void tick_label(char out[TICK_SIZE], double k, int mantissa, int exponent
         snprintf(out, TICK_SIZE, "%.15se%d", text, digits + exponent);
 }
 
-static void ticks_add(struct ticks *t, const struct scale *s, double k, int mantissa,
-                      int exponent) {
+static void ticks_add(struct ticks *t, double k, int mantissa, int exponent) {
     double value = exponent < 0 ? k * mantissa / power_of_ten(-exponent)
                                 : k * mantissa * power_of_ten(exponent);
-    if (value < s->low || value > s->high || t->count == TICKS_MAX) return;
+    if (t->count == TICKS_MAX) return;
     t->values[t->count] = value;
     tick_label(t->labels[t->count++], k, mantissa, exponent);
 }
 
+static const int MANTISSAS[] = {1, 2, 5};
+
 /* Steps of 1, 2 or 5 times a power of ten. */
 static void ticks_linear(struct ticks *t, const struct scale *s, uint32_t wanted, bool whole) {
-    static const int MANTISSAS[] = {1, 2, 5};
     double raw = (s->high - s->low) / wanted;
     int exponent = whole ? 0 : -200, mantissa = 1;
     while (5 * power_of_ten(exponent) < raw) exponent++;
@@ -88,8 +91,10 @@ static void ticks_linear(struct ticks *t, const struct scale *s, uint32_t wanted
         if (mantissa * power_of_ten(exponent) >= raw) break;
     }
     double step = mantissa * power_of_ten(exponent);
-    for (double k = ceil(s->low / step); k * step <= s->high && t->count < TICKS_MAX; k++)
-        ticks_add(t, s, k, mantissa, exponent);
+    /* 3 * 0.1 stands at 0.3, too. */
+    double last = floor(s->high / step + NEAR);
+    for (double k = ceil(s->low / step - NEAR); k <= last && t->count < TICKS_MAX; k++)
+        ticks_add(t, k, mantissa, exponent);
 }
 
 /* Powers of ten; between them 2 and 5 where there is room. */
@@ -100,10 +105,11 @@ static void ticks_log(struct ticks *t, const struct scale *s, uint32_t wanted) {
     int first = (int)floor(num_log(s->low) / LN10) - 1, last = (int)ceil(num_log(s->high) / LN10);
     for (int e = first; e <= last; e++) {
         if ((e % stride + stride) % stride) continue;
-        ticks_add(t, s, 1, 1, e);
-        if (3 * decades > wanted) continue;
-        ticks_add(t, s, 1, 2, e);
-        ticks_add(t, s, 1, 5, e);
+        for (int i = 0; i < (3 * decades <= wanted ? 3 : 1); i++) {
+            double value = MANTISSAS[i] * power_of_ten(e);
+            if (value >= s->low * (1 - NEAR) && value <= s->high * (1 + NEAR))
+                ticks_add(t, 1, MANTISSAS[i], e);
+        }
     }
 }
 
@@ -119,5 +125,5 @@ void ticks_over(struct ticks *out, const struct scale *s, uint32_t wanted, bool 
     /* Whole numbers wider apart than the axis is long: its middle, whatever it is. */
     out->count = 1;
     out->values[0] = s->low + (s->high - s->low) / 2;
-    snprintf(out->labels[0], TICK_SIZE, "%.6g", out->values[0]);
+    snprintf(out->labels[0], TICK_SIZE, "%.12g", out->values[0]);
 }
