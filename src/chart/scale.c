@@ -7,7 +7,7 @@
 static const double LN10 = 2.302585092994045684;
 /* The least a logarithmic axis shows: far from where num_log ends. */
 static const double LOG_LEAST = 1e-100;
-/* A share of a step, of an axis: below what a picture shows. */
+/* A share of a step or of an axis, the smaller: below what a picture shows. */
 static const double NEAR = 1e-6;
 
 bool scale_takes(const struct chart_axis *axis, double value) {
@@ -92,8 +92,8 @@ static void ticks_linear(struct ticks *t, const struct scale *s, uint32_t wanted
     }
     double step = mantissa * power_of_ten(exponent);
     /* 3 * 0.1 stands at 0.3, too. */
-    double last = floor(s->high / step + NEAR);
-    for (double k = ceil(s->low / step - NEAR); k <= last && t->count < TICKS_MAX; k++)
+    double slack = NEAR * fmin(1, (s->high - s->low) / step), last = floor(s->high / step + slack);
+    for (double k = ceil(s->low / step - slack); k <= last && t->count < TICKS_MAX; k++)
         ticks_add(t, k, mantissa, exponent);
 }
 
