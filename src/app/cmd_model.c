@@ -112,10 +112,13 @@ enum status model_roles_ignore(struct model_roles *r, const char *list, struct e
 
 static enum status columns_init(struct model_columns *c, uint32_t room, bool named,
                                 struct err *err) {
-    *c = (struct model_columns){0, calloc(room, sizeof *c->source), NULL};
-    if (named) c->names = calloc(room, sizeof *c->names);
+    c->count = 0;
+    c->source = calloc(room, sizeof *c->source);
+    c->names = named ? calloc(room, sizeof *c->names) : NULL;
     if (c->source && (c->names || !named)) return ST_OK;
-    model_columns_free(c);
+    free(c->source);
+    free(c->names);
+    *c = (struct model_columns){0};
     return err_set(err, ST_NO_MEMORY, "no memory for %u columns", room);
 }
 
@@ -131,7 +134,7 @@ enum status model_columns_rest(struct model_columns *out, const struct model_rol
     if (st != ST_OK) return st;
     for (uint32_t i = 0; i < r->columns; i++) {
         if (r->taken[i]) continue;
-        if (out->names) out->names[out->count] = r->names[i];
+        if (r->names) out->names[out->count] = r->names[i];
         out->source[out->count++] = i;
     }
     return ST_OK;

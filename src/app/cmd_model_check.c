@@ -84,8 +84,10 @@ static int options_read(struct options *o, int argc, char **argv, const struct o
             return model_usage_error(help, "'%s' is not a value for --%s", optarg,
                                      table[index].name);
     }
-    if (argc - optind != files)
-        return model_usage_error(help, files == 1 ? "which file?" : "IN and OUT, please");
+    if (argc - optind != files) {
+        model_usage_error(help, files == 1 ? "which file?" : "IN and OUT, please");
+        return EXIT_USAGE;
+    }
     o->in = argv[optind];
     if (files == 2) o->out = argv[optind + 1];
     return -1;
@@ -365,7 +367,7 @@ int model_convert_command(int argc, char **argv) {
                                           {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, convert_usage, 2);
-    if (code >= 0) return code;
+    if (code >= 0 || !o.out) return code;
     struct err err = {0};
     return convert(&o, &err) == ST_OK ? EXIT_DONE : model_failed(&err);
 }

@@ -196,11 +196,11 @@ static enum status memory_take(struct predict *p, struct err *err) {
     if (p->batch_rows > ROWS_MAX) p->batch_rows = ROWS_MAX;
     size_t margins = outputs > width ? outputs : width;
     p->row = calloc(table_reader_columns(p->reader), sizeof *p->row);
-    p->rows = calloc(p->batch_rows * columns, sizeof *p->rows);
+    p->rows = calloc(p->batch_rows * columns + 1, sizeof *p->rows);
     if (p->kind == PREDICT_LEAF)
         p->leaves = calloc(p->batch_rows * width + 1, sizeof *p->leaves);
     else
-        p->values = calloc(p->batch_rows * margins, sizeof *p->values);
+        p->values = calloc(p->batch_rows * margins + 1, sizeof *p->values);
     p->text = malloc((width + 1) * NUMBER_SIZE);
     if (p->kind == PREDICT_CONTRIB) p->scratch = malloc(shap_scratch_size(m));
     bool all = p->row && p->rows && p->text && (p->leaves || p->values) &&

@@ -94,7 +94,7 @@ static enum status compare(struct golden_case *c, enum golden_part part, const d
     if (t->count != n)
         return err_set(err, ST_MISMATCH, "tensor %s: %zu values, the network has %zu", t->name,
                        t->count, n);
-    double *theirs = malloc(n * sizeof *theirs), difference, largest;
+    double *theirs = malloc((n + 1) * sizeof *theirs), difference, largest;
     enum status st = theirs ? safetensor_f64(theirs, t) : ST_NO_MEMORY;
     if (st == ST_OK) {
         extremes(&difference, &largest, ours, theirs, n);
