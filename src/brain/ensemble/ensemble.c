@@ -9,11 +9,15 @@
 static const double probability_min = 1e-6;
 /* How far a triple's sum may be from 1: float rounding of three numbers, with room. */
 static const double sum_tolerance = 1e-5;
+/* Sums of normalised weights that differ by less are equal: a few roundings of numbers below 1. */
+static const double tie_tolerance = 1e-12;
+static const double classic_confidence_max = 0.95;
 
 static const char *const kind_texts[MODEL_COUNT] = {"xgboost", "lightgbm", "nhits", "patchtst"};
 static const char *const label_texts[LABEL_COUNT] = {"SELL", "HOLD", "BUY"};
-static const char *const state_texts[] = {"absent", "present",   "warming",
-                                          "stale",  "collapsed", "no_skill"};
+static const char *const state_texts[] = {"absent",    "present",  "warming", "stale",
+                                          "collapsed", "no_skill", "excluded"};
+static const char *const rule_texts[ENSEMBLE_RULE_COUNT] = {"pool", "classic"};
 enum { STATE_COUNT = sizeof state_texts / sizeof state_texts[0] };
 
 const char *model_kind_text(enum model_kind kind) {
@@ -26,6 +30,10 @@ const char *label_text(enum label label) {
 
 const char *vote_state_text(enum vote_state state) {
     return (uint32_t)state < STATE_COUNT ? state_texts[state] : "?";
+}
+
+const char *ensemble_rule_text(enum ensemble_rule rule) {
+    return (uint32_t)rule < ENSEMBLE_RULE_COUNT ? rule_texts[rule] : "?";
 }
 
 struct ensemble_config ensemble_config_defaults(void) {
@@ -48,12 +56,6 @@ static bool vote_is_usable(const struct model_vote *v) {
     return v->state == VOTE_PRESENT && answer_is_usable(v);
 }
 
-static double weight_of(const struct ensemble_config *config, const struct model_vote *votes,
-                        uint32_t kind) {
-    double w = config->weights[kind];
-    return isfinite(w) && w > 0 && vote_is_usable(&votes[kind]) ? w : 0;
-}
-
 /* Adds smallest first, so that the same voters in another order give the same last bit. */
 static double sum_sorted(double *terms, uint32_t count) {
     for (uint32_t i = 1; i < count; i++) {
@@ -67,23 +69,36 @@ static double sum_sorted(double *terms, uint32_t count) {
     return sum;
 }
 
-/* Fills out->weights (sum 1 over the voters) and out->voters. */
-static void weigh(struct ensemble_signal *out, const struct ensemble_config *config,
-                  const struct model_vote *votes) {
+void ensemble_reported_weights(double out[MODEL_COUNT]) {
+    out[MODEL_XGBOOST] = 1.0 / 3;
+    out[MODEL_LIGHTGBM] = 1.0 / 4;
+    out[MODEL_NHITS] = 1.0 / 2;
+    out[MODEL_PATCHTST] = 1;
+}
+
+bool ensemble_normalise(double out[MODEL_COUNT], const double weights[MODEL_COUNT]) {
     double terms[MODEL_COUNT];
     double largest = 0;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
-        out->weights[k] = weight_of(config, votes, k);
-        if (out->weights[k] > largest) largest = out->weights[k];
+        out[k] = isfinite(weights[k]) && weights[k] > 0 ? weights[k] : 0;
+        if (out[k] > largest) largest = out[k];
     }
-    if (!(largest > 0)) return;
+    if (!(largest > 0)) return false;
     /* Divided by the largest first: a sum of huge weights would overflow. */
-    for (uint32_t k = 0; k < MODEL_COUNT; k++) terms[k] = out->weights[k] /= largest;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) terms[k] = out[k] /= largest;
     double sum = sum_sorted(terms, MODEL_COUNT);
-    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
-        out->weights[k] /= sum;
-        out->voters += out->weights[k] > 0;
-    }
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) out[k] /= sum;
+    return true;
+}
+
+/* Fills out->weights (sum 1 over the voters) and out->voters. */
+static void weigh(struct ensemble_signal *out, const struct ensemble_config *config,
+                  const struct model_vote *votes) {
+    double weights[MODEL_COUNT];
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        weights[k] = vote_is_usable(&votes[k]) ? config->weights[k] : 0;
+    ensemble_normalise(out->weights, weights);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) out->voters += out->weights[k] > 0;
 }
 
 /* Log-opinion pool: p_l proportional to the product over voters of p_(voter, l) ^ weight. */
@@ -120,6 +135,41 @@ static double pooled_move(const struct ensemble_signal *signal, const struct mod
     return sum_sorted(terms, count);
 }
 
+/* The largest of the three sums of weights; those within the rounding of a sum are a tie. */
+static enum label counted_label(const struct ensemble_signal *signal,
+                                const struct model_vote *votes) {
+    double sums[LABEL_COUNT];
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) {
+        double terms[MODEL_COUNT] = {0};
+        for (uint32_t k = 0; k < MODEL_COUNT; k++)
+            if (signal->weights[k] > 0 && (uint32_t)best_label(votes[k].p) == l)
+                terms[k] = signal->weights[k];
+        sums[l] = sum_sorted(terms, MODEL_COUNT);
+    }
+    for (uint32_t l = 0; l < LABEL_COUNT; l++)
+        if (sums[l] > sums[(l + 1) % LABEL_COUNT] + tie_tolerance &&
+            sums[l] > sums[(l + 2) % LABEL_COUNT] + tie_tolerance)
+            return (enum label)l;
+    return LABEL_COUNT;
+}
+
+/* The classic rule: a count of weights, and the winners' mean confidence by how many they are. */
+static enum label count_votes(double *out_confidence, const struct ensemble_signal *signal,
+                              const struct model_vote *votes) {
+    static const double multiplier[MODEL_COUNT + 1] = {0, 0.6, 1.0, 1.1, 1.2};
+    enum label winner = counted_label(signal, votes);
+    *out_confidence = signal->p[LABEL_HOLD];
+    if (winner == LABEL_COUNT) return LABEL_HOLD;
+    double terms[MODEL_COUNT];
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (signal->weights[k] > 0 && best_label(votes[k].p) == winner)
+            terms[count++] = votes[k].p[winner];
+    double mean = sum_sorted(terms, count) / count;
+    *out_confidence = fmin(mean * multiplier[count], classic_confidence_max);
+    return winner;
+}
+
 void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
                    const struct model_vote *votes) {
     memset(out, 0, sizeof *out);
@@ -135,17 +185,27 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
         pool(out, votes);
     }
 
-    enum label best = best_label(out->p);
+    double confidence;
+    enum label best = config->rule == ENSEMBLE_CLASSIC ? count_votes(&confidence, out, votes)
+                                                       : best_label(out->p);
+    if (config->rule != ENSEMBLE_CLASSIC) confidence = out->p[best];
     /* Negated, so that a NaN limit holds. */
-    if (!(out->p[best] >= config->confidence_min)) best = LABEL_HOLD;
+    if (!(confidence >= config->confidence_min) && best != LABEL_HOLD) {
+        best = LABEL_HOLD;
+        confidence = out->p[best];
+    }
     out->action = (uint32_t)best;
-    out->confidence = fmin(out->p[best], 1.0);
+    out->confidence = fmin(confidence, 1.0);
     for (uint32_t k = 0; k < MODEL_COUNT; k++)
         out->consensus += out->weights[k] > 0 && best_label(votes[k].p) == best;
     out->move = pooled_move(out, votes);
     if (best == LABEL_HOLD) return;
     double other = out->p[best == LABEL_BUY ? LABEL_SELL : LABEL_BUY];
     out->edge = out->move * (out->p[best] - other);
+}
+
+double ensemble_expected_return(const struct ensemble_signal *signal) {
+    return signal->move * (signal->p[LABEL_BUY] - signal->p[LABEL_SELL]);
 }
 
 void ensemble_spread(struct vote_spread *out, const struct model_vote *votes) {

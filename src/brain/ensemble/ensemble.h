@@ -23,7 +23,8 @@ enum vote_state {
     VOTE_WARMING,
     VOTE_STALE,
     VOTE_COLLAPSED,
-    VOTE_NO_SKILL
+    VOTE_NO_SKILL,
+    VOTE_EXCLUDED /* by the supervisor, for its errors */
 };
 const char *vote_state_text(enum vote_state state);
 
@@ -35,11 +36,27 @@ struct model_vote {
         move; /* expected absolute move over the decision horizon when a barrier is hit, fraction */
 };
 
+enum ensemble_rule {
+    ENSEMBLE_POOL = 0, /* log-opinion pool of the probabilities */
+    ENSEMBLE_CLASSIC,  /* the counted vote of the system this program follows */
+    ENSEMBLE_RULE_COUNT
+};
+const char *ensemble_rule_text(enum ensemble_rule rule); /* "pool" "classic" */
+
 struct ensemble_config {
     double weights[MODEL_COUNT]; /* relative, >= 0; any scale */
     double confidence_min;       /* below it the answer is HOLD */
+    uint32_t rule;               /* enum ensemble_rule */
+    uint32_t reserved;
 };
-struct ensemble_config ensemble_config_defaults(void); /* equal weights, 0.40 */
+struct ensemble_config ensemble_config_defaults(void); /* equal weights, 0.40, pool */
+
+/* The relative weights once reported of the four, 1/3, 1/4, 1/2 and 1 by kind: good for nothing but
+ * priors. Normalised they are 0.16, 0.12, 0.24 and 0.48. */
+void ensemble_reported_weights(double out[MODEL_COUNT]);
+/* out (MODEL_COUNT) = weights divided by their sum, the same to the last bit in any order; a weight that
+ * is not finite and > 0 becomes 0. False, and out all 0, if none is left. out may be weights. */
+bool ensemble_normalise(double out[MODEL_COUNT], const double weights[MODEL_COUNT]);
 
 struct ensemble_signal {
     uint32_t action;    /* enum label */
@@ -47,14 +64,21 @@ struct ensemble_signal {
     uint32_t voters;    /* present voters */
     uint32_t reserved;
     double p[LABEL_COUNT];
-    double confidence; /* probability of the action, 0..1 */
+    double confidence; /* 0..1; pool: probability of the action; classic: see ensemble_step */
     double edge; /* expected gross return of taking the side, fraction: move * (p_side - p_other) */
     double move; /* the present voters' moves, weighted; 0 without a voter */
     double weights[MODEL_COUNT]; /* effective, sum 1 over present voters, 0 for the others */
 };
 
-/* Log-opinion pool of the present voters (product of their probabilities to the power of their
- * weights), the same to the last bit whatever order the voters stand in; one voter's answer is copied.
+/* One answer of the present voters, the same to the last bit whatever order they stand in.
+ *
+ * p, move and the weights are the same under either rule: p is the log-opinion pool (product of the
+ * voters' probabilities to the power of their weights); one voter's answer is copied. Under
+ *   pool     the action is the best label of p, the confidence its probability;
+ *   classic  each voter gives its weight to its own best label; the largest sum wins, sums within 1e-12
+ *            are a tie and HOLD; confidence = min(0.95, mean confidence of the winners * m), m by their
+ *            number 4: 1.2, 3: 1.1, 2: 1.0, 1: 0.6. A tie's confidence is p of HOLD. This confidence is
+ *            a score, no probability; its edge is negative where p prefers the other side.
  *
  * A vote that is no probability triple (NaN, negative, sum not 1; a move that is not finite and >= 0)
  * or a voter of weight 0 does not count as present: its effective weight is 0. No present voter:
@@ -64,6 +88,10 @@ struct ensemble_signal {
  * Source  Genest, Zidek, Combining Probability Distributions, Statistical Science 1 (1986), log pool. */
 void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
                    const struct model_vote *votes);
+
+/* What the ensemble expects the price to return over the horizon, fraction, signed: move * (p_buy - p_sell).
+ * The centre of the conformal interval (conformal.h). */
+double ensemble_expected_return(const struct ensemble_signal *signal);
 
 /* How far the voters are apart. A voter without skill has answered, too: it counts here, though it does not
  * vote. Fewer than two answers: differ false, distance 0. */
