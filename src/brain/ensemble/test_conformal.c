@@ -95,7 +95,8 @@ static void coverage_holds_still_or_drifting(void **state) {
         print_message("%-12s adaptive %.2f %%  fixed %.2f %%  widest %.1f\n", world_names[w],
                       100 * coverage, 100 * fixed, width_max);
         assert_true(fabs(coverage - 0.90) <= 0.015);
-        if (w == STILL || w == HEAVY || w == ASYMMETRIC) assert_true(fabs(fixed - 0.90) <= 0.015);
+        /* One table of 8,000 rows against 10,000 others: 0.45 points of sampling, five times. */
+        if (w == STILL || w == HEAVY || w == ASYMMETRIC) assert_true(fabs(fixed - 0.90) <= 0.0225);
         if (w == JUMP || w == CREEP || w == REGIMES) assert_true(fixed < 0.80);
         if (w == CALMER) assert_true(fixed > 0.93);
     }

@@ -62,7 +62,7 @@ static void calibrated_is_at_chance_and_distorted_is_not(void **state) {
         off += reliability_ece(&bold) / TIMES;
     }
     print_message("ECE %.4f, by chance %.4f; 0.05 too bold %.4f\n", ece, chance, off);
-    assert_true(fabs(ece - chance) < 0.15 * chance);
+    assert_true(fabs(ece - chance) < 0.25 * chance);
     assert_true(fabs(off - 0.05) < 0.003);
 }
 
