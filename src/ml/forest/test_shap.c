@@ -136,7 +136,7 @@ static double factorial(uint32_t n) {
 static void oracle(double *out, const struct tree_model *m, uint32_t first, uint32_t last,
                    const double *row) {
     uint32_t n = m->columns, width = n + 1;
-    double v[1 << COLUMNS_MAX];
+    double v[1 << COLUMNS_MAX] = {0};
     memset(out, 0, m->outputs * width * sizeof *out);
     for (uint32_t k = 0; k < m->outputs; k++) {
         for (uint32_t set = 0; set < 1u << n; set++) {

@@ -269,12 +269,12 @@ static struct lgbm_goes split_goes(struct lgbm_grower *g, const struct lgbm_spli
 static void bounds_divide(const struct lgbm_grower *g, const struct lgbm_split *s,
                           struct lgbm_node *left, struct lgbm_node *right) {
     if (!g->rule.constrained || s->category_count > 0) return;
-    int direction = g->p->monotone_constraints[g->d->feature_column[s->feature]];
+    const int8_t *direction = &g->p->monotone_constraints[g->d->feature_column[s->feature]];
     double middle = (s->left_value + s->right_value) / 2;
-    if (direction > 0) {
+    if (*direction > 0) {
         left->high = fmin(left->high, middle);
         right->low = fmax(right->low, middle);
-    } else if (direction < 0) {
+    } else if (*direction < 0) {
         left->low = fmax(left->low, middle);
         right->high = fmin(right->high, middle);
     }

@@ -111,7 +111,7 @@ static double percentile_of(struct lgbm_loss *l, double alpha) {
             l->leaf[i] = (struct weighted_value){l->target[i], l->weights[i]};
         return lgbm_percentile_weighted(l->leaf, l->rows, alpha);
     }
-    memcpy(l->leaf_values, l->target, l->rows * sizeof *l->target);
+    for (size_t i = 0; i < l->rows; i++) l->leaf_values[i] = l->target[i];
     return lgbm_percentile(l->leaf_values, l->rows, alpha);
 }
 

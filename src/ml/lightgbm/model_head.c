@@ -36,7 +36,7 @@ static enum status copy_name(const char **out, struct tree_model *m, const char 
 }
 
 static enum status check_unique(const char *const *names, uint32_t columns, struct err *err) {
-    const char **sorted = malloc(columns * sizeof *sorted);
+    const char **sorted = malloc((columns + 1) * sizeof *sorted);
     if (!sorted) return err_set(err, ST_NO_MEMORY, "names");
     memcpy(sorted, names, columns * sizeof *sorted);
     qsort(sorted, columns, sizeof *sorted, by_text);
