@@ -3,15 +3,16 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "learn/learn_internal.h"
+#include "learn/net_internal.h"
 
 /* What is walked beside each series. */
 struct walk {
     struct learn_series series; /* cut at config->to_ns */
     struct feature_series *state;
-    float *atr;   /* (count) */
-    size_t next;  /* bar to step */
-    uint32_t run; /* bars since the start or the last hole */
+    float *atr;                  /* (count) */
+    size_t next;                 /* bar to step */
+    uint32_t run;                /* bars since the start or the last hole */
+    struct net_history *history; /* of a network's training, else NULL */
 };
 
 struct builder {
@@ -39,6 +40,9 @@ void learn_rows_free(struct learn_rows *r) {
     free(r->bar);
     free(r->end);
     free(r->bar_counts);
+    free(r->atr);
+    free(r->values);
+    free(r->first);
     memset(r, 0, sizeof *r);
 }
 
@@ -46,6 +50,7 @@ static void builder_free(struct builder *b) {
     for (size_t i = 0; b->walks && i < b->walk_count; i++) {
         free(b->walks[i].state);
         free(b->walks[i].atr);
+        free(b->walks[i].history);
     }
     free(b->walks);
     free(b->scratch);
@@ -92,6 +97,10 @@ static enum status walk_init(struct walk *w, const struct learn_config *config, 
     if (!w->state || !w->atr) return err_set(err, ST_NO_MEMORY, "%s", w->series.symbol);
     memset(w->state, 0, size);
     feature_series_init(w->state, config->interval_ns);
+    if (!learn_is_network(config->kind)) return ST_OK;
+    w->history = malloc(net_history_size());
+    if (!w->history) return err_set(err, ST_NO_MEMORY, "%s", w->series.symbol);
+    net_history_init(w->history, config->interval_ns);
     return ST_OK;
 }
 
@@ -113,14 +122,31 @@ static enum status rows_reserve(struct learn_rows *r, size_t capacity, struct er
         return err_set(err, ST_RANGE, "cannot train: no bars behind the warm-up of %u bars",
                        feature_warmup_bars());
     r->capacity = capacity;
-    r->features = malloc(capacity * r->columns * sizeof *r->features);
+    if (r->values)
+        r->atr = malloc(capacity * sizeof *r->atr);
+    else
+        r->features = malloc(capacity * r->columns * sizeof *r->features);
     r->labels = malloc(capacity * sizeof *r->labels);
     r->decision_ns = malloc(capacity * sizeof *r->decision_ns);
     r->series = malloc(capacity * sizeof *r->series);
     r->bar = malloc(capacity * sizeof *r->bar);
     r->end = malloc(capacity * sizeof *r->end);
-    if (!r->features || !r->labels || !r->decision_ns || !r->series || !r->bar || !r->end)
+    if ((!r->features && !r->atr) || !r->labels || !r->decision_ns || !r->series || !r->bar ||
+        !r->end)
         return err_set(err, ST_NO_MEMORY, "%zu rows of %u columns", capacity, r->columns);
+    return ST_OK;
+}
+
+/* Room for every bar's channels: a window is a stretch of them. */
+static enum status values_reserve(struct learn_rows *r, struct err *err) {
+    size_t bars = 0;
+    r->first = malloc(r->series_count * sizeof *r->first);
+    for (size_t i = 0; r->first && i < r->series_count; i++) {
+        r->first[i] = bars;
+        bars += r->bar_counts[i];
+    }
+    r->values = malloc((bars + 1) * NET_CHANNELS * sizeof *r->values);
+    if (!r->first || !r->values) return err_set(err, ST_NO_MEMORY, "channels of %zu bars", bars);
     return ST_OK;
 }
 
@@ -146,13 +172,17 @@ static enum status builder_init(struct builder *b, struct learn_rows *out,
         if (st != ST_OK) return st;
         out->bar_counts[i] = b->walks[i].series.count;
     }
+    if (learn_is_network(config->kind)) {
+        enum status st = values_reserve(out, err);
+        if (st != ST_OK) return st;
+    }
     size_t upper = rows_upper(b);
     size_t rows_max = config->rows_max ? config->rows_max : upper;
     out->stride = (uint32_t)(upper > rows_max ? (upper + rows_max - 1) / rows_max : 1);
     struct rng root = rng_init(config->seed);
     b->pick = rng_split(&root, 1);
     /* A column whose input a source may lack (taker share, trade count) can be NaN at any time. */
-    for (uint32_t k = 0; k < out->columns; k++)
+    for (uint32_t k = 0; k < out->columns && !out->values; k++)
         out->required[k] = strcmp(feature_at(k)->on_missing, "NaN") != 0;
     /* Which of each `stride` times is kept is drawn, so a part may hold a few rows more than its
      * even share; one block more of every series covers it. */
@@ -211,15 +241,29 @@ static void note_required(struct builder *b, uint32_t count) {
     }
 }
 
+/* Histories see every bar, as in service, whether its row is kept or not. */
+static void push_histories(struct builder *b, int64_t decision_ns, uint32_t count) {
+    struct learn_rows *r = b->rows;
+    for (uint32_t i = 0; i < count; i++) {
+        struct walk *w = &b->walks[b->present[i]];
+        const float *row = b->scratch + (size_t)i * r->columns;
+        net_channels(r->values + (r->first[b->present[i]] + w->next - 1) * NET_CHANNELS, row);
+        net_history_push(w->history, decision_ns, row);
+        b->usable[i] = b->usable[i] && net_history_is_full(w->history);
+    }
+}
+
+/* Rows are whole, cross-section included. */
 static enum status keep(struct builder *b, int64_t decision_ns, uint32_t count, struct err *err) {
     struct learn_rows *r = b->rows;
-    note_required(b, count);
-    feature_cross(b->scratch, count, r->columns);
     for (uint32_t i = 0; i < count; i++) {
         if (!b->usable[i]) continue;
         if (r->count == r->capacity) return err_set(err, ST_FULL, "more rows than reckoned");
-        memcpy(r->features + r->count * r->columns, b->scratch + (size_t)i * r->columns,
-               r->columns * sizeof *r->features);
+        const float *row = b->scratch + (size_t)i * r->columns;
+        if (r->features)
+            memcpy(r->features + r->count * r->columns, row, r->columns * sizeof *row);
+        else
+            r->atr[r->count] = feature_atr_fraction(row);
         r->decision_ns[r->count] = decision_ns;
         r->series[r->count] = b->present[i];
         r->bar[r->count] = (uint32_t)(b->walks[b->present[i]].next - 1);
@@ -235,7 +279,11 @@ static enum status walk_through(struct builder *b, learn_progress_fn progress, v
     for (int64_t t = next_time(b); t != INT64_MAX; t = next_time(b)) {
         uint32_t count = step_all(b, t);
         int64_t decision_ns = t + b->config->interval_ns;
-        if (time_is_kept(b, decision_ns)) {
+        bool kept = time_is_kept(b, decision_ns);
+        if (kept && b->rows->features) note_required(b, count);
+        if (kept || b->rows->values) feature_cross(b->scratch, count, b->rows->columns);
+        if (b->rows->values) push_histories(b, decision_ns, count);
+        if (kept) {
             enum status st = keep(b, decision_ns, count, err);
             if (st != ST_OK) return st;
         }
@@ -273,8 +321,11 @@ static enum status label_rows(struct builder *b, struct err *err) {
     for (size_t i = 0; i < r->count && st == ST_OK; i++) {
         int8_t label = labels[r->series[i]][r->bar[i]];
         if (label < 0) continue;
-        memmove(r->features + kept * r->columns, r->features + i * r->columns,
-                r->columns * sizeof *r->features);
+        if (r->features)
+            memmove(r->features + kept * r->columns, r->features + i * r->columns,
+                    r->columns * sizeof *r->features);
+        else
+            r->atr[kept] = r->atr[i];
         r->labels[kept] = (float)label;
         r->decision_ns[kept] = r->decision_ns[i];
         r->series[kept] = r->series[i];

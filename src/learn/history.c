@@ -82,6 +82,7 @@ void net_history_init(struct net_history *h, int64_t interval_ns) {
 void net_history_push(struct net_history *h, int64_t close_ns, const float *row) {
     bool follows = h->count == 0 || close_ns - h->close_ns == h->interval_ns;
     h->close_ns = close_ns;
+    h->atr = feature_atr_fraction(row);
     if (!follows) h->count = h->next = 0;
     if (!net_channels(h->values[h->next], row)) {
         h->count = h->next = 0;

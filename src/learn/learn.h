@@ -42,7 +42,7 @@ struct learn_series {
 };
 
 struct learn_config {
-    enum model_kind kind; /* MODEL_XGBOOST or MODEL_LIGHTGBM */
+    enum model_kind kind;
     int64_t interval_ns;
     int64_t from_ns,
         to_ns; /* decision times used, [from, to); no bar that closes after `to` is read */
@@ -53,6 +53,12 @@ struct learn_config {
     uint32_t rows_max;     /* thinned evenly beyond it: 400000 */
     uint64_t seed;
     bool shuffle_labels; /* the leakage test: the model must end at chance */
+    uint32_t
+        threads; /* of a network's training; 0: one a processor. The file is the same for any number */
+    uint32_t epochs; /* of a network: at most so many; 0: the voter's own */
+    /* A network goes on from this file's weights: one of the same kind, interval and labels, whose weights saw nothing behind the
+     * start of the new validation part. NULL: from random ones. */
+    const char *warm_start;
 };
 struct learn_config learn_config_defaults(void);
 /* Of the parameters a voter is trained with, which are this program's; 0: that kind is not trained here. */
@@ -76,27 +82,32 @@ struct learn_report {
     double side_t;
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
-    uint32_t rounds;
-    char params[LEARN_PARAMS_SIZE]; /* of the booster, as it was asked for */
+    uint32_t rounds;                     /* trees, or epochs, up to the best ones */
+    /* Of a network's path, on the test rows: mean square of (log return over the whole horizon - forecast) / (sigma sqrt(horizon)),
+     * sigma the window's volatility a bar; the same of "it stays where it is" and of DLinear, a linear map of the same windows'
+     * returns fitted to the same rows. NaN for forests. */
+    double mse_path, mse_persistence, mse_dlinear;
+    char params[LEARN_PARAMS_SIZE]; /* of the voter, as it was asked for */
     /* skill_t > 3, side_t > 3, logloss_test < logloss_prior and at least two labels are each the best
      * one on 1 % of the test rows: else it may not vote. */
     bool has_skill;
     bool shuffled;     /* trained on shuffled labels: never votes */
-    char verdict[160]; /* one sentence for the log */
+    char verdict[224]; /* one sentence for the log */
 };
 
 /* A trained, calibrated model with everything service needs; opaque. */
 struct served_model;
 
-/* stage: "features" (decision times), "train" (rounds), "validate". Return false to cancel. Losses are
- * NaN outside "train". */
+/* stage: "features" (decision times), "train" (rounds; a network's steps), "baseline" (DLinear's steps), "validate". Return false
+ * to cancel. Losses are NaN outside "train", and a network's valid_loss before its first epoch is over. */
 typedef bool (*learn_progress_fn)(void *context, const char *stage, uint32_t done, uint32_t total,
                                   double train_loss, double valid_loss);
 
 /* Trains the voter of config->kind on series, writes the model file; nothing is written on failure. The same series (in any
  * order), configuration and library give the same bytes. ST_RANGE: too little to learn from (which
  * part lacks rows, or only one label occurs); ST_INVALID: bars out of order or impossible;
- * ST_INTERRUPTED. A model without skill is written too, marked so: the
+ * ST_INTERRUPTED; with warm_start ST_MISMATCH (another kind, labels, interval or network), ST_REFUSED (it has seen what it would
+ * be judged by), ST_UNSUPPORTED (a forest), or as served_model_load. A model without skill is written too, marked so: the
  * ensemble then shows it as VOTE_NO_SKILL and it does not vote. */
 enum status learn_train(struct learn_report *out, const char *model_path,
                         const struct learn_series *series, size_t series_count,
@@ -118,12 +129,18 @@ void net_history_push(struct net_history *h, int64_t close_ns, const float *row)
 /* Whether this model reads histories: the networks do, the forests read rows. */
 bool served_model_reads_history(const struct served_model *m);
 /* Votes for `rows` feature rows; histories (rows): their symbols', the row pushed already; NULL if the model
- * does not read them. out (rows): state PRESENT (or NO_SKILL; WARMING where ATR or an
+ * does not read them (for a network ST_INVALID; a NULL or unfilled one among them is WARMING). A network votes WARMING, too, if its
+ * forecast is not finite throughout. Allocates nothing. out (rows): state PRESENT (or NO_SKILL; WARMING where ATR or an
  * own-series column that training never saw missing is NaN: p and move are then 0), calibrated p,
  * move from the row's ATR. features (rows, stride), stride >= feature_count(). */
 enum status served_model_vote(struct model_vote *out, struct served_model *m, const float *features,
                               const struct net_history *const *histories, size_t rows,
                               uint32_t stride, struct err *err);
+/* A network's forecast of the log return from the last close to 1 .. horizon bars later: quantiles 0.1, 0.5, 0.9.
+ * out (served_model_labels()->horizon_bars, 3). ST_UNSUPPORTED: a forest; ST_AGAIN: the history is not full, or no finite
+ * forecast came of it; out is then NaN. */
+enum status served_model_path(double *out, struct served_model *m,
+                              const struct net_history *history);
 const struct learn_report *served_model_report(const struct served_model *m);
 const struct label_spec *served_model_labels(const struct served_model *m);
 uint64_t served_model_hash(const struct served_model *m); /* of the file's bytes */

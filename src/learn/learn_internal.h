@@ -5,6 +5,11 @@
 #include "learn/learn.h"
 #include "ml/model/model.h"
 
+/* The kinds that read windows instead of rows. */
+static inline bool learn_is_network(enum model_kind kind) {
+    return kind == MODEL_NHITS || kind == MODEL_PATCHTST;
+}
+
 /* ---- split.c ---- */
 
 enum learn_part { PART_NONE = 0, PART_TRAIN, PART_VALID, PART_TEST, PART_COUNT };
@@ -34,7 +39,7 @@ enum status learn_uniqueness(float *weights, const uint32_t *series, const uint3
 
 /* Rows in time order, within a time in the order of the sorted symbols. */
 struct learn_rows {
-    float *features;      /* (count, columns) */
+    float *features;      /* (count, columns); NULL for a network, which has `atr` and `values` */
     float *labels;        /* (count) 0..2 */
     int64_t *decision_ns; /* (count) close of the row's bar */
     uint32_t *series, *bar,
@@ -46,9 +51,19 @@ struct learn_rows {
     bool required[FEATURE_COUNT_MAX];
     size_t *bar_counts; /* (series_count) bars read of each */
     size_t series_count;
+    /* What networks read; NULL for a forest. */
+    float *atr;    /* (count) ATR fraction */
+    float *values; /* (bars of all series, NET_CHANNELS) as net_channels gives them */
+    size_t *first; /* (series_count) a series' first bar in values */
 };
 
-/* Steps every bar of every series, keeps the usable rows of the chosen decision times and labels them. */
+/* One part's rows: parts are ordered in time, so are the rows. */
+struct learn_range {
+    size_t begin, count;
+};
+
+/* Steps every bar of every series, keeps the usable rows of the chosen decision times and labels them. Of a network's
+ * (config->kind) every row has a full history behind it. */
 enum status learn_rows_build(struct learn_rows *out, const struct learn_series *series,
                              size_t series_count, const struct learn_config *config,
                              learn_progress_fn progress, void *context, struct err *err);
@@ -91,15 +106,41 @@ struct model_meta {
     bool required[FEATURE_COUNT_MAX];
     int64_t interval_ns, data_end_ns;
     uint64_t seed;
+    int64_t
+        weights_to_ns; /* of a network: no row at or behind it moved its weights, those of a warm start included */
 };
 
 enum status model_meta_write(struct tree_model *m, const struct model_meta *meta, struct err *err);
 enum status model_meta_read(struct model_meta *out, const struct tree_model *m, struct err *err);
 
+/* Where such texts are kept: a tree model's attributes, a safetensors file's metadata. */
+struct attributes {
+    enum model_kind kind;
+    void *context;
+    enum status (*set)(void *context, const char *key, const char *value, struct err *err);
+    const char *(*get)(const void *context, const char *key); /* NULL: none */
+};
+enum status model_attributes_write(const struct attributes *a, const struct model_meta *meta,
+                                   struct err *err);
+enum status model_attributes_read(struct model_meta *out, const struct attributes *a,
+                                  struct err *err);
+
 /* ---- voter.c ---- */
 
-/* The booster and the parameters of a voter. ST_UNSUPPORTED: this kind is not trained here. */
+/* The booster and the parameters of a voter. ST_UNSUPPORTED: this kind is not trained by boosting. */
 enum status learn_voter(enum booster *booster, char params[LEARN_PARAMS_SIZE], enum model_kind kind,
                         uint64_t seed, struct err *err);
+
+/* How a network is trained. */
+struct learn_schedule {
+    uint32_t epochs, patience, batch;
+    double lr, weight_decay, clip_norm;
+    double label_weight;   /* of the labels' cross-entropy beside the path's pinball loss */
+    double half_life_days; /* of a row's weight */
+};
+struct learn_schedule learn_schedule_of(enum model_kind kind);
+/* All that makes the network and its training what they are. */
+void learn_schedule_text(char params[LEARN_PARAMS_SIZE], enum model_kind kind, size_t horizon,
+                         const struct learn_schedule *s, uint64_t seed);
 
 #endif

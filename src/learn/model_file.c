@@ -1,5 +1,5 @@
-/* What travels in the model file's attributes, as text a person can read. One table of fields serves
- * writing and reading, so that neither can forget one. */
+/* What travels in the model file as text a person can read: a tree model's attributes, a safetensors file's metadata. One
+ * table of fields serves writing and reading, so that neither can forget one. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -59,7 +59,18 @@ static const struct field fields[] = {
     {"quantum.rounds", FIELD_U32, REPORT(rounds)},
     {"quantum.has_skill", FIELD_BOOL, REPORT(has_skill)},
 };
-enum { FIELD_COUNT = sizeof fields / sizeof fields[0], CALIBRATION_TEXT_SIZE = 64 * 64 };
+/* And of a network. */
+static const struct field net_fields[] = {
+    {"quantum.weights_to_ns", FIELD_I64, META(weights_to_ns)},
+    {"quantum.test.mse_path", FIELD_F64, REPORT(mse_path)},
+    {"quantum.test.mse_persistence", FIELD_F64, REPORT(mse_persistence)},
+    {"quantum.test.mse_dlinear", FIELD_F64, REPORT(mse_dlinear)},
+};
+enum {
+    FIELD_COUNT = sizeof fields / sizeof fields[0],
+    NET_FIELD_COUNT = sizeof net_fields / sizeof net_fields[0],
+    CALIBRATION_TEXT_SIZE = 64 * 64
+};
 
 static void field_text(char *out, size_t size, const struct field *f, const void *at) {
     switch (f->kind) {
@@ -161,38 +172,57 @@ static void calibration_key(char out[48], uint32_t label) {
 }
 
 /* Who trained it. */
-static const char *library(const struct tree_model *m, char text[CALIBRATION_TEXT_SIZE]) {
-    return m->dialect == TREES_XGBOOST ? xgb_version(text) : "quantum, LightGBM text format";
+static const char *library(enum model_kind kind, char text[CALIBRATION_TEXT_SIZE]) {
+    if (learn_is_network(kind)) return "quantum";
+    return kind == MODEL_XGBOOST ? xgb_version(text) : "quantum, LightGBM text format";
 }
 
-enum status model_meta_write(struct tree_model *m, const struct model_meta *meta, struct err *err) {
-    char text[CALIBRATION_TEXT_SIZE], key[48];
-    enum status st = tree_model_attribute_set(m, "quantum.format", format_version, err);
-    snprintf(text, sizeof text, "%016" PRIx64, feature_list_hash());
-    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.feature_hash", text, err);
-    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.label_map", "SELL,HOLD,BUY", err);
-    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.library", library(m, text), err);
-    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.verdict", meta->report.verdict, err);
-    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.params", meta->report.params, err);
-    uint32_t columns = feature_count();
-    for (uint32_t k = 0; k < columns; k++) text[k] = meta->required[k] ? '1' : '0';
-    text[columns] = 0;
-    if (st == ST_OK) st = tree_model_attribute_set(m, "quantum.columns_required", text, err);
-    for (size_t i = 0; i < FIELD_COUNT && st == ST_OK; i++) {
-        field_text(text, sizeof text, &fields[i], (const char *)meta + fields[i].offset);
-        st = tree_model_attribute_set(m, fields[i].key, text, err);
-    }
-    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
-        calibration_key(key, l);
-        calibration_text(text, &meta->calibration[l]);
-        st = tree_model_attribute_set(m, key, text, err);
+static enum status fields_write(const struct attributes *a, const struct model_meta *meta,
+                                const struct field *list, size_t count, struct err *err) {
+    char text[64];
+    enum status st = ST_OK;
+    for (size_t i = 0; i < count && st == ST_OK; i++) {
+        field_text(text, sizeof text, &list[i], (const char *)meta + list[i].offset);
+        st = a->set(a->context, list[i].key, text, err);
     }
     return st;
 }
 
-static enum status attr_need(const char **out, const struct tree_model *m, const char *key,
+static enum status required_write(const struct attributes *a, const struct model_meta *meta,
+                                  struct err *err) {
+    char text[FEATURE_COUNT_MAX + 1];
+    uint32_t columns = feature_count();
+    for (uint32_t k = 0; k < columns; k++) text[k] = meta->required[k] ? '1' : '0';
+    text[columns] = 0;
+    return a->set(a->context, "quantum.columns_required", text, err);
+}
+
+enum status model_attributes_write(const struct attributes *a, const struct model_meta *meta,
+                                   struct err *err) {
+    char text[CALIBRATION_TEXT_SIZE], hash[32], key[48];
+    snprintf(hash, sizeof hash, "%016" PRIx64, feature_list_hash());
+    const char *const texts[][2] = {
+        {"quantum.format", format_version},        {"quantum.feature_hash", hash},
+        {"quantum.label_map", "SELL,HOLD,BUY"},    {"quantum.library", library(a->kind, text)},
+        {"quantum.verdict", meta->report.verdict}, {"quantum.params", meta->report.params}};
+    enum status st = ST_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && st == ST_OK; i++)
+        st = a->set(a->context, texts[i][0], texts[i][1], err);
+    if (st == ST_OK && !learn_is_network(a->kind)) st = required_write(a, meta, err);
+    if (st == ST_OK) st = fields_write(a, meta, fields, FIELD_COUNT, err);
+    if (st == ST_OK && learn_is_network(a->kind))
+        st = fields_write(a, meta, net_fields, NET_FIELD_COUNT, err);
+    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
+        calibration_key(key, l);
+        calibration_text(text, &meta->calibration[l]);
+        st = a->set(a->context, key, text, err);
+    }
+    return st;
+}
+
+static enum status attr_need(const char **out, const struct attributes *m, const char *key,
                              struct err *err) {
-    *out = tree_model_attribute(m, key);
+    *out = m->get(m->context, key);
     if (*out) return ST_OK;
     return err_set(err, ST_CORRUPT, "no attribute %s: not a model made by `quantum train`", key);
 }
@@ -201,7 +231,7 @@ static enum status attr_bad(struct err *err, const char *key, const char *text) 
     return err_set(err, ST_CORRUPT, "attribute %s: '%.60s' is not valid", key, text);
 }
 
-static enum status hash_check(const struct tree_model *m, struct err *err) {
+static enum status hash_check(const struct attributes *m, struct err *err) {
     const char *text;
     uint64_t hash = 0, ours = feature_list_hash();
     enum status st = attr_need(&text, m, "quantum.feature_hash", err);
@@ -213,14 +243,11 @@ static enum status hash_check(const struct tree_model *m, struct err *err) {
                        "trained on features %016" PRIx64 ", this program has %016" PRIx64
                        ": train it anew",
                        hash, ours);
-    if (m->columns != feature_count())
-        return err_set(err, ST_MISMATCH, "has %u columns, this program has %u", m->columns,
-                       feature_count());
     return ST_OK;
 }
 
 /* "SELL,HOLD,BUY" in any order: the file says which class is which. */
-static enum status label_map_read(uint8_t *column, const struct tree_model *m, struct err *err) {
+static enum status label_map_read(uint8_t *column, const struct attributes *m, struct err *err) {
     const char *text;
     enum status st = attr_need(&text, m, "quantum.label_map", err);
     if (st != ST_OK) return st;
@@ -238,13 +265,10 @@ static enum status label_map_read(uint8_t *column, const struct tree_model *m, s
         if (*at == ',' && k + 1 < LABEL_COUNT) at++;
     }
     if (seen != (1u << LABEL_COUNT) - 1 || *at) return attr_bad(err, "quantum.label_map", text);
-    if (m->outputs != LABEL_COUNT || m->transform != TRANSFORM_SOFTMAX)
-        return err_set(err, ST_MISMATCH, "is no softmax over %d classes: %s", LABEL_COUNT,
-                       m->objective ? m->objective : "no objective");
     return ST_OK;
 }
 
-static enum status required_read(bool *required, const struct tree_model *m, struct err *err) {
+static enum status required_read(bool *required, const struct attributes *m, struct err *err) {
     const char *text;
     enum status st = attr_need(&text, m, "quantum.columns_required", err);
     if (st != ST_OK) return st;
@@ -265,30 +289,43 @@ static enum status ranges_check(const struct model_meta *meta, struct err *err) 
     return ST_OK;
 }
 
-static enum status fields_read(struct model_meta *out, const struct tree_model *m,
+static enum status list_read(struct model_meta *out, const struct attributes *m,
+                             const struct field *list, size_t count, struct err *err) {
+    const char *text;
+    for (size_t i = 0; i < count; i++) {
+        enum status st = attr_need(&text, m, list[i].key, err);
+        if (st != ST_OK) return st;
+        if (!field_parse((char *)out + list[i].offset, &list[i], text))
+            return attr_bad(err, list[i].key, text);
+    }
+    return ST_OK;
+}
+
+static enum status fields_read(struct model_meta *out, const struct attributes *m,
                                struct err *err) {
     const char *text;
     char key[48];
-    enum status st = ST_OK;
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if ((st = attr_need(&text, m, fields[i].key, err)) != ST_OK) return st;
-        if (!field_parse((char *)out + fields[i].offset, &fields[i], text))
-            return attr_bad(err, fields[i].key, text);
-    }
-    for (uint32_t l = 0; l < LABEL_COUNT; l++) {
+    enum status st = list_read(out, m, fields, FIELD_COUNT, err);
+    if (st == ST_OK && learn_is_network(m->kind))
+        st = list_read(out, m, net_fields, NET_FIELD_COUNT, err);
+    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
         calibration_key(key, l);
         if ((st = attr_need(&text, m, key, err)) != ST_OK) return st;
         if (!calibration_parse(&out->calibration[l], text)) return attr_bad(err, key, text);
     }
-    if ((st = attr_need(&text, m, "quantum.verdict", err)) != ST_OK) return st;
+    if (st == ST_OK) st = attr_need(&text, m, "quantum.verdict", err);
+    if (st != ST_OK) return st;
     snprintf(out->report.verdict, sizeof out->report.verdict, "%s", text);
     if ((st = attr_need(&text, m, "quantum.params", err)) != ST_OK) return st;
     snprintf(out->report.params, sizeof out->report.params, "%s", text);
     return ST_OK;
 }
 
-enum status model_meta_read(struct model_meta *out, const struct tree_model *m, struct err *err) {
+enum status model_attributes_read(struct model_meta *out, const struct attributes *m,
+                                  struct err *err) {
     memset(out, 0, sizeof *out);
+    struct learn_report *r = &out->report;
+    r->mse_path = r->mse_persistence = r->mse_dlinear = NAN;
     const char *text;
     enum status st = hash_check(m, err);
     if (st == ST_OK) st = attr_need(&text, m, "quantum.format", err);
@@ -296,8 +333,41 @@ enum status model_meta_read(struct model_meta *out, const struct tree_model *m, 
         st = err_set(err, ST_VERSION, "model format %.20s, this program reads %s", text,
                      format_version);
     if (st == ST_OK) st = label_map_read(out->label_column, m, err);
-    if (st == ST_OK) st = required_read(out->required, m, err);
+    if (st == ST_OK && !learn_is_network(m->kind)) st = required_read(out->required, m, err);
     if (st == ST_OK) st = fields_read(out, m, err);
     if (st == ST_OK) st = ranges_check(out, err);
     return st;
+}
+
+/* ---- trees ---- */
+
+static enum status tree_set(void *m, const char *key, const char *value, struct err *err) {
+    return tree_model_attribute_set(m, key, value, err);
+}
+
+static const char *tree_get(const void *m, const char *key) {
+    return tree_model_attribute(m, key);
+}
+
+static enum model_kind kind_of(const struct tree_model *m) {
+    return m->dialect == TREES_LIGHTGBM ? MODEL_LIGHTGBM : MODEL_XGBOOST;
+}
+
+enum status model_meta_write(struct tree_model *m, const struct model_meta *meta, struct err *err) {
+    return model_attributes_write(&(struct attributes){kind_of(m), m, tree_set, tree_get}, meta,
+                                  err);
+}
+
+enum status model_meta_read(struct model_meta *out, const struct tree_model *m, struct err *err) {
+    /* Read from only: `context` is not const because others write. */
+    const struct attributes a = {kind_of(m), (void *)(uintptr_t)m, tree_set, tree_get};
+    enum status st = model_attributes_read(out, &a, err);
+    if (st != ST_OK) return st;
+    if (m->columns != feature_count())
+        return err_set(err, ST_MISMATCH, "has %u columns, this program has %u", m->columns,
+                       feature_count());
+    if (m->outputs != LABEL_COUNT || m->transform != TRANSFORM_SOFTMAX)
+        return err_set(err, ST_MISMATCH, "is no softmax over %d classes: %s", LABEL_COUNT,
+                       m->objective ? m->objective : "no objective");
+    return ST_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "base/rng.h"
 #include "base/tstamp.h"
-#include "learn/learn_internal.h"
+#include "learn/net_internal.h"
 
 /* A part smaller than this cannot say anything. */
 enum { TRAIN_ROWS_MIN = 500, CHECK_ROWS_MIN = 200 };
@@ -22,21 +22,18 @@ struct learn_config learn_config_defaults(void) {
                                  .seed = 1};
 }
 
-/* One part's rows, made contiguous in place: parts are ordered in time, so are the rows. */
-struct part {
-    size_t begin, count;
-};
-
 struct job {
     const struct learn_config *config;
     learn_progress_fn progress;
     void *context;
     struct learn_rows rows;
-    struct part parts[PART_COUNT];
+    struct learn_range parts[PART_COUNT];
     float *weights;
     double *targets[PART_COUNT], *target_weights; /* of the sets trained on */
-    double *p; /* (count of the larger of valid and test, LABEL_COUNT) */
-    struct model *model;
+    double *p;              /* (count of the larger of valid and test, LABEL_COUNT) */
+    struct model *model;    /* a forest */
+    struct net *net;        /* a network */
+    struct net_job net_job; /* its training; owns the threads the network borrows */
     struct model_meta meta;
 };
 
@@ -47,6 +44,8 @@ static void job_free(struct job *j) {
     free(j->target_weights);
     free(j->p);
     model_destroy(j->model);
+    net_destroy(j->net);
+    net_job_free(&j->net_job);
 }
 
 /* Rows are in time order, so each part is one stretch of them. */
@@ -59,7 +58,7 @@ static enum status find_parts(struct job *j, struct err *err) {
         learn_split_init(&split, r->decision_ns[0], r->decision_ns[r->count - 1], j->config, err);
     if (st != ST_OK) return st;
     for (size_t i = 0; i < r->count; i++) {
-        struct part *part = &j->parts[learn_split_part(&split, r->decision_ns[i])];
+        struct learn_range *part = &j->parts[learn_split_part(&split, r->decision_ns[i])];
         if (part->count++ == 0) part->begin = i;
     }
     static const char *const names[PART_COUNT] = {"", "training", "validation", "test"};
@@ -140,7 +139,7 @@ static double *doubles(const float *values, size_t count) {
 
 static enum status weigh(struct job *j, struct err *err) {
     const struct learn_rows *r = &j->rows;
-    const struct part *train = &j->parts[PART_TRAIN];
+    const struct learn_range *train = &j->parts[PART_TRAIN];
     j->weights = malloc(train->count * sizeof *j->weights);
     if (!j->weights) return err_set(err, ST_NO_MEMORY, "sample weights");
     return learn_uniqueness(j->weights, r->series + train->begin, r->bar + train->begin,
@@ -148,7 +147,18 @@ static enum status weigh(struct job *j, struct err *err) {
                             err);
 }
 
-static enum status fit(struct job *j, struct err *err) {
+static enum status fit_network(struct job *j, struct err *err) {
+    enum status st = weigh(j, err);
+    j->net_job = (struct net_job){.config = j->config,
+                                  .rows = &j->rows,
+                                  .parts = j->parts,
+                                  .weights = j->weights,
+                                  .progress = j->progress,
+                                  .context = j->context};
+    return st == ST_OK ? net_fit(&j->net, &j->meta, &j->net_job, err) : st;
+}
+
+static enum status fit_forest(struct job *j, struct err *err) {
     const char *names[FEATURE_COUNT_MAX];
     struct train_set sets[PART_COUNT];
     struct learn_report *report = &j->meta.report;
@@ -177,7 +187,11 @@ static enum status fit(struct job *j, struct err *err) {
 }
 
 static void predict(struct job *j, enum learn_part part) {
-    model_predict(j->p, j->model, part_features(j, part), j->parts[part].count, j->rows.columns);
+    if (j->net)
+        net_rows_predict(j->p, NULL, j->net, &j->rows, j->parts[part], &j->config->labels);
+    else
+        model_predict(j->p, j->model, part_features(j, part), j->parts[part].count,
+                      j->rows.columns);
 }
 
 static void verdict_write(struct learn_report *r) {
@@ -186,9 +200,14 @@ static void verdict_write(struct learn_report *r) {
         answer = "no skill in direction, this model will not vote";
     if (r->shuffled)
         answer = r->has_skill ? "LEAK: shuffled labels score" : "at chance on shuffled labels";
-    snprintf(r->verdict, sizeof r->verdict,
-             "%s: log-loss %.4f against %.4f of the prior, t %.1f (direction %.1f), %zu test rows",
-             answer, r->logloss_test, r->logloss_prior, r->skill_t, r->side_t, r->rows_test);
+    int used = snprintf(
+        r->verdict, sizeof r->verdict,
+        "%s: log-loss %.4f against %.4f of the prior, t %.1f (direction %.1f), %zu test rows",
+        answer, r->logloss_test, r->logloss_prior, r->skill_t, r->side_t, r->rows_test);
+    if (isnan(r->mse_path)) return;
+    snprintf(r->verdict + used, sizeof r->verdict - (size_t)used,
+             "; path error %.4f, no change %.4f, DLinear %.4f", r->mse_path, r->mse_persistence,
+             r->mse_dlinear);
 }
 
 static enum status validate(struct job *j, struct err *err) {
@@ -211,6 +230,7 @@ static enum status validate(struct job *j, struct err *err) {
     size_t lag = (j->config->labels.horizon_bars + j->rows.stride - 1) / j->rows.stride;
     st = learn_measure(&j->meta.report, j->p, part_labels(j, PART_TEST),
                        j->rows.decision_ns + j->parts[PART_TEST].begin, n, prior, lag, err);
+    if (st == ST_OK && j->net) st = net_paths_measure(&j->meta.report, j->net, &j->net_job, err);
     verdict_write(&j->meta.report);
     if (st == ST_OK && j->progress && !j->progress(j->context, "validate", 1, 1, NAN, NAN))
         st = err_set(err, ST_INTERRUPTED, "stopped after validation");
@@ -219,13 +239,18 @@ static enum status validate(struct job *j, struct err *err) {
 
 static enum status job_run(struct job *j, const struct learn_series *series, size_t series_count,
                            struct err *err) {
+    bool is_network = learn_is_network(j->config->kind);
+    if (j->config->warm_start && !is_network)
+        return err_set(err, ST_UNSUPPORTED, "%s is trained from the start: no warm start",
+                       model_kind_text(j->config->kind));
     enum status st =
         learn_rows_build(&j->rows, series, series_count, j->config, j->progress, j->context, err);
     if (st == ST_OK) st = find_parts(j, err);
     if (st == ST_OK) st = report_begin(j, err);
     if (st != ST_OK) return st;
     if (j->config->shuffle_labels) shuffle_labels(j);
-    if ((st = fit(j, err)) != ST_OK) return st;
+    st = is_network ? fit_network(j, err) : fit_forest(j, err);
+    if (st != ST_OK) return st;
     return validate(j, err);
 }
 
@@ -234,6 +259,8 @@ enum status learn_train(struct learn_report *out, const char *model_path,
                         const struct learn_config *config, learn_progress_fn progress,
                         void *context, struct err *err) {
     struct job j = {.config = config, .progress = progress, .context = context};
+    struct learn_report *r = &j.meta.report;
+    r->mse_path = r->mse_persistence = r->mse_dlinear = (double)NAN;
     j.meta.labels = config->labels;
     j.meta.interval_ns = config->interval_ns;
     j.meta.seed = config->seed;
@@ -241,9 +268,11 @@ enum status learn_train(struct learn_report *out, const char *model_path,
     if (st == ST_OK) {
         memcpy(j.meta.required, j.rows.required, sizeof j.meta.required);
         for (uint32_t l = 0; l < LABEL_COUNT; l++) j.meta.label_column[l] = (uint8_t)l;
-        st = model_meta_write(model_trees_mutable(j.model), &j.meta, err);
+        if (!j.net) st = model_meta_write(model_trees_mutable(j.model), &j.meta, err);
     }
-    if (st == ST_OK) st = model_save(j.model, model_path, err);
+    if (st == ST_OK)
+        st = j.net ? net_save(j.net, &j.meta, model_path, err)
+                   : model_save(j.model, model_path, err);
     if (st == ST_OK) *out = j.meta.report;
     job_free(&j);
     return st;

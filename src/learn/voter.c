@@ -1,10 +1,10 @@
-/* What makes the two boosters two voters. */
+/* What makes two boosters and two networks four voters. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
-#include "learn/learn_internal.h"
+#include "learn/net_internal.h"
 
 /* Draws depend on seed and round alone: nothing before a round can shift them. */
 static const char xgboost_params[] =
@@ -34,13 +34,43 @@ enum status learn_voter(enum booster *booster, char params[LEARN_PARAMS_SIZE], e
     return ST_OK;
 }
 
+struct learn_schedule learn_schedule_of(enum model_kind kind) {
+    struct learn_schedule s = {.epochs = 6,
+                               .patience = 2,
+                               .batch = 256,
+                               .lr = 1e-3,
+                               .weight_decay = 1e-2,
+                               .clip_norm = 1,
+                               .label_weight = 0.5,
+                               .half_life_days = 180};
+    if (kind == MODEL_PATCHTST) s.batch = 128;
+    return s;
+}
+
+void learn_schedule_text(char params[LEARN_PARAMS_SIZE], enum model_kind kind, size_t horizon,
+                         const struct learn_schedule *s, uint64_t seed) {
+    char network[NET_TEXT_SIZE];
+    snprintf(params, LEARN_PARAMS_SIZE,
+             "%s,epochs=%u,patience=%u,batch=%u,lr=%g,weight_decay=%g,clip_norm=%g,label_weight=%g,"
+             "half_life_days=%g,channels=%08" PRIx32 ",seed=%" PRIu64,
+             net_text(network, kind, horizon), s->epochs, s->patience, s->batch, s->lr,
+             s->weight_decay, s->clip_norm, s->label_weight, s->half_life_days,
+             (uint32_t)net_channels_hash(), seed);
+}
+
 uint64_t learn_voter_hash(enum model_kind kind) {
     char params[LEARN_PARAMS_SIZE];
     enum booster booster;
-    if (learn_voter(&booster, params, kind, 0, NULL) != ST_OK) return 0;
+    if (learn_is_network(kind)) {
+        struct learn_schedule s = learn_schedule_of(kind);
+        learn_schedule_text(params, kind, label_spec_defaults().horizon_bars, &s, 0);
+    } else if (learn_voter(&booster, params, kind, 0, NULL) != ST_OK) {
+        return 0;
+    }
     return hash64(params, strlen(params));
 }
 
 const char *learn_file_suffix(enum model_kind kind) {
+    if (learn_is_network(kind)) return ".safetensors";
     return kind == MODEL_LIGHTGBM ? ".txt" : ".json";
 }
