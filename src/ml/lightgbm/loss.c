@@ -111,7 +111,8 @@ static double percentile_of(struct lgbm_loss *l, double alpha) {
             l->leaf[i] = (struct weighted_value){l->target[i], l->weights[i]};
         return lgbm_percentile_weighted(l->leaf, l->rows, alpha);
     }
-    for (size_t i = 0; i < l->rows; i++) l->leaf_values[i] = l->target[i];
+    ASSERT(l->leaf_values); /* there for every objective that has percentiles */
+    memcpy(l->leaf_values, l->target, l->rows * sizeof *l->target);
     return lgbm_percentile(l->leaf_values, l->rows, alpha);
 }
 
