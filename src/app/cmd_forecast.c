@@ -1,18 +1,72 @@
 /* quantum forecast: the networks, outside trading. */
+#include "app/cmd_forecast.h"
+
+#include <errno.h>
 #include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/command.h"
 #include "forecast/golden.h"
 
 static const char usage[] =
+    "usage: quantum forecast train|eval|predict|check [options] ...\n"
+    "  train    a network on a file, by the papers' protocol: weights, figures and pictures in a "
+    "folder\n"
+    "  eval     a trained network on a part of a file: MSE and MAE over every window\n"
+    "  predict  what comes behind a file's last row\n"
+    "  check    a network with stored weights and inputs against what its authors' code computed\n"
+    "Networks: PatchTST, N-HiTS, DLinear. `quantum forecast COMMAND --help` tells more.\n"
+    "example: quantum forecast train --model patchtst --csv ETTh1.csv --horizon 96 --threads 2\n";
+static const char check_usage[] =
     "usage: quantum forecast check CASE_DIR [--json]\n"
-    "  check    a network with stored weights and inputs against what its authors' code computed "
-    "from them;\n"
-    "           the last line of --json is one object of figures. Exit 0 within the bounds, 1 "
-    "outside, 2 unreadable\n"
+    "  a network with stored weights and inputs against what its authors' code computed from "
+    "them;\n"
+    "  the last line of --json is one object of figures. Exit 0 within the bounds, 1 outside, 2 "
+    "unreadable\n"
     "example: quantum forecast check golden/patchtst/tiny_a --json\n";
+
+int forecast_usage_error(const char *help, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("forecast: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n%s", help);
+    return EXIT_USAGE;
+}
+
+int forecast_failed(const struct err *err) {
+    fprintf(stderr, "forecast: %s\n", err->text);
+    return EXIT_FAILED;
+}
+
+/* ---- values of options ---- */
+
+bool forecast_u64_parse(uint64_t *out, const char *text, uint64_t lo, uint64_t hi) {
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == 0 && *out >= lo && *out <= hi;
+}
+
+bool forecast_u32_parse(uint32_t *out, const char *text, uint32_t lo, uint32_t hi) {
+    uint64_t value;
+    bool good = forecast_u64_parse(&value, text, lo, hi);
+    *out = (uint32_t)value;
+    return good;
+}
+
+bool forecast_f64_parse(double *out, const char *text, double lo, double hi) {
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && *end == 0 && isfinite(*out) && *out > lo && *out <= hi;
+}
+
+/* ---- check ---- */
 
 static void print_report(const struct golden_report *report) {
     for (int i = 0; i < GOLDEN_PARTS; i++) {
@@ -35,14 +89,14 @@ static int check(int argc, char **argv) {
     optind = 0;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (o == 'h') {
-            fputs(usage, stdout);
+            fputs(check_usage, stdout);
             return EXIT_DONE;
         }
         if (o != 'j') return EXIT_USAGE;
         json = true;
     }
     if (optind + 1 != argc) {
-        fputs(usage, stderr);
+        fputs(check_usage, stderr);
         return EXIT_USAGE;
     }
     static struct golden_report report;
@@ -66,7 +120,10 @@ static int check(int argc, char **argv) {
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} subcommands[] = {{"check", check}};
+} subcommands[] = {{"train", forecast_train_command},
+                   {"eval", forecast_eval_command},
+                   {"predict", forecast_predict_command},
+                   {"check", check}};
 
 int cmd_forecast(int argc, char **argv) {
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {

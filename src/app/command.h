@@ -16,7 +16,7 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(exchange, "a futures exchange of your own, with the venue's interface, for any client")      \
     X(train, "train the XGBoost voter on candles")                                                 \
     X(model, "train, use and look at models of trees: XGBoost's and LightGBM's formats")           \
-    X(forecast, "the forecasting networks outside trading: check them against reference numbers")  \
+    X(forecast, "the forecasting networks outside trading: train, measure, forecast, check")       \
     X(data, "import, list, check, show and synthesise candles")                                    \
     X(replay, "re-run a journal and compare state hashes")                                         \
     X(bench, "measure, next to the peer each figure names")                                        \

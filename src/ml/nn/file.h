@@ -1,4 +1,4 @@
-/* Files of weights and checkpoints: read whole, replaced whole. Used by this module only. */
+/* Files of weights and checkpoints, and of what lies beside them: read whole, replaced whole. */
 #ifndef ML_NN_FILE_H
 #define ML_NN_FILE_H
 

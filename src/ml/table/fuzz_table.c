@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     check_number(data + 1, size - 1);
     struct table_options options = {.header = (enum table_header)(data[0] % 3),
-                                    .libsvm_features = data[0] / 3U % 16};
+                                    .libsvm_features = data[0] / 3U % 16,
+                                    .dates = data[0] / 48U % 2 == 1};
     size_t rows[2] = {0, 0};
     double sums[2] = {0, 0};
     for (int turn = 0; turn < 2; turn++) {

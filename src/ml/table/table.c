@@ -134,6 +134,7 @@ enum status table_read(struct table *out, const char *path, const struct table_o
     t.columns = r->columns;
     t.is_libsvm = r->is_libsvm;
     t.has_query = r->has_query;
+    t.has_dates = r->has_dates;
     if (st == ST_OK) st = read_rows(&t, r, &g, progress, context, err);
     if (st == ST_OK) {
         t.names = r->names;

@@ -27,6 +27,7 @@ struct table {
     uint32_t columns;
     char **names; /* (columns); NULL: no header */
     bool is_libsvm, has_query;
+    bool has_dates; /* column 0, if asked for */
 };
 
 enum table_header { TABLE_HEADER_AUTO = 0, TABLE_HEADER_YES, TABLE_HEADER_NO };
@@ -38,6 +39,10 @@ struct table_options {
     /* Features of a LibSVM text; more is an error. 0: as many as it has, found by reading it once more,
      * which a pipe does not allow (ST_UNSUPPORTED). */
     uint32_t libsvm_features;
+    /* Separated fields: the first column may hold dates ("2016-07-01 00:00:00", "1/7/16", "12:30"), told by the
+     * first row. They read as seconds since 1970, NaN where they are written otherwise than tstamp_parse
+     * reads. */
+    bool dates;
 };
 
 /* Called now and then with bytes of the file read and its size (0: not known); false cancels. */
@@ -68,6 +73,7 @@ uint32_t table_reader_columns(const struct table_reader *r);
 const char *const *table_reader_names(const struct table_reader *r); /* NULL: no header */
 bool table_reader_is_libsvm(const struct table_reader *r);
 bool table_reader_has_query(const struct table_reader *r);
+bool table_reader_has_dates(const struct table_reader *r);
 /* Rows the whole text has at most, by counting lines; 0: only reading would tell (compressed, a pipe). */
 enum status table_reader_rows(uint64_t *rows, const struct table_reader *r, struct err *err);
 /* The next row into out (columns); ST_END at the end. */

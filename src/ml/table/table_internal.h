@@ -28,6 +28,7 @@ struct table_reader {
     uint64_t line;  /* of the last line taken; 1 the first */
     char separator; /* ',' '\t' ' ' */
     bool is_libsvm, has_query;
+    bool asks_dates, has_dates; /* column 0 may hold dates; it does */
     uint32_t columns;
     uint32_t features; /* LibSVM: an index at or above is an error */
     char **names;      /* (columns) or NULL */
@@ -47,7 +48,9 @@ enum status table_fields_row(const struct table_reader *r, double *out, const ch
                              struct err *err);
 /* Fields of a line, quoted ones counted as one. */
 uint32_t table_field_count(const struct table_reader *r, const char *line);
-/* Whether a field is neither a number nor missing. */
+/* Whether the first field is a date, as digits and one of "-/:" between them. */
+bool table_line_has_date(const struct table_reader *r, const char *line);
+/* Whether a field is neither a number nor missing (nor a date, if that may be). */
 bool table_line_is_header(const struct table_reader *r, const char *line);
 /* Fields of a line as text, (count); table_names_free. ST_NO_MEMORY, ST_INVALID. */
 enum status table_header_names(char ***out, const struct table_reader *r, const char *line,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tstamp.h"
 #include "ml/table/table_internal.h"
 
 enum { QUOTE_SIZE = 40 }; /* of a field, in an error */
@@ -90,8 +91,45 @@ static bool field_ended(const struct table_reader *r, const char *p) {
     return is_end(r, *p) || (r->separator == ' ' && is_blank(r, p[-1]));
 }
 
+/* ---- dates ---- */
+
+static bool is_date_sign(char c) {
+    return c == '-' || c == '/' || c == ':';
+}
+
+/* Where the date that begins at p (no blanks before it) ends, NULL if none does; seconds: since 1970, or NaN. */
+static const char *field_date(double *seconds, const struct table_reader *r, const char *p) {
+    enum { DATE_SIZE = 40 };
+    char text[DATE_SIZE];
+    const char *end = field_end(r, p), *from = p, *to = end;
+    while (to > from && is_blank(r, to[-1])) to--;
+    if (*from == '"' && to - from >= 2 && to[-1] == '"') from++, to--;
+    size_t size = (size_t)(to - from);
+    if (size == 0 || size >= DATE_SIZE || !isdigit((unsigned char)*from)) return NULL;
+    bool sign = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = from[i];
+        if (!isdigit((unsigned char)c) && !is_date_sign(c) && (c == 0 || !strchr(" .+TZ", c)))
+            return NULL;
+        sign |= is_date_sign(c);
+    }
+    if (!sign) return NULL;
+    memcpy(text, from, size);
+    text[size] = 0;
+    int64_t ns;
+    *seconds = tstamp_parse(&ns, text) == ST_OK ? (double)ns / (double)NS_PER_SECOND : (double)NAN;
+    return end;
+}
+
+bool table_line_has_date(const struct table_reader *r, const char *line) {
+    double seconds;
+    return field_date(&seconds, r, skip_blanks(r, walk_begin(r, line).at)) != NULL;
+}
+
 bool table_line_is_header(const struct table_reader *r, const char *line) {
     struct walk w = walk_begin(r, line);
+    if (!w.done && r->asks_dates && table_line_has_date(r, line))
+        walk_next(r, &w, field_end(r, skip_blanks(r, w.at)));
     while (!w.done) {
         const char *begin = skip_blanks(r, w.at);
         double value;
@@ -111,13 +149,13 @@ static const char *printable(char out[QUOTE_SIZE], const char *p, const char *en
 }
 
 static enum status bad_field(const struct table_reader *r, uint32_t column, const char *p,
-                             struct err *err) {
+                             const char *kind, struct err *err) {
     char text[QUOTE_SIZE], where[QUOTE_SIZE];
     printable(text, p, field_end(r, p));
     if (r->names) printable(where, r->names[column], r->names[column] + strlen(r->names[column]));
-    return err_set(err, ST_INVALID, "%s: line %llu, column %u%s%s%s: '%s' is not a number", r->name,
+    return err_set(err, ST_INVALID, "%s: line %llu, column %u%s%s%s: '%s' is not a %s", r->name,
                    (unsigned long long)r->line, column, r->names ? " (" : "", r->names ? where : "",
-                   r->names ? ")" : "", text);
+                   r->names ? ")" : "", text, kind);
 }
 
 enum status table_fields_row(const struct table_reader *r, double *out, const char *line,
@@ -125,8 +163,12 @@ enum status table_fields_row(const struct table_reader *r, double *out, const ch
     uint32_t column = 0;
     struct walk w = walk_begin(r, line);
     for (; !w.done && column < r->columns; column++) {
-        const char *begin = skip_blanks(r, w.at), *end = field_number(&out[column], r, begin);
-        if (!end || !field_ended(r, end)) return bad_field(r, column, begin, err);
+        bool date = column == 0 && r->has_dates;
+        const char *begin = skip_blanks(r, w.at);
+        const char *end =
+            date ? field_date(&out[0], r, begin) : field_number(&out[column], r, begin);
+        if (!end || !field_ended(r, end))
+            return bad_field(r, column, begin, date ? "date" : "number", err);
         walk_next(r, &w, end);
     }
     if (w.done && column == r->columns) return ST_OK;

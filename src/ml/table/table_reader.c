@@ -182,9 +182,14 @@ static enum status begin_fields(struct table_reader *r, const struct table_optio
         return err_set(err, ST_RANGE, "%s: %u columns; at most %u are read", r->name, count,
                        TABLE_COLUMNS_MAX);
     r->columns = count;
+    r->asks_dates = o->dates;
     bool header = o->header == TABLE_HEADER_YES ||
                   (o->header == TABLE_HEADER_AUTO && table_line_is_header(r, line));
-    if (header) return table_header_names(&r->names, r, line, count, err);
+    enum status st = ST_OK;
+    if (header) st = table_header_names(&r->names, r, line, count, err);
+    if (header && st == ST_OK && o->dates) st = table_line(r, &line, &size, err);
+    if (st != ST_OK || (header && !o->dates) || !line) return st;
+    r->has_dates = o->dates && table_line_has_date(r, line);
     unread(r, line, size);
     return ST_OK;
 }
@@ -255,6 +260,10 @@ bool table_reader_is_libsvm(const struct table_reader *r) {
 
 bool table_reader_has_query(const struct table_reader *r) {
     return r->has_query;
+}
+
+bool table_reader_has_dates(const struct table_reader *r) {
+    return r->has_dates;
 }
 
 enum status table_reader_rows(uint64_t *rows, const struct table_reader *r, struct err *err) {
