@@ -42,18 +42,17 @@ struct ensemble_config ensemble_config_defaults(void) {
     return c;
 }
 
-/* A vote that is not a probability triple is no vote: it would poison the pool. */
-static bool answer_is_usable(const struct model_vote *v) {
+bool ensemble_answer_is_usable(const double *p, double move) {
     double sum = 0;
     for (uint32_t l = 0; l < LABEL_COUNT; l++) {
-        if (!(v->p[l] >= 0 && v->p[l] <= 1 + sum_tolerance)) return false;
-        sum += v->p[l];
+        if (!(p[l] >= 0 && p[l] <= 1 + sum_tolerance)) return false;
+        sum += p[l];
     }
-    return fabs(sum - 1) <= sum_tolerance && isfinite(v->move) && v->move >= 0;
+    return fabs(sum - 1) <= sum_tolerance && isfinite(move) && move >= 0;
 }
 
 static bool vote_is_usable(const struct model_vote *v) {
-    return v->state == VOTE_PRESENT && answer_is_usable(v);
+    return v->state == VOTE_PRESENT && ensemble_answer_is_usable(v->p, v->move);
 }
 
 /* Adds smallest first, so that the same voters in another order give the same last bit. */
@@ -119,8 +118,7 @@ static void pool(struct ensemble_signal *out, const struct model_vote *votes) {
     for (uint32_t l = 0; l < LABEL_COUNT; l++) out->p[l] /= sum;
 }
 
-/* The label above both others; a tie at the top is HOLD. */
-static enum label best_label(const double *p) {
+enum label ensemble_best_label(const double *p) {
     for (uint32_t l = 0; l < LABEL_COUNT; l++)
         if (p[l] > p[(l + 1) % LABEL_COUNT] && p[l] > p[(l + 2) % LABEL_COUNT])
             return (enum label)l;
@@ -142,7 +140,7 @@ static enum label counted_label(const struct ensemble_signal *signal,
     for (uint32_t l = 0; l < LABEL_COUNT; l++) {
         double terms[MODEL_COUNT] = {0};
         for (uint32_t k = 0; k < MODEL_COUNT; k++)
-            if (signal->weights[k] > 0 && (uint32_t)best_label(votes[k].p) == l)
+            if (signal->weights[k] > 0 && (uint32_t)ensemble_best_label(votes[k].p) == l)
                 terms[k] = signal->weights[k];
         sums[l] = sum_sorted(terms, MODEL_COUNT);
     }
@@ -163,7 +161,7 @@ static enum label count_votes(double *out_confidence, const struct ensemble_sign
     double terms[MODEL_COUNT];
     uint32_t count = 0;
     for (uint32_t k = 0; k < MODEL_COUNT; k++)
-        if (signal->weights[k] > 0 && best_label(votes[k].p) == winner)
+        if (signal->weights[k] > 0 && ensemble_best_label(votes[k].p) == winner)
             terms[count++] = votes[k].p[winner];
     double mean = sum_sorted(terms, count) / count;
     *out_confidence = fmin(mean * multiplier[count], classic_confidence_max);
@@ -186,9 +184,13 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
     }
 
     double confidence;
-    enum label best = config->rule == ENSEMBLE_CLASSIC ? count_votes(&confidence, out, votes)
-                                                       : best_label(out->p);
-    if (config->rule != ENSEMBLE_CLASSIC) confidence = out->p[best];
+    enum label best;
+    if (config->rule == ENSEMBLE_CLASSIC) {
+        best = count_votes(&confidence, out, votes);
+    } else {
+        best = ensemble_best_label(out->p);
+        confidence = out->p[best];
+    }
     /* Negated, so that a NaN limit holds. */
     if (!(confidence >= config->confidence_min) && best != LABEL_HOLD) {
         best = LABEL_HOLD;
@@ -197,7 +199,7 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
     out->action = (uint32_t)best;
     out->confidence = fmin(confidence, 1.0);
     for (uint32_t k = 0; k < MODEL_COUNT; k++)
-        out->consensus += out->weights[k] > 0 && best_label(votes[k].p) == best;
+        out->consensus += out->weights[k] > 0 && ensemble_best_label(votes[k].p) == best;
     out->move = pooled_move(out, votes);
     if (best == LABEL_HOLD) return;
     double other = out->p[best == LABEL_BUY ? LABEL_SELL : LABEL_BUY];
@@ -216,10 +218,11 @@ void ensemble_spread(struct vote_spread *out, const struct model_vote *votes) {
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         const struct model_vote *v = &votes[k];
         bool answered = v->state == VOTE_PRESENT || v->state == VOTE_NO_SKILL;
-        if (!answered || !answer_is_usable(v)) continue;
+        if (!answered || !ensemble_answer_is_usable(v->p, v->move)) continue;
         for (uint32_t i = 0; i < count; i++)
             for (uint32_t l = 0; l < LABEL_COUNT; l++) sum += fabs(v->p[l] - answers[i]->p[l]);
-        if (count > 0 && best_label(v->p) != best_label(answers[0]->p)) out->differ = true;
+        if (count > 0 && ensemble_best_label(v->p) != ensemble_best_label(answers[0]->p))
+            out->differ = true;
         answers[count++] = v;
     }
     out->answers = count;

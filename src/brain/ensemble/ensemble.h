@@ -58,6 +58,12 @@ void ensemble_reported_weights(double out[MODEL_COUNT]);
  * is not finite and > 0 becomes 0. False, and out all 0, if none is left. out may be weights. */
 bool ensemble_normalise(double out[MODEL_COUNT], const double weights[MODEL_COUNT]);
 
+/* p (LABEL_COUNT) finite, >= 0, sum 1 within 1e-5 (float rounding, with room), move finite and >= 0: what
+ * is not that is no vote; it would poison the pool. */
+bool ensemble_answer_is_usable(const double *p, double move);
+/* The label above both others; a tie at the top is HOLD. */
+enum label ensemble_best_label(const double *p);
+
 struct ensemble_signal {
     uint32_t action;    /* enum label */
     uint32_t consensus; /* voters whose own best label is the action */
