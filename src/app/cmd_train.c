@@ -21,19 +21,26 @@ static const char usage[] =
     "anything. A model without skill is written too, but will not vote.\n"
     "  --kind K           xgboost (default): the library, level by level; lightgbm: leaf-wise, its "
     "own\n"
-    "                     sampling, in LightGBM's text format\n"
+    "                     sampling, in LightGBM's text format; nhits, patchtst: networks on the "
+    "last\n"
+    "                     128 bars, in safetensors\n"
     "  --store DIR        candle store (default: STATE/store)\n"
     "  --interval I       1m 5m 15m 1h 4h 1d (default: 1h)\n"
     "  --symbols A,B      default: every symbol the store has at that interval\n"
     "  --from T, --to T   decision times used, [from, to): 2024-10-28 or 2024-10-28T07:00:00Z\n"
-    "  --out FILE         model file (default: STATE/models/KIND-INTERVAL.json or .txt)\n"
+    "  --out FILE         model file (default: STATE/models/KIND-INTERVAL.json, .txt, "
+    ".safetensors)\n"
     "  --seed N           default: 1\n"
+    "  --epochs N         of a network, at most (default: the voter's own)\n"
+    "  --threads N        of a network; the file is the same for any (default: one a processor)\n"
+    "  --warm-start FILE  a network goes on from this one's weights\n"
     "  --shuffle-labels   leakage test: must end without skill; such a model never votes\n"
     "  --state DIR        default: $QUANTUM_STATE, else the XDG data folder\n"
     "  --json             report as JSON\n"
     "example: quantum train --interval 1h --to 2024-07-01 --json | jq .skill_t\n";
 
 enum { PATH_SIZE = 4096, SYMBOLS_MAX = 1024, REPORT_JSON_SIZE = 8192 };
+enum { EPOCHS_MAX = 1000, THREADS_MAX = 64 };
 
 struct options {
     char store[PATH_SIZE], out[PATH_SIZE], state[PATH_SIZE];
@@ -66,25 +73,32 @@ enum {
     OPT_TO,
     OPT_OUT,
     OPT_SEED,
+    OPT_EPOCHS,
+    OPT_THREADS,
+    OPT_WARM_START,
     OPT_SHUFFLE,
     OPT_STATE,
     OPT_JSON,
     OPT_HELP
 };
 
-static const struct option long_options[] = {{"kind", required_argument, NULL, OPT_KIND},
-                                             {"store", required_argument, NULL, OPT_STORE},
-                                             {"interval", required_argument, NULL, OPT_INTERVAL},
-                                             {"symbols", required_argument, NULL, OPT_SYMBOLS},
-                                             {"from", required_argument, NULL, OPT_FROM},
-                                             {"to", required_argument, NULL, OPT_TO},
-                                             {"out", required_argument, NULL, OPT_OUT},
-                                             {"seed", required_argument, NULL, OPT_SEED},
-                                             {"shuffle-labels", no_argument, NULL, OPT_SHUFFLE},
-                                             {"state", required_argument, NULL, OPT_STATE},
-                                             {"json", no_argument, NULL, OPT_JSON},
-                                             {"help", no_argument, NULL, OPT_HELP},
-                                             {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {
+    {"kind", required_argument, NULL, OPT_KIND},
+    {"store", required_argument, NULL, OPT_STORE},
+    {"interval", required_argument, NULL, OPT_INTERVAL},
+    {"symbols", required_argument, NULL, OPT_SYMBOLS},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"to", required_argument, NULL, OPT_TO},
+    {"out", required_argument, NULL, OPT_OUT},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"epochs", required_argument, NULL, OPT_EPOCHS},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"warm-start", required_argument, NULL, OPT_WARM_START},
+    {"shuffle-labels", no_argument, NULL, OPT_SHUFFLE},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0}};
 
 static bool copy_path(char *out, const char *text) {
     return (size_t)snprintf(out, PATH_SIZE, "%s", text) < PATH_SIZE && *text;
@@ -97,8 +111,15 @@ static bool seed_parse(uint64_t *out, const char *text) {
     return errno == 0 && *end == 0 && *text >= '0' && *text <= '9';
 }
 
+static bool count_parse(uint32_t *out, const char *text, uint32_t most) {
+    uint64_t value;
+    if (!seed_parse(&value, text) || value == 0 || value > most) return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
 static bool kind_parse(enum model_kind *out, const char *text) {
-    for (int k = MODEL_XGBOOST; k <= MODEL_LIGHTGBM; k++)
+    for (int k = 0; k < MODEL_COUNT; k++)
         if (!strcmp(text, model_kind_text((enum model_kind)k))) {
             *out = (enum model_kind)k;
             return true;
@@ -125,6 +146,13 @@ static bool option_apply(struct options *o, const char **state, int option) {
         return copy_path(o->out, optarg);
     case OPT_SEED:
         return seed_parse(&o->config.seed, optarg);
+    case OPT_EPOCHS:
+        return count_parse(&o->config.epochs, optarg, EPOCHS_MAX);
+    case OPT_THREADS:
+        return count_parse(&o->config.threads, optarg, THREADS_MAX);
+    case OPT_WARM_START:
+        o->config.warm_start = optarg;
+        return *optarg != 0;
     case OPT_SHUFFLE:
         o->config.shuffle_labels = true;
         return true;
@@ -293,6 +321,10 @@ static void print_text(const struct learn_report *r, const char *path) {
            r->side_t);
     printf("  accuracy    %.1f %%, balanced %.1f %%, calibration error %.1f %%\n",
            100 * r->accuracy, 100 * r->balanced_accuracy, 100 * r->ece);
+    if (!isnan(r->mse_path))
+        printf("  path        mean square error %.5f at the horizon, in volatilities; no change "
+               "%.5f, DLinear %.5f\n",
+               r->mse_path, r->mse_persistence, r->mse_dlinear);
     printf("%s\n", r->verdict);
     if (r->shuffled) printf("labels were shuffled: this model will not vote\n");
 }
@@ -354,6 +386,11 @@ static enum status print_json(const struct learn_report *r, enum model_kind kind
     write_f64(&w, "accuracy", r->accuracy);
     write_f64(&w, "balanced_accuracy", r->balanced_accuracy);
     write_f64(&w, "ece", r->ece);
+    if (!isnan(r->mse_path)) {
+        write_f64(&w, "mse_path", r->mse_path);
+        write_f64(&w, "mse_persistence", r->mse_persistence);
+        write_f64(&w, "mse_dlinear", r->mse_dlinear);
+    }
     json_write_key(&w, "shuffled");
     json_write_bool(&w, r->shuffled);
     json_write_key(&w, "has_skill");

@@ -105,7 +105,8 @@ void net_history_values(float *out, const struct net_history *h) {
 /* ---- windows ---- */
 
 double net_window(float *out, const float *values) {
-    double mean[NET_CHANNELS] = {0}, square[NET_CHANNELS] = {0}, scale[NET_CHANNELS];
+    double mean[NET_CHANNELS] = {0}, square[NET_CHANNELS] = {0};
+    double scale[NET_CHANNELS], inverse[NET_CHANNELS];
     for (uint32_t i = 0; i < NET_WINDOW; i++)
         for (uint32_t k = 0; k < NET_CHANNELS; k++) mean[k] += (double)values[i * NET_CHANNELS + k];
     for (uint32_t k = 0; k < NET_CHANNELS; k++)
@@ -117,10 +118,11 @@ double net_window(float *out, const float *values) {
         }
     for (uint32_t k = 0; k < NET_CHANNELS; k++)
         scale[k] = fmax(sqrt(square[k] / NET_WINDOW), channels[k].floor);
+    for (uint32_t k = 0; k < NET_CHANNELS; k++) inverse[k] = 1 / scale[k];
     for (uint32_t i = 0; i < NET_WINDOW; i++)
         for (uint32_t k = 0; k < NET_CHANNELS; k++) {
             double gap = (double)values[i * NET_CHANNELS + k] - mean[k];
-            out[i * NET_CHANNELS + k] = (float)(gap / scale[k]);
+            out[i * NET_CHANNELS + k] = (float)(gap * inverse[k]);
         }
     return scale[NET_TARGET_CHANNEL];
 }

@@ -148,5 +148,6 @@ int64_t served_model_data_end_ns(
     const struct served_model *m); /* no bar at or after it was seen in training or calibration */
 int64_t served_model_interval_ns(const struct served_model *m);
 enum model_kind served_model_kind(const struct served_model *m); /* as the file says */
+uint64_t served_model_weights(const struct served_model *m);     /* trained numbers; 0: a forest */
 
 #endif

@@ -37,7 +37,7 @@ static struct nhits_config nhits_config_trading(size_t horizon) {
                              .mlp_units = {{NHITS_HIDDEN, NHITS_HIDDEN}},
                              .interpolation = NN_LINEAR,
                              .activation = NN_RELU,
-                             .dropout = 0.1,
+                             .dropout = 0.5,
                              .hist_exog = NET_CHANNELS - 1};
     for (int i = 0; i < NHITS_STACKS; i++)
         c.stacks[i] = (struct nhits_stack){.blocks = 1, .pool = pools[i], .downsample = ratios[i]};

@@ -12,7 +12,7 @@
 /* The baseline is to be as good as it can be: small sets are gone through often enough. */
 enum {
     BASELINE_BATCH = 256,
-    BASELINE_STEPS = 2000,
+    BASELINE_STEPS = 1000,
     BASELINE_STEPS_MAX = 6000,
     BASELINE_PATIENCE = 8
 };
@@ -184,6 +184,7 @@ static enum status baseline_train(struct network *net, struct net_source *source
     t.batch = BASELINE_BATCH;
     t.patience = BASELINE_PATIENCE;
     t.seed = j->config->seed;
+    t.schedule = (struct nn_schedule){.kind = NN_SCHEDULE_ONECYCLE, .lr = 2e-3, .pct_start = 0.3};
     const struct window_source windows[2] = {
         {sources[0].range.count, net_source_batch, &sources[0]},
         {sources[1].range.count, net_source_batch, &sources[1]}};

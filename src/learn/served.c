@@ -177,3 +177,14 @@ enum model_kind served_model_kind(const struct served_model *m) {
     if (m->net) return m->net->kind;
     return model_trees(m->model)->dialect == TREES_LIGHTGBM ? MODEL_LIGHTGBM : MODEL_XGBOOST;
 }
+uint64_t served_model_weights(const struct served_model *m) {
+    if (!m->net) return 0;
+    const struct nn_params *parts[] = {&m->net->network->params, &m->net->head.params};
+    uint64_t weights = 0;
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        for (uint32_t i = 0; i < parts[k]->count; i++) {
+            const struct nn_tensor *t = &parts[k]->tensors[i];
+            if (t->trainable && !t->is_tied) weights += t->count;
+        }
+    return weights;
+}

@@ -38,12 +38,15 @@ struct learn_schedule learn_schedule_of(enum model_kind kind) {
     struct learn_schedule s = {.epochs = 6,
                                .patience = 2,
                                .batch = 256,
-                               .lr = 1e-3,
+                               .lr = 5e-4,
                                .weight_decay = 1e-2,
                                .clip_norm = 1,
                                .label_weight = 0.5,
                                .half_life_days = 180};
-    if (kind == MODEL_PATCHTST) s.batch = 128;
+    if (kind == MODEL_PATCHTST) {
+        s.batch = 128;
+        s.lr = 1e-3;
+    }
     return s;
 }
 
