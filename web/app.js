@@ -240,17 +240,25 @@ function drawRoles(s) {
       r.age_ms === null ? 'never' : span(r.age_ms) + ' ago', r.max_age_ms === null ? '' : span(r.max_age_ms), r.name === 'api' ? '' : plain(r.work_count)]), '');
 }
 
+/* What a model is and how it fared on rows it had never seen. A cell without a figure has a dash. */
+function modelCells(m) {
+  const figure = (x, digits) => (x === null ? '–' : x.toFixed(digits));
+  const quick = (ns) => (ns === null ? '–' : (ns / 1000).toFixed(ns < 10000 ? 2 : 0) + ' µs');
+  return [figure(m.logloss_test, 4), figure(m.logloss_prior, 4), figure(m.skill_t, 1), figure(m.side_t, 1), figure(m.balanced_accuracy, 4), figure(m.ece, 4),
+    figure(m.mse_path, 4), figure(m.mse_persistence, 4), figure(m.mse_dlinear, 4), plain(m.weights), plain(m.rounds),
+    ['soft', time(m.train_from).slice(0, 10) + ' to ' + time(m.data_end).slice(0, 10)], plain(m.votes), quick(m.predict_ns_p50), quick(m.predict_ns_p99)];
+}
 function drawModels(s) {
   const kind = { loaded: 'good', no_skill: 'warn', absent: 'none' };
-  const d = s.health.disagreement;
-  $('models-note').textContent = `${s.health.models_loaded} loaded; held-out log-loss against the base rate, t of the difference`;
+  const d = s.health.disagreement, models = Object.entries(s.health.models);
+  const columns = [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t'], ['direction t'], ['bal. acc.'], ['ECE'], ['path MSE'], ['standing still'], ['linear'],
+    ['weights'], ['rounds'], ['learned from'], ['votes'], ['row p50'], ['row p99']];
+  $('models-note').textContent = `${s.health.models_loaded} of ${models.length} seats taken; all figures from held-out bars: log-loss against the base rate, the forecast path against one that stands still and a linear one`;
   $('models-apart').textContent = !d.decisions ? '' :
     `Voters disagree on the best label in ${(100 * d.differ_share).toFixed(1)} % of ${plain(d.decisions)} decisions, by ${d.p_distance.toFixed(3)} in probability.`;
-  table('models', [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t'], ['direction'], ['bal. acc.'], ['ECE'], ['rounds'], ['votes']],
-    Object.entries(s.health.models).map(([name, m]) => [['strong', name], mark(kind[m.state] || 'none', m.state.replace('_', ' ')),
-      ...(m.state === 'absent' ? ['', '', '', '', '', '', '', ''] : [m.logloss_test, m.logloss_prior, m.skill_t, m.side_t, m.balanced_accuracy, m.ece]
-        .map((v, i) => (v === null ? '–' : v.toFixed(i === 2 || i === 3 ? 1 : 4))).concat(plain(m.rounds), plain(m.votes)))]), '');
-  $('models-params').textContent = Object.entries(s.health.models).filter(([, m]) => m.params).map(([name, m]) => `${name}: ${m.params}`).join('\n');
+  table('models', columns, models.map(([name, m]) => [['strong', name], mark(kind[m.state] || 'none', m.state.replace('_', ' ')),
+    ...(m.state === 'absent' ? columns.slice(2).map(() => '') : modelCells(m))]), '');
+  $('models-params').textContent = models.filter(([, m]) => m.params).map(([name, m]) => `${name}, trained ${time(m.trained)} UTC: ${m.params}`).join('\n');
 }
 
 function drawRefusals(s) {

@@ -108,10 +108,37 @@ static void kernel_own(struct page *p, const struct view *v) {
          (double)v->time_to_protected_ns_p99 / 1e9);
     line(p, "quantum_time_to_protected_seconds{quantile=\"1\"} %.9g\n",
          (double)v->time_to_protected_ns_max / 1e9);
+}
+
+/* A seat that is empty has no state and no time. */
+static void models(struct page *p, const struct view *v) {
+    bool asked = false;
     head(p, "counter", "quantum_model_votes_total", "Votes cast, by model.");
-    for (int i = 0; i < MODEL_COUNT; i++)
+    for (int i = 0; i < MODEL_COUNT; i++) {
         line(p, "quantum_model_votes_total{model=\"%s\"} %llu\n",
              model_kind_text((enum model_kind)i), (unsigned long long)v->models[i].votes);
+        asked = asked || v->models[i].predict_ns_p50 > 0;
+    }
+    head(p, "gauge", "quantum_model_loaded", "1 if the model's seat is taken, 0 if it is empty.");
+    for (int i = 0; i < MODEL_COUNT; i++)
+        line(p, "quantum_model_loaded{model=\"%s\"} %d\n", model_kind_text((enum model_kind)i),
+             v->models[i].loaded != 0);
+    head(p, "gauge", "quantum_model_skilled",
+         "1 if a seated model has shown skill on held-out data, so that it may vote; else 0.");
+    for (int i = 0; i < MODEL_COUNT; i++)
+        line(p, "quantum_model_skilled{model=\"%s\"} %d\n", model_kind_text((enum model_kind)i),
+             v->models[i].loaded && v->models[i].has_skill);
+    if (!asked) return;
+    head(p, "summary", "quantum_model_predict_seconds", "Time of one row's vote, in a batch.");
+    for (int i = 0; i < MODEL_COUNT; i++) {
+        const struct view_model *m = &v->models[i];
+        const char *name = model_kind_text((enum model_kind)i);
+        if (m->predict_ns_p50 == 0) continue;
+        line(p, "quantum_model_predict_seconds{model=\"%s\",quantile=\"0.5\"} %.9g\n", name,
+             (double)m->predict_ns_p50 / 1e9);
+        line(p, "quantum_model_predict_seconds{model=\"%s\",quantile=\"0.99\"} %.9g\n", name,
+             (double)m->predict_ns_p99 / 1e9);
+    }
 }
 
 static void disagreement(struct page *p, const struct view *v) {
@@ -176,6 +203,7 @@ enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
         trading(&p, shot->view);
         refusals(&p, shot->view);
         kernel_own(&p, shot->view);
+        models(&p, shot->view);
         disagreement(&p, shot->view);
     }
     *out_size = p.size;

@@ -58,6 +58,13 @@ static void put_id(struct json_writer *w, const char *key, uint64_t id) {
     while (id /= 10);
     put_text(w, key, text + n);
 }
+/* 0: there is none to tell. */
+static void put_count(struct json_writer *w, const char *key, uint64_t count) {
+    if (count == 0)
+        put_null(w, key);
+    else
+        put_u64(w, key, count);
+}
 static void put_ms(struct json_writer *w, const char *key, int64_t ns) {
     json_write_key(w, key);
     if (ns == 0)
@@ -391,9 +398,13 @@ static void put_model(struct json_writer *w, const struct view_model *m) {
         put_f64(w, "ece", m->ece);
         put_text(w, "params", m->params);
         put_u64(w, "rounds", m->rounds);
+        put_count(w, "weights", m->weights);
+        put_f64(w, "mse_path", m->mse_path);
+        put_f64(w, "mse_persistence", m->mse_persistence);
+        put_f64(w, "mse_dlinear", m->mse_dlinear);
         put_u64(w, "votes", m->votes);
-        put_u64(w, "predict_ns_p50", m->predict_ns_p50);
-        put_u64(w, "predict_ns_p99", m->predict_ns_p99);
+        put_count(w, "predict_ns_p50", m->predict_ns_p50);
+        put_count(w, "predict_ns_p99", m->predict_ns_p99);
     }
     json_write_object_end(w);
 }

@@ -324,6 +324,36 @@ static void health_follows_the_evidence(void **state) {
     json_decref(get_json(w->port, "/health/ready", 200));
 }
 
+/* What a forest has not, and what nobody has measured yet, is null, and no line in the metrics. */
+static void a_network_has_figures_a_forest_has_not(void **state) {
+    struct world *w = *state;
+    struct view *v = view_begin(w->box);
+    fixture_fill(v, tstamp_wall_ns());
+    fixture_network(&v->models[MODEL_NHITS]);
+    view_publish(w->box);
+    json_t *h = get_json(w->port, "/health", 200);
+    json_t *forest = at(at(h, "models"), "xgboost"), *network = at(at(h, "models"), "nhits");
+    static const char *const only[] = {"weights", "mse_path", "mse_persistence", "mse_dlinear"};
+    static const double figures[] = {123456, 0.75, 1.25, 1.125};
+    for (int i = 0; i < 4; i++) {
+        assert_true(json_is_null(at(forest, only[i])));
+        assert_true(number_at(network, only[i]) == figures[i]);
+    }
+    assert_true(number_at(forest, "predict_ns_p99") == 41000);
+    assert_true(json_is_null(at(network, "predict_ns_p50")));
+    assert_true(json_is_null(at(network, "predict_ns_p99")));
+    assert_int_equal((int)number_at(h, "models_loaded"), 2);
+    json_decref(h);
+    struct reply r = get(w->port, "/metrics");
+    assert_non_null(strstr(r.body, "quantum_model_loaded{model=\"nhits\"} 1"));
+    assert_non_null(strstr(r.body, "quantum_model_loaded{model=\"patchtst\"} 0"));
+    assert_non_null(strstr(r.body, "quantum_model_skilled{model=\"nhits\"} 1"));
+    assert_non_null(strstr(
+        r.body, "quantum_model_predict_seconds{model=\"xgboost\",quantile=\"0.99\"} 4.1e-05"));
+    assert_null(strstr(r.body, "quantum_model_predict_seconds{model=\"nhits\""));
+    reply_free(&r);
+}
+
 static void a_model_that_goes_is_seen(void **state) {
     struct world *w = *state;
     struct view *v = view_begin(w->box);
@@ -995,6 +1025,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(health_shows_the_eight_fields_and_the_rest),
         TEST(health_follows_the_evidence),
+        TEST(a_network_has_figures_a_forest_has_not),
         TEST(a_model_that_goes_is_seen),
         TEST(silence_and_the_end_are_degraded),
         cmocka_unit_test_setup_teardown(before_the_first_publication, setup_unpublished, teardown),

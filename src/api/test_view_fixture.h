@@ -3,6 +3,7 @@
 #ifndef API_TEST_VIEW_FIXTURE_H
 #define API_TEST_VIEW_FIXTURE_H
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -157,6 +158,7 @@ static inline void fixture_money(struct view *v) {
     }
 }
 
+/* A forest: no weights, no path. */
 static inline void fixture_model(struct view_model *m) {
     m->loaded = m->has_skill = 1;
     m->state = VOTE_PRESENT;
@@ -177,6 +179,19 @@ static inline void fixture_model(struct view_model *m) {
     m->votes = 4321;
     m->predict_ns_p50 = 18000;
     m->predict_ns_p99 = 41000;
+    m->mse_path = m->mse_persistence = m->mse_dlinear = (double)NAN;
+}
+
+/* A network that has not been asked yet. */
+static inline void fixture_network(struct view_model *m) {
+    fixture_model(m);
+    fixture_copy(m->path, sizeof m->path, "models/nhits.safetensors");
+    m->rounds = 6;
+    m->weights = 123456;
+    m->mse_path = 0.75;
+    m->mse_persistence = 1.25;
+    m->mse_dlinear = 1.125;
+    m->votes = m->predict_ns_p50 = m->predict_ns_p99 = 0;
 }
 
 static inline void fixture_fill(struct view *v, int64_t now_ns) {

@@ -12,7 +12,8 @@
 #include "base/tstamp.h"
 #include "feature/feature.h"
 
-enum { TRAIN_ROWS_MAX = 150000 };
+/* A newcomer waits for this: docs/learn.md has the seconds. A network sees its windows several times. */
+enum { TRAIN_ROWS_MAX = 150000, NETWORK_ROWS_MAX = 60000, NETWORK_EPOCHS = 4 };
 
 /* ---- training before the user's eyes ---- */
 
@@ -32,11 +33,15 @@ static bool train_progress(void *context, const char *stage, uint32_t done, uint
         uint32_t full = total ? (uint32_t)((uint64_t)done * 30 / total) : 0;
         memset(bar, '#', full > 30 ? 30 : full);
         fprintf(stderr, "\r\033[Ktraining %s  %-9s [%s] %u/%u", w->kind, stage, bar, done, total);
-        if (!isnan(train_loss))
-            fprintf(stderr, "  log-loss train %.4f valid %.4f", train_loss, valid_loss);
+        if (!isnan(train_loss)) fprintf(stderr, "  loss train %.4f", train_loss);
+        if (!isnan(valid_loss)) fprintf(stderr, " valid %.4f", valid_loss);
         w->shown_ns = now;
     }
     return !(w->stop && *w->stop);
+}
+
+static bool is_network(enum model_kind kind) {
+    return kind == MODEL_NHITS || kind == MODEL_PATCHTST;
 }
 
 static enum status train(const struct run *run, enum model_kind kind, const char *path,
@@ -48,7 +53,8 @@ static enum status train(const struct run *run, enum model_kind kind, const char
     lc.interval_ns = run->options.interval_ns;
     lc.from_ns = from;
     lc.to_ns = to;
-    lc.rows_max = TRAIN_ROWS_MAX;
+    lc.rows_max = is_network(kind) ? NETWORK_ROWS_MAX : TRAIN_ROWS_MAX;
+    lc.epochs = is_network(kind) ? NETWORK_EPOCHS : 0;
     lc.seed = run->options.seed;
     struct train_watch watch = {.stop = stop,
                                 .kind = model_kind_text(kind),
@@ -143,7 +149,11 @@ static void view_fill(struct view_model *v, enum model_kind kind, const struct s
                              .side_t = l->side_t,
                              .balanced_accuracy = l->balanced_accuracy,
                              .ece = l->ece,
-                             .rounds = l->rounds};
+                             .rounds = l->rounds,
+                             .weights = served_model_weights(m),
+                             .mse_path = l->mse_path,
+                             .mse_persistence = l->mse_persistence,
+                             .mse_dlinear = l->mse_dlinear};
     struct stat sb;
     if (stat(path, &sb) == 0) v->trained_wall_ns = (int64_t)sb.st_mtime * NS_PER_SECOND;
     const char *base = strrchr(path, '/');
@@ -213,7 +223,9 @@ static enum status auto_model_path(char out[RUN_PATH_SIZE], const struct run *ru
                               feature_list_hash(),
                               run->options.seed,
                               (uint64_t)run->options.interval_ns,
-                              learn_voter_hash(kind)};
+                              learn_voter_hash(kind),
+                              is_network(kind) ? NETWORK_ROWS_MAX : TRAIN_ROWS_MAX,
+                              is_network(kind) ? NETWORK_EPOCHS : 0};
     snprintf(out, RUN_PATH_SIZE, "%.4000s/%s-%s-%016" PRIx64 "%s", folder, model_kind_text(kind),
              tstamp_interval_format(interval, run->options.interval_ns),
              hash64(words, sizeof words), learn_file_suffix(kind));

@@ -15,7 +15,7 @@ struct run_options run_options_defaults(void) {
                                 .speed = 600,
                                 .synth_symbols = 12,
                                 .synth_pattern = 1.0,
-                                .voters = 1U << MODEL_XGBOOST | 1U << MODEL_LIGHTGBM,
+                                .voters = (1U << MODEL_COUNT) - 1,
                                 .port = 8001,
                                 .symbols_max = INSTRUMENTS_MAX};
 }

@@ -55,6 +55,10 @@ struct report_model {
     char params[320];         /* it was trained with */
     uint64_t rounds;
     double logloss_test, logloss_prior, skill_t, side_t, balanced_accuracy, ece;
+    /* A network's alone: number of weights (0: it is none); mean squared error of its price path, of one that stands
+     * still, of a linear one. NaN: none. */
+    uint64_t weights;
+    double mse_path, mse_persistence, mse_dlinear;
 };
 
 /* Decisions that two or more voters answered, with skill or without. */
@@ -71,7 +75,7 @@ struct report {
     uint64_t bars, symbols, signals, intents, orders, fills;
     uint64_t instruments_inferred, funding_assumed;
     uint64_t seed;
-    char model_window[256]; /* training and calibration window of each voter, or "none" */
+    char model_window[512]; /* training and calibration window of each voter, or "none" */
     char cost_model[160];   /* fees, spread, slippage, latency, in words */
     money_t wallet_start;   /* 0: the wallet of the first equity point */
     uint64_t unprotected_at_end;

@@ -171,6 +171,14 @@ static void write_models(struct json_writer *w, const struct report *r) {
         real(w, "side_t", m->side_t);
         real(w, "balanced_accuracy", m->balanced_accuracy);
         real(w, "ece", m->ece);
+        json_write_key(w, "weights");
+        if (m->weights)
+            json_write_u64(w, m->weights);
+        else
+            json_write_null(w);
+        real(w, "mse_path", m->mse_path);
+        real(w, "mse_persistence", m->mse_persistence);
+        real(w, "mse_dlinear", m->mse_dlinear);
         json_write_object_end(w);
     }
     json_write_object_end(w);

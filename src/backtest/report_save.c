@@ -153,7 +153,7 @@ static enum status get_baseline(struct tradedb *db, struct report_baseline *b, u
     return ST_OK;
 }
 
-/* Two entries a voter: figures, and the parameters, which are free text. */
+/* Three entries a voter: figures, what only a network has, and the parameters, which are free text. */
 static enum status put_model(struct tradedb *db, const struct report_model *m, uint32_t index,
                              struct err *err) {
     char key[48], value[VALUE_SIZE];
@@ -164,8 +164,31 @@ static enum status put_model(struct tradedb *db, const struct report_model *m, u
              m->kind, m->state, m->rounds, m->logloss_test, m->logloss_prior, m->skill_t, m->side_t,
              m->balanced_accuracy, m->ece);
     enum status st = tradedb_meta_put(db, key, value, err);
+    if (st != ST_OK) return st;
+    snprintf(key, sizeof key, "report.models.%02" PRIu32 ".network", index);
+    snprintf(value, sizeof value,
+             "weights=%" PRIu64 " mse_path=%.17g mse_persistence=%.17g mse_dlinear=%.17g",
+             m->weights, m->mse_path, m->mse_persistence, m->mse_dlinear);
+    st = tradedb_meta_put(db, key, value, err);
     snprintf(key, sizeof key, "report.models.%02" PRIu32 ".params", index);
     return st == ST_OK ? tradedb_meta_put(db, key, m->params, err) : st;
+}
+
+static enum status get_network(struct tradedb *db, struct report_model *m, uint32_t index,
+                               struct err *err) {
+    char key[48], value[VALUE_SIZE];
+    snprintf(key, sizeof key, "report.models.%02" PRIu32 ".network", index);
+    enum status st = tradedb_meta_get(db, key, value, sizeof value, NULL);
+    if (st == ST_NOT_FOUND) { /* of a run before there were any */
+        m->weights = 0;
+        m->mse_path = m->mse_persistence = m->mse_dlinear = (double)NAN;
+        return ST_OK;
+    }
+    if (st != ST_OK ||
+        sscanf(value, "weights=%" SCNu64 " mse_path=%lf mse_persistence=%lf mse_dlinear=%lf",
+               &m->weights, &m->mse_path, &m->mse_persistence, &m->mse_dlinear) != 4)
+        return err_set(err, ST_CORRUPT, "journal: meta %s is \"%s\"", key, value);
+    return ST_OK;
 }
 
 static enum status get_model(struct tradedb *db, struct report_model *m, uint32_t index,
@@ -180,6 +203,8 @@ static enum status get_model(struct tradedb *db, struct report_model *m, uint32_
                m->kind, m->state, &m->rounds, &m->logloss_test, &m->logloss_prior, &m->skill_t,
                &m->side_t, &m->balanced_accuracy, &m->ece) != 9)
         return err_set(err, ST_CORRUPT, "journal: meta %s is \"%s\"", key, value);
+    st = get_network(db, m, index, err);
+    if (st != ST_OK) return st;
     snprintf(key, sizeof key, "report.models.%02" PRIu32 ".params", index);
     return tradedb_meta_get(db, key, m->params, sizeof m->params, err);
 }

@@ -94,7 +94,7 @@ static const char *or_unknown(const char *text) {
 
 /* Each seat of the ensemble as its own held-out test judged it, and how far the seats are apart. */
 static void print_models(FILE *out, const struct report *r) {
-    char distance[CELL_SIZE];
+    char distance[CELL_SIZE], path[CELL_SIZE], still[CELL_SIZE], linear[CELL_SIZE];
     for (uint32_t i = 0; i < r->model_count; i++) {
         const struct report_model *m = &r->models[i];
         char name[32];
@@ -103,6 +103,12 @@ static void print_models(FILE *out, const struct report *r) {
              "%s: log-loss %.4f against %.4f of the prior, t %.1f (direction %.1f), %" PRIu64
              " rounds",
              m->state, m->logloss_test, m->logloss_prior, m->skill_t, m->side_t, m->rounds);
+        if (m->weights)
+            line(out, "  its price path",
+                 "mean squared error %s; standing still %s, linear %s; %" PRIu64 " weights",
+                 figure(path, m->mse_path, 1, 4, "", "not measured"),
+                 figure(still, m->mse_persistence, 1, 4, "", "not measured"),
+                 figure(linear, m->mse_dlinear, 1, 4, "", "not measured"), m->weights);
         line(out, "  trained with", "%s", m->params);
     }
     const struct report_disagreement *d = &r->disagreement;

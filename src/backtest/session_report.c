@@ -45,7 +45,11 @@ static void fill_model(struct report_model *out, enum model_kind kind,
                                  .skill_t = l->skill_t,
                                  .side_t = l->side_t,
                                  .balanced_accuracy = l->balanced_accuracy,
-                                 .ece = l->ece};
+                                 .ece = l->ece,
+                                 .weights = served_model_weights(m),
+                                 .mse_path = l->mse_path,
+                                 .mse_persistence = l->mse_persistence,
+                                 .mse_dlinear = l->mse_dlinear};
     enum vote_state state = l->has_skill && !l->shuffled ? VOTE_PRESENT : VOTE_NO_SKILL;
     snprintf(out->kind, sizeof out->kind, "%s", model_kind_text(kind));
     snprintf(out->state, sizeof out->state, "%s", vote_state_text(state));

@@ -280,11 +280,19 @@ static struct report full_report(struct place *p) {
                                         .skill_t = 4.25,
                                         .side_t = 3.5,
                                         .balanced_accuracy = 0.37,
-                                        .ece = 0.01};
+                                        .ece = 0.01,
+                                        .mse_path = NAN,
+                                        .mse_persistence = NAN,
+                                        .mse_dlinear = NAN};
     r.models[1] = r.models[0];
     strcpy(r.models[1].kind, "lightgbm");
     strcpy(r.models[1].state, "no_skill");
-    r.model_count = 2;
+    r.models[2] = r.models[0];
+    strcpy(r.models[2].kind, "patchtst");
+    r.models[2].weights = 123456;
+    r.models[2].mse_path = 0.1 + 0.2;
+    r.models[2].mse_persistence = 1.25;
+    r.model_count = 3;
     r.disagreement = (struct report_disagreement){.decisions = 800, .differ = 96, .distance = 0.1};
     assert_ok(p, report_from_db(&r, p->db, &p->err));
     return r;
@@ -313,7 +321,25 @@ static void saved_report_prints_the_same(void **state) {
     text_of(after, sizeof after, &loaded, false);
     assert_non_null(strstr(after, "Voter lightgbm"));
     assert_non_null(strstr(after, "96 of 800 decisions (12.0 %), by 0.1000 in probability"));
+    assert_true(loaded.models[2].mse_path == 0.1 + 0.2 && isnan(loaded.models[0].mse_path));
+    assert_non_null(
+        strstr(after, "0.3000; standing still 1.2500, linear n/a (not measured); 123456"));
+    text_of(after, sizeof after, &loaded, true);
+    assert_non_null(strstr(after, "\"weights\":null,\"mse_path\":null"));
+    assert_non_null(strstr(after, "\"weights\":123456,\"mse_path\":0.30000000000000004"));
     assert_int_equal(loaded.refusals[0].count, 7);
+    /* A voter as kept before there were networks. */
+    char entry[512];
+    assert_ok(p, tradedb_meta_get(p->db, "report.models.00", entry, sizeof entry, &p->err));
+    assert_ok(p, tradedb_meta_put(p->db, "report.models.03", entry, &p->err));
+    assert_ok(p, tradedb_meta_put(p->db, "report.models.03.params", "", &p->err));
+    assert_ok(p, tradedb_meta_put(p->db, "report.models", "4", &p->err));
+    assert_ok(p, report_load(&loaded, p->db, &p->err));
+    assert_true(loaded.models[3].weights == 0 && isnan(loaded.models[3].mse_dlinear));
+    assert_ok(p, tradedb_meta_put(p->db, "report.models.03.network", "weights=-", &p->err));
+    assert_int_equal(report_load(&loaded, p->db, &p->err), ST_CORRUPT);
+    assert_non_null(strstr(p->err.text, "report.models.03.network"));
+    assert_ok(p, tradedb_meta_put(p->db, "report.models", "3", &p->err));
     assert_ok(p, tradedb_meta_put(p->db, "report.bars", "many", &p->err));
     assert_int_equal(report_load(&loaded, p->db, &p->err), ST_CORRUPT);
     assert_non_null(strstr(p->err.text, "report.bars"));

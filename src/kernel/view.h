@@ -84,8 +84,12 @@ struct view_model {
     uint64_t hash;
     int64_t train_from_ns, train_to_ns, data_end_ns, trained_wall_ns;
     double logloss_test, logloss_prior, skill_t, side_t, balanced_accuracy, ece;
-    char params[320]; /* it was trained with */
-    uint64_t rounds, votes, predict_ns_p50, predict_ns_p99;
+    char params[320];                                       /* it was trained with */
+    uint64_t rounds, votes, predict_ns_p50, predict_ns_p99; /* rounds: of boosting, or epochs */
+    /* A network's alone: its weights (0: it is none), and the mean squared error of its price path on its test rows, beside
+     * those of a path that stands still and of a linear one. NaN: none. */
+    uint64_t weights;
+    double mse_path, mse_persistence, mse_dlinear;
 };
 
 /* Decisions that two or more models answered; distance: mean |p - p'|, NaN without any. */

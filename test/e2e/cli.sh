@@ -47,6 +47,9 @@ expect 2 "'extra' is not an option" up extra
 expect 2 "'nonsense' is not a value for --mode" up --mode nonsense
 expect 2 "'-1' is not a value for --seed" up --seed -1
 expect 2 "'1e9x' is not a value for --speed" up --speed 1e9x
+expect 2 "'lightgbm,oracle' is not a value for --voters" up --voters lightgbm,oracle
+expect 2 "'nhits,nhits' is not a value for --voters" up --voters nhits,nhits
+expect 2 "'' is not a value for --voters" up --voters ''
 expect 2 "'70000' is not a value for --port" up --port 70000
 expect 2 "'2024-13-01' is not a value for --from" backtest --from 2024-13-01
 expect 2 "'martingale' is not a value for --strategy" up --strategy martingale

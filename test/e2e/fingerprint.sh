@@ -13,7 +13,7 @@ source "$(dirname "$0")/lib.sh" "${builds[0]}/quantum"
 need jq
 
 "$quantum" data synth --store "$work/store" --symbols 8 --bars 9000 --seed 11 >"$work/out" 2>&1
-"$quantum" up --mode replay --strategy ensemble --data "$work/store" --from 2024-01-05 --state "$work/train" \
+"$quantum" up --mode replay --strategy ensemble --voters xgboost,lightgbm --data "$work/store" --from 2024-01-05 --state "$work/train" \
     --no-api --quiet --json >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; die "training"; }
 models=()
 for model in "$work"/train/models/*; do models+=(--model "$model"); done
@@ -42,7 +42,7 @@ for build in "${builds[@]}"; do
 done
 for build in "${builds[@]:1}"; do
     rm -rf "$work/again"
-    "$build/quantum" up --mode replay --strategy ensemble --data "$work/store" --from 2024-01-05 --state "$work/again" \
+    "$build/quantum" up --mode replay --strategy ensemble --voters xgboost,lightgbm --data "$work/store" --from 2024-01-05 --state "$work/again" \
         --no-api --quiet --json >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; die "$build: training"; }
     for model in "$work"/train/models/*; do
         same "$build: the trained $(basename "$model")" "$model" "$work/again/models/$(basename "$model")"

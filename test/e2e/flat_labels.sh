@@ -38,11 +38,11 @@ silent() { # what log report
     jq -e '.trades == 0 and .intents == 0 and .orders == 0 and .wallet_change_e8 == 0 and ([.models[].state] == ["no_skill", "no_skill"])' \
         "$3" >/dev/null || { cat "$3" >&2; die "$1: it trades without skill"; }
 }
-"$quantum" up --mode replay --data "$work/flat" --state "$work/a" --from 2024-01-03T12:00:00Z --no-api --json >"$work/report" 2>"$work/log" ||
+"$quantum" up --mode replay --voters xgboost,lightgbm --data "$work/flat" --state "$work/a" --from 2024-01-03T12:00:00Z --no-api --json >"$work/report" 2>"$work/log" ||
     { cat "$work/log" >&2; die "replay without a pattern"; }
 silent "replay without a pattern" "$work/log" "$work/report"
 (($(jq .bars "$work/report") > 10000)) || die "too few bars to tell anything"
-"$quantum" up --mode paper --synth-pattern 0 --speed max --steps 6000 --state "$work/b" --no-api >"$work/log" 2>&1 ||
+"$quantum" up --mode paper --voters xgboost,lightgbm --synth-pattern 0 --speed max --steps 6000 --state "$work/b" --no-api >"$work/log" 2>&1 ||
     { cat "$work/log" >&2; die "paper without a pattern"; }
 "$quantum" report --json --state "$work/b" >"$work/report"
 silent "paper without a pattern" "$work/log" "$work/report"

@@ -99,7 +99,7 @@ rm -rf "$work/large"
 
 # The models' answers are on record: a resumed run must not ask again for what it knows.
 synth "$work/learned" --symbols 8 --bars 9000 --seed 5
-ensemble=(--data "$work/learned" --strategy ensemble --no-baselines --from 2024-01-05)
+ensemble=(--data "$work/learned" --strategy ensemble --voters xgboost,lightgbm --no-baselines --from 2024-01-05)
 undisturbed "training" "$work/c" "${ensemble[@]}"
 for model in "$work"/c/models/*; do ensemble+=(--model "$model"); done
 undisturbed "ensemble" "$work/d" "${ensemble[@]}"

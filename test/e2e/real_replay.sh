@@ -47,7 +47,7 @@ tell "momentum, twice" "$work/a"
 "$quantum" replay "$(run_dir "$work/a")" --verify >"$work/out" 2>&1 || { cat "$work/out" >&2; die "verify"; }
 say "$(cat "$work/out")"
 
-run "ensemble" "$work/c" --strategy ensemble
+run "ensemble" "$work/c" --strategy ensemble --voters xgboost,lightgbm
 jq -e '.model_window != "none"' "$work/c.json" >/dev/null || die "the ensemble ran without a model"
 # Whether it trades is the model's to say, not this test's: without skill it may not, with skill it does.
 jq -e '([.models[].state] | all(. == "no_skill")) == (.trades == 0) and (.models | keys) == ["lightgbm", "xgboost"]
