@@ -1,6 +1,6 @@
 /* A trained network with all that a forecast needs beside the data: one safetensors file, its __metadata__ entry "forecast" an object of
  * JSON. Any reader of safetensors finds the weights under their official names.
- * Tests    test_model_file.c */
+ * Tests    test_protocol.c */
 #ifndef FORECAST_MODEL_FILE_H
 #define FORECAST_MODEL_FILE_H
 

@@ -100,6 +100,38 @@ static void test_header(void **state) {
     table_close(r);
 }
 
+/* ---- dates ---- */
+
+static void refused_dates(const char *text, const char *expected) {
+    static const struct table_options dates = {.dates = true};
+    double got[VALUES_MAX];
+    size_t rows;
+    uint32_t columns;
+    struct err err = {0};
+    assert_int_not_equal(read_text(got, &rows, &columns, text, strlen(text), &dates, &err), ST_OK);
+    assert_string_equal(err.text, expected);
+}
+
+static void test_dates(void **state) {
+    (void)state;
+    static const struct table_options dates = {.dates = true};
+    CHECK("date,a\n2016-07-01 00:00:00,5\n2016-07-01 01:00:00,\n", &dates, 2, 2, 1467331200, 5,
+          1467334800, NAN);
+    /* Without a header, quoted, and in ways that are seen but not read. */
+    CHECK("2016-07-01,5\n\"2016-07-02\" ,6\n", &dates, 2, 2, 1467331200, 5, 1467417600, 6);
+    CHECK("t\ta\n1/7/16 0:00\t5\n12:30\t6\n", &dates, 2, 2, NAN, 5, NAN, 6);
+    /* What is no date stays a number, what is no number an error. */
+    CHECK("a,b\n1,2\n", &dates, 1, 2, 1, 2);
+    CHECK("-1.5e-3,2\n", &dates, 1, 2, -1.5e-3, 2);
+    CHECK("date,a\n", &dates, 0, 2, 0);
+    refused_dates("a,b\n2016-07-01,2\n7,3\n", "t: line 3, column 0 (a): '7' is not a date");
+    refused_dates("a,b\n7,3\n2016-07-01,2\n",
+                  "t: line 3, column 0 (a): '2016-07-01' is not a number");
+    refused_dates("2016-07-01,2016-07-02\n2016-07-01,3\n2016-07-01,x\n",
+                  "t: line 3, column 1 (2016-07-02): 'x' is not a number");
+    refused_dates("a,b\n2016-07-01x,2\n", "t: line 2, column 0 (a): '2016-07-01x' is not a number");
+}
+
 static void test_libsvm(void **state) {
     (void)state;
     static const struct table_options four = {.libsvm_features = 4};
@@ -365,6 +397,7 @@ int main(void) {
         cmocka_unit_test(test_forms),      cmocka_unit_test(test_header),
         cmocka_unit_test(test_libsvm),     cmocka_unit_test(test_errors),
         cmocka_unit_test(test_column),     cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_memory_bound)};
+        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_memory_bound),
+        cmocka_unit_test(test_dates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
