@@ -1,4 +1,4 @@
-/* Files as the store needs them: whole or not at all. Used by this module only. */
+/* Files as the store needs them: whole or not at all. Used by this module and the registry of models. */
 #ifndef STORE_FS_H
 #define STORE_FS_H
 
