@@ -293,30 +293,38 @@ static bool show_and_keep(void *context, const struct trainer_state *s) {
     return run_show(context, s);
 }
 
-static enum status train(struct run *r, struct err *err) {
+/* Network, windows and plan: what can be wrong with the options is said before there is a folder. */
+static enum status prepare(struct run *r, struct trainer_config *t, struct err *err) {
     const struct forecast_options *o = r->o;
     struct forecast_report *out = r->report;
-    struct trainer_config t = o->trainer;
-    char checkpoint[FORECAST_PATH_SIZE], path[FORECAST_PATH_SIZE];
-    enum status st =
-        forecast_config_create(&r->net, &r->model.config, t.batch, true, t.seed, r->workers, err);
+    enum status st = o->threads != 1 ? workers_create(&r->workers, o->threads, err) : ST_OK;
     if (st == ST_OK)
-        st = cuts_open(r->cuts, r, forecast_config_by_channel(&r->model.config), t.batch, err);
+        st = forecast_config_create(&r->net, &r->model.config, t->batch, true, t->seed, r->workers,
+                                    err);
     if (st == ST_OK)
-        st = steps_plan(&t, &out->steps_per_epoch, r->cuts[FORECAST_TRAIN].source.count,
+        st = cuts_open(r->cuts, r, forecast_config_by_channel(&r->model.config), t->batch, err);
+    if (st == ST_OK)
+        st = steps_plan(t, &out->steps_per_epoch, r->cuts[FORECAST_TRAIN].source.count,
                         o->config.kind == FORECAST_DLINEAR, err);
-    if (st == ST_OK) st = run_folder_path(checkpoint, &r->folder, "checkpoint", err);
     if (st != ST_OK) return st;
     for (uint32_t i = 0; i < r->net->params.count; i++)
         if (r->net->params.tensors[i].trainable && !r->net->params.tensors[i].is_tied)
             out->parameters += r->net->params.tensors[i].count;
-    t.checkpoint = checkpoint;
-    t.resume = o->resume;
-    t.identity = r->model.identity;
-    r->seconds_before = o->resume ? seconds_noted(&r->folder) : 0;
-    begin_phase(r, FORECAST_TRAINING, &t, out->steps_per_epoch);
+    return ST_OK;
+}
+
+static enum status train(struct run *r, struct trainer_config *t, struct err *err) {
+    struct forecast_report *out = r->report;
+    char checkpoint[FORECAST_PATH_SIZE], path[FORECAST_PATH_SIZE];
+    enum status st = run_folder_path(checkpoint, &r->folder, "checkpoint", err);
+    if (st != ST_OK) return st;
+    t->checkpoint = checkpoint;
+    t->resume = r->o->resume;
+    t->identity = r->model.identity;
+    r->seconds_before = r->o->resume ? seconds_noted(&r->folder) : 0;
+    begin_phase(r, FORECAST_TRAINING, t, out->steps_per_epoch);
     st = trainer_run(&out->training, r->net, NULL, &r->cuts[FORECAST_TRAIN].source,
-                     &r->cuts[FORECAST_VALID].source, &t, show_and_keep, r, err);
+                     &r->cuts[FORECAST_VALID].source, t, show_and_keep, r, err);
     out->seconds = r->seconds_before + seconds_since(r->begin_ns);
     if (st == ST_OK) st = run_folder_path(path, &r->folder, "model.safetensors", err);
     return st == ST_OK ? forecast_model_save(&r->model, r->net, path, err) : st;
@@ -393,11 +401,12 @@ enum status forecast_run(struct forecast_report *out, const struct forecast_opti
     *out = (struct forecast_report){.options = o};
     struct run r = {
         .o = o, .report = out, .progress = progress, .context = context, .folder = {.lock = -1}};
+    struct trainer_config t = o->trainer;
     enum status st = read_data(&r, err);
+    if (st == ST_OK) st = prepare(&r, &t, err);
     if (st == ST_OK) st = folder_prepare(&r, err);
     if (st == ST_OK && !out->finished) {
-        if (o->threads != 1) st = workers_create(&r.workers, o->threads, err);
-        if (st == ST_OK) st = train(&r, err);
+        st = train(&r, &t, err);
         if (st == ST_OK) st = finish(&r, err);
     }
     run_close(&r);

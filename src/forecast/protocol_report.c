@@ -88,8 +88,11 @@ void forecast_report_json(struct json_writer *w, const struct forecast_report *r
     write_f64(w, "score_seconds", r->score_seconds);
     write_f64(w, "baseline_seconds", r->baseline_seconds);
     write_text(w, "run", r->options->dir);
+    json_write_key(w, "scores");
+    json_write_object_begin(w);
     for (int who = 0; who < FORECAST_CONTENDERS; who++)
         if (r->scored[who]) write_scores(w, r, who);
+    json_write_object_end(w);
     json_write_object_end(w);
 }
 
