@@ -52,7 +52,8 @@ struct bench_parameters {
     X(nhits_row, "one window's forecast by N-HiTS of trading's size and of the paper's")           \
     X(patchtst_train, "windows trained, PatchTST small and large, paper's size and trading's")     \
     X(patchtst_row, "one window's forecast by small PatchTST of trading's size and the paper's")   \
-    X(nn_batch100, "windows forecast a hundred at once by PatchTST (--threads)")
+    X(nn_batch100, "windows forecast a hundred at once by PatchTST (--threads)")                   \
+    X(retrain_networks, "seconds of a warm retraining of both networks on 60 days of 50 symbols")
 
 #define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
 #define BENCH_DECLARE_PARAMETERS(name, about)                                                      \
