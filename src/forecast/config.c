@@ -263,8 +263,10 @@ enum status forecast_config_text(char out[FORECAST_CONFIG_TEXT_SIZE],
 /* ---- networks ---- */
 
 struct forecast_config forecast_config_defaults(enum forecast_kind kind) {
-    return (struct forecast_config){kind, patchtst_config_defaults(), nhits_config_paper(),
-                                    dlinear_config_defaults()};
+    return (struct forecast_config){.kind = kind,
+                                    .patchtst = patchtst_config_defaults(),
+                                    .nhits = nhits_config_paper(),
+                                    .dlinear = dlinear_config_defaults()};
 }
 
 bool forecast_config_by_channel(const struct forecast_config *c) {

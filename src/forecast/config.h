@@ -13,8 +13,13 @@ enum forecast_kind { FORECAST_PATCHTST = 0, FORECAST_NHITS, FORECAST_DLINEAR, FO
 extern const char *const forecast_kind_names[FORECAST_KINDS]; /* "patchtst" "nhits" "dlinear" */
 bool forecast_kind_parse(enum forecast_kind *out, const char *text);
 
+/* scaler_type of neuralforecast: what a window is given as (N-HiTS only). STANDARD takes its own mean and deviation off; forecasts get
+ * them back. */
+enum forecast_scaler { FORECAST_SCALER_IDENTITY = 0, FORECAST_SCALER_STANDARD };
+
 struct forecast_config {
     enum forecast_kind kind;
+    enum forecast_scaler scaler;
     struct patchtst_config patchtst; /* that of the kind counts */
     struct nhits_config nhits;
     struct dlinear_config dlinear;

@@ -16,6 +16,7 @@ const struct option_field config_nhits_fields[] = {
     {"dropout_prob_theta", OPTION_REAL, AT(nhits.dropout), {0}},
     {"batch_normalization", OPTION_FLAG, AT(nhits.batch_normalization), {0}},
     {"shared_weights", OPTION_FLAG, AT(nhits.shared_weights), {0}},
+    {"scaler_type", OPTION_CHOICE, AT(scaler), {"identity", "standard"}},
 };
 const size_t config_nhits_field_count = sizeof config_nhits_fields / sizeof *config_nhits_fields;
 

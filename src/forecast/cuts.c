@@ -25,13 +25,33 @@ static void batch_by_channel(const struct forecast_cuts *w, const uint32_t *wind
     }
 }
 
+void forecast_window_scale(double *level, double *spread, const nn_real *x, size_t n) {
+    double sum = 0, squares = 0;
+    for (size_t t = 0; t < n; t++) sum += (double)x[t];
+    *level = sum / (double)n;
+    for (size_t t = 0; t < n; t++) squares += ((double)x[t] - *level) * ((double)x[t] - *level);
+    *spread = sqrt(squares / (double)n + 1e-5);
+}
+
+static void scale_batch(const struct forecast_cuts *w, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        nn_real *x = w->x + i * w->input, *y = w->y + i * w->horizon;
+        forecast_window_scale(&w->level[i], &w->spread[i], x, w->input);
+        double level = w->level[i], spread = w->spread[i];
+        for (size_t t = 0; t < w->input; t++) x[t] = (nn_real)(((double)x[t] - level) / spread);
+        for (size_t t = 0; t < w->horizon; t++) y[t] = (nn_real)(((double)y[t] - level) / spread);
+        w->weights[i] = (nn_real)(w->loss == NN_MSE ? spread * spread : spread);
+    }
+}
+
 static void batch(void *context, struct nn_batch *out, const uint32_t *windows, size_t n) {
     const struct forecast_cuts *w = context;
     if (w->by_channel)
         batch_by_channel(w, windows, n);
     else
         batch_all(w, windows, n);
-    *out = (struct nn_batch){.n = n, .x = w->x, .target = w->y};
+    if (w->spread) scale_batch(w, n);
+    *out = (struct nn_batch){.n = n, .x = w->x, .target = w->y, .weights = w->weights};
 }
 
 enum status forecast_cuts_init(struct forecast_cuts *w, const nn_real *series, size_t channels,
@@ -56,19 +76,34 @@ enum status forecast_cuts_init(struct forecast_cuts *w, const nn_real *series, s
     return ST_OK;
 }
 
+enum status forecast_cuts_scale(struct forecast_cuts *w, size_t batch_max, enum nn_loss loss,
+                                struct err *err) {
+    w->loss = loss;
+    w->level = malloc(batch_max * sizeof *w->level);
+    w->spread = malloc(batch_max * sizeof *w->spread);
+    w->weights = malloc(batch_max * sizeof *w->weights);
+    if (w->level && w->spread && w->weights) return ST_OK;
+    forecast_cuts_free(w);
+    return err_set(err, ST_NO_MEMORY, "no memory for batches of %zu windows", batch_max);
+}
+
 void forecast_cuts_free(struct forecast_cuts *w) {
     free(w->x);
     free(w->y);
+    free(w->level);
+    free(w->spread);
+    free(w->weights);
     *w = (struct forecast_cuts){0};
 }
 
 /* ---- scores ---- */
 
 /* Sums of a window first: sums of sums of like size lose little. */
-static void add_window(double sums[2], const nn_real *y, const nn_real *target, size_t values) {
+static void add_window(double sums[2], const nn_real *y, const nn_real *target, size_t values,
+                       double spread) {
     double squares = 0, sizes = 0;
     for (size_t i = 0; i < values; i++) {
-        double d = (double)y[i] - (double)target[i];
+        double d = ((double)y[i] - (double)target[i]) * spread;
         squares += d * d;
         sizes += fabs(d);
     }
@@ -96,7 +131,8 @@ enum status forecast_score_network(struct forecast_score *out, struct network *n
         w->source.batch(w->source.context, &b, windows, n);
         net->class_of->predict(net, y, &b);
         for (size_t i = 0; i < n; i++)
-            add_window(sums, y + i * values, b.target + i * values, values);
+            add_window(sums, y + i * values, b.target + i * values, values,
+                       w->spread ? w->spread[i] : 1);
         done += n;
         if (go_on && !go_on(context)) st = err_set(err, ST_INTERRUPTED, "interrupted");
     }

@@ -14,12 +14,21 @@ struct forecast_cuts {
     size_t channels, input, horizon, windows;
     bool by_channel;
     nn_real *x, *y;
+    double *level, *spread; /* (batch_max) of the last batch's windows; NULL: windows as they are */
+    nn_real *weights;
+    enum nn_loss loss; /* it is weighted for */
 };
 /* series: the standardised rows of the whole file. ST_RANGE, ST_NO_MEMORY. */
 enum status forecast_cuts_init(struct forecast_cuts *w, const nn_real *series, size_t channels,
                                const struct forecast_span *span, size_t input, size_t horizon,
                                bool by_channel, size_t batch_max, struct err *err);
 void forecast_cuts_free(struct forecast_cuts *w);
+/* Windows of a network that reads a channel at a time: each loses its own mean and is divided by its own deviation, x and target
+ * alike, and is weighted so that a loss over windows is still in proportion to that of the series. ST_NO_MEMORY. */
+enum status forecast_cuts_scale(struct forecast_cuts *w, size_t batch_max, enum nn_loss loss,
+                                struct err *err);
+/* Mean and population deviation (1e-5 is added to its square) of x (n). */
+void forecast_window_scale(double *level, double *spread, const nn_real *x, size_t n);
 
 /* Means over windows, steps and channels of standardised values, as the papers have them. */
 struct forecast_score {

@@ -204,10 +204,15 @@ static enum status read_data(struct run *r, struct err *err) {
 static enum status cuts_open(struct forecast_cuts cuts[FORECAST_PARTS], const struct run *r,
                              bool by_channel, size_t batch_max, struct err *err) {
     const struct forecast_options *o = r->o;
+    bool scaled = by_channel && o->config.scaler == FORECAST_SCALER_STANDARD;
     enum status st = ST_OK;
-    for (int i = 0; i < FORECAST_PARTS && st == ST_OK; i++)
+    for (int i = 0; i < FORECAST_PARTS && st == ST_OK; i++) {
         st = forecast_cuts_init(&cuts[i], r->series, r->model.channels, &r->report->spans[i],
                                 o->input, o->horizon, by_channel, batch_max, err);
+        const struct nn_loss_choice *loss =
+            i == FORECAST_TRAIN ? &o->trainer.loss : &o->trainer.valid_loss;
+        if (st == ST_OK && scaled) st = forecast_cuts_scale(&cuts[i], batch_max, loss->kind, err);
+    }
     return st;
 }
 

@@ -53,6 +53,7 @@ static void panel_fill(struct panel *p, const struct run *r, uint32_t channel, s
         p->values[i] = r->data.values[(first + i) * c + channel];
     for (size_t i = 0; i < horizon; i++) {
         double value = (double)(cuts->by_channel ? y[i] : y[i * c + channel]);
+        if (cuts->spread) value = value * cuts->spread[0] + cuts->level[0];
         p->values[input + horizon + i] =
             value * r->model.deviation[channel] + r->model.mean[channel];
     }

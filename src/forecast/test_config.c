@@ -63,7 +63,7 @@ static void test_nhits(void **state) {
         FORECAST_NHITS,
         "n_pool_kernel_size=16:8,n_freq_downsample=60:8,n_blocks=2:1,n_theta_hidden=64x32:16,"
         "pooling_mode=AvgPool1d,interpolation_mode=cubic,activation=SELU,dropout_prob_theta=0.5,"
-        "batch_normalization=1,shared_weights=1");
+        "batch_normalization=1,shared_weights=1,scaler_type=standard");
     const struct nhits_config *n = &c.nhits;
     assert_int_equal(n->impl, NHITS_PAPER);
     assert_int_equal(n->stack_count, 2);
@@ -74,6 +74,7 @@ static void test_nhits(void **state) {
     assert_true(n->pooling == NHITS_AVERAGE_POOLING && n->interpolation == NN_CUBIC);
     assert_true(n->activation == NN_SELU && n->dropout == 0.5);
     assert_true(n->batch_normalization && n->shared_weights);
+    assert_int_equal(c.scaler, FORECAST_SCALER_STANDARD);
     round_trip(&c);
 
     c = set(FORECAST_NHITS, "impl=neuralforecast");

@@ -289,6 +289,39 @@ static void test_repeat(void **state) {
     }
 }
 
+static void predict_nothing(struct network *net, nn_real *y, const struct nn_batch *b) {
+    memset(y, 0, b->n * net->horizon * sizeof *y);
+}
+
+/* On the same ramp, scaled windows are all alike, and 0 is their mean: 25 and 35 below the two targets. */
+static void test_scaled_windows(void **state) {
+    (void)state;
+    nn_real series[ROWS * CHANNELS];
+    series_make(series);
+    const struct forecast_span span = {0, ROWS, ROWS - INPUT - HORIZON + 1};
+    struct forecast_cuts w;
+    struct nn_batch b;
+    assert_int_equal(forecast_cuts_init(&w, series, CHANNELS, &span, INPUT, HORIZON, true, 2, NULL),
+                     ST_OK);
+    assert_int_equal(forecast_cuts_scale(&w, 2, NN_MAE, NULL), ST_OK);
+    static const uint32_t some[] = {0, 15};
+    w.source.batch(w.source.context, &b, some, 2);
+    double spread = sqrt(125 + 1e-5);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(fabs((double)b.x[i * INPUT] + 15 / spread) < 1e-6);
+        assert_true(fabs((double)b.target[i * HORIZON + 1] - 35 / spread) < 1e-6);
+        assert_true(fabs((double)b.weights[i] - spread) < 1e-5);
+    }
+    assert_true(fabs(w.level[1] - 2 - 10 - 15) < 1e-6); /* channel 2, from its second row */
+    static const struct network_class nothing = {.name = "nothing", .predict = predict_nothing};
+    struct network net = {
+        .class_of = &nothing, .input = INPUT, .horizon = HORIZON, .outputs = 1, .batch_max = 2};
+    struct forecast_score score;
+    assert_int_equal(forecast_score_network(&score, &net, &w, NULL, NULL, NULL), ST_OK);
+    assert_true(fabs(score.mse - (625 + 1225) / 2.0) < 1e-3 && fabs(score.mae - 30) < 1e-4);
+    forecast_cuts_free(&w);
+}
+
 int main(void) {
     snprintf(file, sizeof file, "test_dataset_%ld.csv", (long)getpid());
     const struct CMUnitTest tests[] = {
@@ -296,7 +329,8 @@ int main(void) {
         cmocka_unit_test(test_refused),        cmocka_unit_test(test_whole),
         cmocka_unit_test(test_split_text),     cmocka_unit_test(test_splits),
         cmocka_unit_test(test_splits_refused), cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_windows),        cmocka_unit_test(test_repeat)};
+        cmocka_unit_test(test_windows),        cmocka_unit_test(test_repeat),
+        cmocka_unit_test(test_scaled_windows)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(file);
     return failed;

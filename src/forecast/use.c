@@ -27,6 +27,8 @@ static enum status evaluate_part(struct forecast_evaluation *out, const struct f
     struct forecast_cuts cuts;
     st = forecast_cuts_init(&cuts, series, m->channels, &span, m->input, m->horizon,
                             forecast_config_by_channel(&m->config), BATCH, err);
+    if (st == ST_OK && m->config.scaler == FORECAST_SCALER_STANDARD)
+        st = forecast_cuts_scale(&cuts, BATCH, NN_MSE, err);
     if (st == ST_OK) {
         st = forecast_score_network(&out->network, net, &cuts, go_on, context, err);
         out->repeat = forecast_score_repeat(&cuts);
@@ -94,10 +96,16 @@ static enum status outlook_standardised(nn_real *y, const struct forecast_model 
     nn_real *one = malloc(((size_t)m->input + m->horizon) * sizeof *one);
     if (!one) return err_set(err, ST_NO_MEMORY, "no memory for a window");
     for (uint32_t c = 0; c < m->channels; c++) {
+        double level = 0, spread = 1;
         for (uint32_t i = 0; i < m->input; i++) one[i] = x[i * m->channels + c];
+        if (m->config.scaler == FORECAST_SCALER_STANDARD)
+            forecast_window_scale(&level, &spread, one, m->input);
+        for (uint32_t i = 0; i < m->input; i++)
+            one[i] = (nn_real)(((double)one[i] - level) / spread);
         batch.x = one;
         net->class_of->predict(net, one + m->input, &batch);
-        for (uint32_t i = 0; i < m->horizon; i++) y[i * m->channels + c] = one[m->input + i];
+        for (uint32_t i = 0; i < m->horizon; i++)
+            y[i * m->channels + c] = (nn_real)((double)one[m->input + i] * spread + level);
     }
     free(one);
     return ST_OK;
