@@ -14,7 +14,8 @@ static const double ln2 = 0.6931471805599453;
 static const double net_r_max = 100;
 /* Below this many samples a regime is not preferred, and leverage is not spoken of. */
 static const double feedback_samples_min = 10;
-/* Deviation of a trade's net R where little is known: about that of a stop at 1 R and a target at 1.5. */
+/* Deviation of a trade's net R where little is known: about that of a stop at 1 R and a target at
+ * 1.5. */
 static const double sd_expected = 1.0;
 
 static const char *const policy_texts[MEMORY_POLICIES] = {"CONSERVATIVE", "BALANCED", "AGGRESSIVE"};

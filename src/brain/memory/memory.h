@@ -1,9 +1,9 @@
-/* What happened to earlier trades and forecasts, by symbol, regime and strategy, the recent counting
- * more: read by strategy and sizing as a prior that says how much is behind it.
+/* What happened to earlier trades and forecasts, by symbol, regime and strategy, the recent
+ * counting more: read by strategy and sizing as a prior that says how much is behind it.
  *
- * An outcome of age a weighs 2^(-a / half-life). Learned figures are kept as weighted sums, so an update is
- * O(1) and nothing is kept of the single trade. The state is one block of fixed size without pointers:
- * it is written and read back as it is. Nothing allocates. */
+ * An outcome of age a weighs 2^(-a / half-life). Learned figures are kept as weighted sums, so an
+ * update is O(1) and nothing is kept of the single trade. The state is one block of fixed size
+ * without pointers: it is written and read back as it is. Nothing allocates. */
 #ifndef BRAIN_MEMORY_MEMORY_H
 #define BRAIN_MEMORY_MEMORY_H
 
@@ -34,7 +34,8 @@ struct memory_config {
 };
 struct memory_config memory_config_defaults(void);
 
-/* Weighted sums as they stood at last_ts_ns. Private to the module, plain so that it can be copied. */
+/* Weighted sums as they stood at last_ts_ns. Private to the module, plain so that it can be
+ * copied. */
 struct memory_sum {
     double weight, weight_square; /* sums of weights, of their squares */
     double mean, square;          /* of the net R; square: weighted squared deviations */
@@ -74,10 +75,11 @@ struct memory_outcome {
     int64_t ts_ns;     /* when it was known */
 };
 
-/* Adds it; older than what is known already is weighed by its age. A full bucket gives up its cell of the
- * least weight at that time (then the one untouched longest, then the first): the same cell on any
- * machine. False, counted in refusals, and nothing changed: no symbol, a regime or row that does not
- * exist, |net_r| > 100 or NaN (a unit mistaken), confidence outside 0..1, ts_ns <= 0. */
+/* Adds it; older than what is known already is weighed by its age. A full bucket gives up its
+ * cell of the least weight at that time (then the one untouched longest, then the first): the
+ * same cell on any machine. False, counted in refusals, and nothing changed: no symbol, a regime
+ * or row that does not exist, |net_r| > 100 or NaN (a unit mistaken), confidence outside 0..1,
+ * ts_ns <= 0. */
 bool memory_learn(struct memory_state *state, const struct memory_outcome *outcome);
 
 struct memory_view {
@@ -93,8 +95,8 @@ struct memory_view {
 void memory_get(struct memory_view *out, const struct memory_state *state, const char *symbol,
                 enum regime regime, uint32_t row, int64_t now_ns);
 
-/* What to expect of the next such trade: the symbol's mean drawn to that of all symbols in this regime with
- * this strategy by prior_samples, that one to 0 by as many.
+/* What to expect of the next such trade: the symbol's mean drawn to that of all symbols in this
+ * regime with this strategy by prior_samples, that one to 0 by as many.
  *     pool = s_pool m_pool / (s_pool + k),   mean_r = (s m + k pool) / (s + k)
  * Never NaN; samples 0 and mean 0 when nothing is known. */
 struct memory_prior {
@@ -121,17 +123,17 @@ struct memory_feedback {
     double mean_r, win_rate; /* of the preferred regime; 0 where there is none */
 };
 
-/* Preferred is the regime (not UNKNOWN, not ILLIQUID) of at least 10 samples whose mean R less its standard
- * error is highest, if that is above 0. The error takes the deviation drawn to 1 R.
- * Policy: AGGRESSIVE in a trend with win rate > 0.6 and mean R > 0.2; BALANCED in a trend with > 0.5 and
- * > 0.1, in a range with win rate > 0.55; else CONSERVATIVE. The thresholds are the original's, which
- * knew a good trend only upwards. Pure. */
+/* Preferred is the regime (not UNKNOWN, not ILLIQUID) of at least 10 samples whose mean R less
+ * its standard error is highest, if that is above 0. The error takes the deviation drawn to 1 R.
+ * Policy: AGGRESSIVE in a trend with win rate > 0.6 and mean R > 0.2; BALANCED in a trend with >
+ * 0.5 and > 0.1, in a range with win rate > 0.55; else CONSERVATIVE. The thresholds are the
+ * original's, which knew a good trend only upwards. Pure. */
 void memory_feedback(struct memory_feedback *out, const struct memory_state *state, int64_t now_ns);
 
 /* Sets the checksum; the block may then be written as it is. */
 void memory_seal(struct memory_state *state);
-/* bytes (size) as memory_seal left them. ST_VERSION, ST_CORRUPT: out is as memory_init leaves it with the
- * defaults. */
+/* bytes (size) as memory_seal left them. ST_VERSION, ST_CORRUPT: out is as memory_init leaves it
+ * with the defaults. */
 enum status memory_restore(struct memory_state *out, const void *bytes, size_t size,
                            struct err *err);
 /* True if every sum is finite and in its range, every cell lies in its bucket and none twice. */

@@ -1,4 +1,5 @@
-/* Weighted sums against plain ones over every outcome, priors by hand, eviction, feedback, keeping. */
+/* Weighted sums against plain ones over every outcome, priors by hand, eviction, feedback,
+ * keeping. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

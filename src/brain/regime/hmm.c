@@ -11,8 +11,8 @@ enum { STATES = REGIME_STATES_MAX, DIMS = REGIME_DIMS, KNOWN_PER_STATE_MIN = 50 
 static const double log_2pi = 1.8378770664093453;
 /* Share of the whole sample's deviation below which no state's may fall. */
 static const double sd_floor_share = 0.01;
-/* Every state can be reached from every other: bounds the backward recursion by 1 / move_min, and no bar
- * is impossible. A change a million bars is beyond what can be measured. */
+/* Every state can be reached from every other: bounds the backward recursion by 1 / move_min, and
+ * no bar is impossible. A change a million bars is beyond what can be measured. */
 static const double move_min = 1e-6;
 /* A state left alone is as likely to stay as a day of hours. */
 static const double stay_at_first = 0.95;
@@ -41,7 +41,8 @@ static void prepare(struct prepared *out, const struct regime_hmm *m) {
         for (uint32_t d = 0; d < DIMS; d++) out->log_sd[j][d] = num_log(m->sd[j][d]);
 }
 
-/* out (STATES): densities of the bar in each state / the greatest of them, whose log is returned. */
+/* out (STATES): densities of the bar in each state / the greatest of them, whose log is
+ * returned. */
 static double emission(double *out, const struct regime_hmm *m, const struct prepared *logs,
                        const struct regime_bar *bar) {
     double largest = -INFINITY;
@@ -57,9 +58,9 @@ static double emission(double *out, const struct regime_hmm *m, const struct pre
     return largest;
 }
 
-/* One step of the chain, then the bar's evidence: out (states) normalised. Returns the log of what it
- * was divided by, at least move_min: some state has density 1 and every state can be reached. from NULL:
- * the first bar. */
+/* One step of the chain, then the bar's evidence: out (states) normalised. Returns the log of
+ * what it was divided by, at least move_min: some state has density 1 and every state can be
+ * reached. from NULL: the first bar. */
 static double forward(double *out, double *scale, const struct regime_hmm *m, const double *from,
                       const double *density) {
     double sum = 0;
@@ -192,7 +193,8 @@ static void divide_row(double *row, const double *sums, uint32_t states) {
     for (uint32_t j = 0; j < states; j++) row[j] /= floored;
 }
 
-/* The likeliest row whose entry j is at least `least`: the bound itself, the others in proportion. */
+/* The likeliest row whose entry j is at least `least`: the bound itself, the others in
+ * proportion. */
 static void stay_longer(double *row, uint32_t j, uint32_t states, double least) {
     if (row[j] >= least) return;
     double others = (1 - least) / (1 - row[j]);
@@ -238,8 +240,9 @@ static void begin_two(struct regime_hmm *m, const struct sample *s, uint32_t res
     }
 }
 
-/* One more state than m has: its state j in two halves, apart along dimension d. In units of the state's
- * own deviation, so that a small difference within a calm state is found beside a wild one. */
+/* One more state than m has: its state j in two halves, apart along dimension d. In units of the
+ * state's own deviation, so that a small difference within a calm state is found beside a wild
+ * one. */
 static void split(struct regime_hmm *m, uint32_t j, uint32_t d) {
     uint32_t added = m->states++;
     m->start[added] = m->start[j] *= 0.5;

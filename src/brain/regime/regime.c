@@ -152,6 +152,7 @@ void regime_classify(struct regime_reading *out, const struct regime_config *c,
 
 /* The thresholds moved by the margin in favour of the held regime. */
 static struct regime_config favour(const struct regime_config *config, enum regime held) {
+    ASSERT((uint32_t)held < REGIME_COUNT);
     struct regime_config c = *config;
     double easier = 1 - config->margin, harder = 1 + config->margin;
     switch (held) {
@@ -181,7 +182,6 @@ static struct regime_config favour(const struct regime_config *config, enum regi
     case REGIME_COUNT:
         break;
     }
-    ASSERT(!"a regime");
     return c;
 }
 

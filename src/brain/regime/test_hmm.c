@@ -1,5 +1,5 @@
-/* The hidden Markov model against enumeration of all paths, against the chain it was drawn from, and
- * beside the rules on made-up markets. */
+/* The hidden Markov model against enumeration of all paths, against the chain it was drawn from,
+ * and beside the rules on made-up markets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -130,15 +130,16 @@ static void one_step_of_baum_welch(void **state) {
         for (size_t path = 0; path < 1 << PART; path++) {
             p[path] = 1;
             for (size_t t = 0; t < PART; t++) {
-                uint32_t j = path >> t & 1, before = t ? path >> (t - 1) & 1 : 0;
-                p[path] *= (t ? first.move[before][j] : first.start[j]) * density(&first, j, &b[t]);
+                size_t j = path >> t & 1, before = t ? path >> (t - 1) & 1 : 0;
+                p[path] *= (t ? first.move[before][j] : first.start[j]) *
+                           density(&first, (uint32_t)j, &b[t]);
             }
             total += p[path];
         }
         log_likelihood += log(total);
         for (size_t path = 0; path < 1 << PART; path++)
             for (size_t t = 0; t < PART; t++) {
-                uint32_t j = path >> t & 1;
+                size_t j = path >> t & 1;
                 double w = p[path] / total;
                 if (t == 0)
                     start[j] += w;

@@ -115,7 +115,8 @@ static void rules_and_model_on_real_candles(void **state) {
         regime_compare(&out, &model, &c, m.regimes, m.bars, m.count, train);
         print_comparison(&out);
 
-        /* Hysteresis must hold on data nobody made, and the rules say something most of the time. */
+        /* Hysteresis must hold on data nobody made, and the rules say something most of the
+         * time. */
         assert_true(m.switches * 4 < m.raw_switches * 3);
         assert_true((double)m.share[REGIME_UNKNOWN] < 0.5 * (double)m.count);
         assert_true(regime_hmm_check(&model));

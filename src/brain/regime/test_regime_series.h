@@ -41,7 +41,8 @@ static inline void series_deinit(struct series *s) {
     free(s->features);
 }
 
-/* Four moves a bar, so that a bar has a range beyond its body; noise and drift are those of the bar. */
+/* Four moves a bar, so that a bar has a range beyond its body; noise and drift are those of the
+ * bar. */
 static inline void series_step(float *row, struct series *s, const struct series_kind *kind,
                                struct rng *rng) {
     double open = s->log_price, top = open, bottom = open;

@@ -175,7 +175,8 @@ uint32_t bandit_hints(const struct strategy_context *context) {
            (context->spread_bps > 5 ? HINT_WIDE : 0U);
 }
 
-/* The chosen arm of chances p by u in [0, 1); rounding left over falls to the last one that can be. */
+/* The chosen arm of chances p by u in [0, 1); rounding left over falls to the last one that can
+ * be. */
 static uint32_t drawn(const double *p, double u) {
     uint32_t last = STRATEGY_NONE;
     for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {

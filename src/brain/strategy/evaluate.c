@@ -1,21 +1,28 @@
-/* What another policy would have earned, from what this one did: doubly robust, in order of time. */
+/* What another policy would have earned, from what this one did: doubly robust, in order of
+ * time. */
 #include <math.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "brain/strategy/strategy_internal.h"
 
-enum { ROWS_MIN = 100 };
+enum { ROWS_MIN = 100, LAGS_MAX = 8 };
 static const double effective_min = 50;
-/* Above it one lucky row would be the result. What it cuts off is a bias, so it is shown and limited. */
+/* Above it one lucky row would be the result. What it cuts off is a bias, so it is shown and
+ * limited. */
 static const double weight_max = 20, clipped_max = 0.05;
 static const double level_all = 0.05, pi = 3.14159265358979323846, z_95 = 1.959963984540054;
 
+/* Mean and error of a series; lagged[l]: sum of x_t x_(t-l). */
 struct moments {
-    double n, mean, square;
+    double n, mean, square, lagged[LAGS_MAX + 1], last[LAGS_MAX + 1];
 };
 
 static void moments_add(struct moments *m, double x) {
+    uint64_t t = (uint64_t)m->n;
+    m->last[t % (LAGS_MAX + 1)] = x;
+    for (uint64_t l = 0; l <= LAGS_MAX && l <= t; l++)
+        m->lagged[l] += x * m->last[(t - l) % (LAGS_MAX + 1)];
     double d = x - m->mean;
     m->n += 1;
     m->mean += d / m->n;
@@ -23,7 +30,12 @@ static void moments_add(struct moments *m, double x) {
 }
 
 static double moments_error(const struct moments *m) {
-    return m->n < 2 ? NAN : sqrt(m->square / (m->n - 1) / m->n);
+    if (m->n < 2) return NAN;
+    uint32_t lags = (uint32_t)(4 * pow(m->n / 100, 2.0 / 9));
+    double plain = m->square / (m->n - 1), along = plain;
+    for (uint32_t l = 1; l <= lags && l <= LAGS_MAX && l < m->n; l++)
+        along += 2 * (1 - l / (lags + 1.0)) * (m->lagged[l] / m->n - m->mean * m->mean);
+    return sqrt(fmax(plain, along) / m->n);
 }
 
 void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_row *rows,
@@ -61,28 +73,41 @@ void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_ro
         .clipped = enough ? clipped / (double)count : NAN};
 }
 
-/* A learner that sees the log go by: says what it would do, then learns the row. */
+/* A learner that sees the log go by: learns what had closed, then says what it would do. */
 struct replay {
+    const struct strategy_state *log; /* rows in order of closing */
+    uint64_t next;                    /* of log_total: the first not yet learned */
     struct strategy_state *learner;
-    const struct strategy_row *last; /* not yet learned */
 };
-
-static void replay_learn(struct replay *replay) {
-    const struct strategy_row *r = replay->last;
-    if (r) bandit_learn(replay->learner, r->regime, r->tier, r->arm, (double)r->net_r);
-    replay->last = NULL;
-}
 
 static void replay_policy(double *out, void *context, const struct strategy_row *row) {
     struct replay *replay = context;
-    replay_learn(replay);
+    for (; replay->next < replay->log->log_total; replay->next++) {
+        const struct strategy_row *r = &replay->log->log[replay->next % STRATEGY_LOG_MAX];
+        /* at the same moment: not known yet, nor is its own */
+        if (r->closed_ns >= row->ts_ns) break;
+        bandit_learn(replay->learner, r->regime, r->tier, r->arm, (double)r->net_r);
+    }
     struct question q = {
         .regime = row->regime, .tier = row->tier, .eligible = row->eligible, .hints = row->hints};
     for (uint32_t a = 0; a < STRATEGY_ARMS; a++) q.shift[a] = (double)row->shift[a];
     struct answer answer;
     bandit_answer(&answer, replay->learner, &q);
     memcpy(out, answer.probability, sizeof answer.probability);
-    replay->last = row;
+}
+
+/* rows (count) of the log into order of choice; equal times stay as they closed. Insertion:
+ * trades close nearly in the order they were opened, and the log is short. */
+static size_t copy_by_choice(struct strategy_row *rows, const struct strategy_state *state) {
+    uint64_t first = state->log_total > STRATEGY_LOG_MAX ? state->log_total - STRATEGY_LOG_MAX : 0;
+    size_t count = 0;
+    for (uint64_t k = first; k < state->log_total; k++) {
+        const struct strategy_row *row = &state->log[k % STRATEGY_LOG_MAX];
+        size_t i = count++;
+        for (; i > 0 && rows[i - 1].ts_ns > row->ts_ns; i--) rows[i] = rows[i - 1];
+        rows[i] = *row;
+    }
+    return count;
 }
 
 static enum strategy_verdict judge(const struct strategy_evaluation *e) {
@@ -102,18 +127,10 @@ bool strategy_policy_allowed(struct strategy_evaluation *out, struct strategy_st
     }
     state->trials++;
 
-    /* The log in order of time lies in the scratch's own rows: its learner is what is used of it. */
+    /* The scratch's learner learns; its log holds the rows in order of choice. */
     strategy_init(scratch, state->rng.key ^ state->log_total, candidate);
-    size_t count =
-        state->log_total < STRATEGY_LOG_MAX ? (size_t)state->log_total : STRATEGY_LOG_MAX;
-    for (size_t i = 0; i < count; i++)
-        scratch->log[i] = state->log[(state->log_total - count + i) % STRATEGY_LOG_MAX];
-    struct replay replay = {.learner = scratch};
-    size_t half = count / 2;
-    for (size_t i = 0; i < half; i++) {
-        replay_learn(&replay);
-        replay.last = &scratch->log[i];
-    }
+    size_t count = copy_by_choice(scratch->log, state), half = count / 2;
+    struct replay replay = {.log = state, .next = state->log_total - count, .learner = scratch};
     strategy_evaluate(out, scratch->log + half, count - half, replay_policy, &replay);
     out->trial = state->trials;
     out->level = level_all * 6 / (pi * pi * (double)state->trials * (double)state->trials);

@@ -69,6 +69,7 @@ enum strategy_tier strategy_tier_of(double volume_24h) {
 }
 
 static bool suits_regime(enum strategy_id id, enum regime regime) {
+    ASSERT((uint32_t)regime < REGIME_COUNT);
     const struct strategy_profile *p = &profiles[id];
     switch (regime) {
     case REGIME_TREND_UP:
@@ -86,7 +87,6 @@ static bool suits_regime(enum strategy_id id, enum regime regime) {
     case REGIME_COUNT:
         break;
     }
-    ASSERT(!"a regime");
     return false;
 }
 
@@ -207,8 +207,8 @@ static void pending_remove(struct strategy_state *state, uint32_t index) {
     memset(&state->pending[state->pending_count], 0, sizeof *state->pending);
 }
 
-enum strategy_answer strategy_closed(struct strategy_state *state, uint64_t trade_id,
-                                     double net_r) {
+enum strategy_answer strategy_closed(struct strategy_state *state, uint64_t trade_id, double net_r,
+                                     int64_t ts_ns) {
     uint32_t i = pending_index(state, trade_id);
     if (i == state->pending_count || trade_id == 0) {
         bool again = trade_id != 0 && is_settled(state, trade_id);
@@ -218,12 +218,13 @@ enum strategy_answer strategy_closed(struct strategy_state *state, uint64_t trad
             state->refused_unknown++;
         return again ? STRATEGY_DUPLICATE : STRATEGY_NOT_KNOWN;
     }
-    if (!(fabs(net_r) <= net_r_max)) {
+    if (!(fabs(net_r) <= net_r_max) || ts_ns < state->pending[i].ts_ns) {
         state->refused_value++;
         return STRATEGY_NOT_USABLE;
     }
     struct strategy_row row = state->pending[i];
     row.net_r = (float)net_r;
+    row.closed_ns = ts_ns;
     bandit_learn(state, row.regime, row.tier, row.arm, net_r);
     pending_remove(state, i);
     state->log[state->log_total++ % STRATEGY_LOG_MAX] = row;
@@ -263,6 +264,10 @@ static bool row_is_sound(const struct strategy_row *r) {
     return sound;
 }
 
+static bool row_is_settled(const struct strategy_row *r) {
+    return row_is_sound(r) && r->closed_ns >= r->ts_ns;
+}
+
 static bool arms_are_sound(const struct strategy_state *state) {
     const struct strategy_arm *arm = &state->arms[0][0][0];
     uint64_t trades = 0;
@@ -291,7 +296,7 @@ bool strategy_check(const struct strategy_state *state) {
             return false;
     }
     for (uint32_t i = 0; i < STRATEGY_LOG_MAX; i++)
-        if (i < state->log_total ? !row_is_sound(&state->log[i]) : state->log[i].trade_id != 0)
+        if (i < state->log_total ? !row_is_settled(&state->log[i]) : state->log[i].trade_id != 0)
             return false;
     return arms_are_sound(state);
 }
@@ -329,8 +334,8 @@ bool strategy_self_test(struct strategy_state *scratch) {
         if (d.arm == STRATEGY_SCALP || d.arm >= STRATEGY_ARMS) return false;
         double net_r = (d.arm == STRATEGY_TREND_RIDER ? 0.5 : -0.5) + (id % 2 ? 0.5 : -0.5);
         if (strategy_opened(scratch, id, &d, 1) != STRATEGY_TAKEN) return false;
-        if (strategy_closed(scratch, id, net_r) != STRATEGY_TAKEN) return false;
-        if (strategy_closed(scratch, id, net_r) != STRATEGY_DUPLICATE) return false;
+        if (strategy_closed(scratch, id, net_r, 2) != STRATEGY_TAKEN) return false;
+        if (strategy_closed(scratch, id, net_r, 2) != STRATEGY_DUPLICATE) return false;
         best += id > 200 && d.arm == STRATEGY_TREND_RIDER;
     }
     return best > 85 && scratch->settled == 300 && strategy_check(scratch);

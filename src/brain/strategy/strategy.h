@@ -1,13 +1,13 @@
 /* Which of the seven ways to manage a trade is taken: filters by regime, symbol tier, liquidity and
  * confidence, then a contextual bandit that learns from the net R of closed trades.
  *
- * Reward, in this one place: net_r of trade_closed = net_pnl / risk, both in quote units: price difference
- * less fees plus funding, over the loss at the first stop. One trade rewards one choice once, by its id.
- * Every choice is logged with the probability it had, so that another policy can be judged on the log
- * before it acts.
+ * Reward, in this one place: net_r of trade_closed = net_pnl / risk, both in quote units: price
+ * difference less fees plus funding, over the loss at the first stop. One trade rewards one
+ * choice once, by its id. Every choice is logged with the probability it had, so that another
+ * policy can be judged on the log before it acts.
  *
- * The state is one block of fixed size without pointers; the generator is in it: the same state and the
- * same input give the same choices. Nothing allocates. */
+ * The state is one block of fixed size without pointers; the generator is in it: the same state
+ * and the same input give the same choices. Nothing allocates. */
 #ifndef BRAIN_STRATEGY_STRATEGY_H
 #define BRAIN_STRATEGY_STRATEGY_H
 
@@ -21,8 +21,10 @@
 #include "brain/memory/memory.h"
 #include "brain/regime/regime.h"
 
-/* X(id, text, sl, tp1, tp2, tp3, break even at, trail from, trail distance, risk factor, least confidence,
- *   part closed at tp1, tp2, tp3, aggressiveness, reward to risk, trend, range, high volatility, l2)
+/* X(id, text, sl, tp1, tp2, tp3, break even at, trail from, trail distance, risk factor, least
+ * confidence,
+ *   part closed at tp1, tp2, tp3, aggressiveness, reward to risk, trend, range, high volatility,
+ *   l2)
  * Distances in ATR. The last four: suits that regime; suits a symbol of the lowest tier. */
 #define STRATEGY_TABLE(X)                                                                          \
     X(STRATEGY_DEFENSIVE, "defensive", 1.0, 1.5, 2.5, 4.0, 1.0, 2.5, 0.8, 0.8, 0.45, 0.5, 0.3,     \
@@ -84,9 +86,10 @@ struct strategy_context {
     double win_rate;   /* of recent trades; NaN not known */
 };
 
-/* Bit i: strategy i suits. TREND_UP, TREND_DOWN: trend; RANGE_*: range; HIGH_VOLATILITY: high volatility;
- * UNKNOWN, ILLIQUID: defensive and moderate only. A spread over 10 bps or a depth under 100,000, where
- * known, bars HIGH and VERY_HIGH. use_confidence: also confidence >= confidence_min. */
+/* Bit i: strategy i suits. TREND_UP, TREND_DOWN: trend; RANGE_*: range; HIGH_VOLATILITY: high
+ * volatility; UNKNOWN, ILLIQUID: defensive and moderate only. A spread over 10 bps or a depth
+ * under 100,000, where known, bars HIGH and VERY_HIGH. use_confidence: also confidence >=
+ * confidence_min. */
 uint32_t strategy_suitable(const struct strategy_context *context, bool use_confidence);
 
 enum strategy_algorithm { STRATEGY_THOMPSON = 0, STRATEGY_CLASSIC, STRATEGY_ALGORITHMS };
@@ -94,7 +97,8 @@ enum strategy_algorithm { STRATEGY_THOMPSON = 0, STRATEGY_CLASSIC, STRATEGY_ALGO
 struct strategy_config {
     uint32_t algorithm;      /* STRATEGY_THOMPSON */
     uint32_t use_confidence; /* 1: the table's least confidences filter */
-    /* Thompson. Each arm's net R is normal with unknown mean and variance; prior normal-inverse-gamma. */
+    /* Thompson. Each arm's net R is normal with unknown mean and variance; prior
+     * normal-inverse-gamma. */
     double prior_mean;   /* 0 R */
     double prior_weight; /* 1: kappa, how many trades the prior mean counts as */
     double prior_shape;  /* 2: alpha */
@@ -111,7 +115,8 @@ struct strategy_config {
 };
 struct strategy_config strategy_config_defaults(void);
 
-/* What one context knows of one strategy. Both learners learn from every trade, whichever chooses. */
+/* What one context knows of one strategy. Both learners learn from every trade, whichever
+ * chooses. */
 struct strategy_arm {
     double weight, mean, square; /* discounted count, mean, sum of squared deviations */
     double q;                    /* classic */
@@ -130,6 +135,7 @@ enum {
 struct strategy_row {
     uint64_t trade_id; /* 0: free */
     int64_t ts_ns;     /* of the choice */
+    int64_t closed_ns; /* when its reward was known; 0 while pending */
     uint8_t regime, tier, arm;
     uint8_t eligible; /* bit mask */
     uint8_t hints;    /* what the heuristic saw: 1 winning, 2 losing, 4 spread over 5 bps */
@@ -139,7 +145,7 @@ struct strategy_row {
     float expected[STRATEGY_ARMS]; /* mean R foreseen for every arm at the choice */
     float shift[STRATEGY_ARMS];    /* of it, by the symbol's own memory */
 };
-static_assert(sizeof(struct strategy_row) == 88, "no padding: the block is hashed");
+static_assert(sizeof(struct strategy_row) == 96, "no padding: the block is hashed");
 
 struct strategy_state {
     uint64_t magic;
@@ -193,16 +199,16 @@ struct strategy_decision {
     struct strategy_context context;
 };
 
-/* Chooses for one intent. A symbol's own mean m_s of s samples shifts the context's mean m of that arm by
- * s / (s + symbol_samples) (m_s - m); priors (STRATEGY_ARMS) or NULL.
+/* Chooses for one intent. A symbol's own mean m_s of s samples shifts the context's mean m of
+ * that arm by s / (s + symbol_samples) (m_s - m); priors (STRATEGY_ARMS) or NULL.
  *
  * Thompson: `draws` samples of all means; an arm's frequency f of being best, p = (1 - floor) f +
  * floor / n; the arm is drawn from p, so p is its exact propensity, and on average it is what one
  * sample would have chosen.
- * Source  Thompson, Biometrika 25 (1933); Chapelle, Li, NIPS 2011; posterior: Murphy, Conjugate Bayesian
- *         analysis of the Gaussian distribution (2007); forgetting: Raj, Kalyani, arXiv 1707.09727;
- *         gamma draws: Marsaglia, Tsang, ACM TOMS 26 (2000).
- * Time    O(draws arms): about 10 us. */
+ * Source  Thompson, Biometrika 25 (1933); Chapelle, Li, NIPS 2011; posterior: Murphy, Conjugate
+ *         Bayesian analysis of the Gaussian distribution (2007); forgetting: Raj, Kalyani, arXiv
+ *         1707.09727; gamma draws: Marsaglia, Tsang, ACM TOMS 26 (2000).
+ * Time    O(draws arms) */
 void strategy_choose(struct strategy_decision *out, struct strategy_state *state,
                      const struct strategy_context *context, const struct strategy_prior *priors);
 
@@ -211,16 +217,17 @@ enum strategy_answer {
     STRATEGY_DUPLICATE, /* this id is pending, or was settled among the last STRATEGY_LOG_MAX */
     STRATEGY_NOT_KNOWN, /* no such id is pending */
     STRATEGY_FULL,      /* STRATEGY_PENDING_MAX are pending: the trade will not be learned from */
-    STRATEGY_NOT_USABLE /* id 0, no arm, |net_r| > 100 or NaN: a unit mistaken */
+    STRATEGY_NOT_USABLE /* id 0, no arm, |net_r| > 100 or NaN, closed before it was chosen */
 };
 const char *strategy_answer_text(enum strategy_answer answer);
 
-/* The choice became a trade with this id: any number that the closed trade carries back (its intent_id).
- * All but TAKEN change nothing but a counter. */
+/* The choice became a trade with this id: any number that the closed trade carries back (its
+ * intent_id). All but TAKEN change nothing but a counter. */
 enum strategy_answer strategy_opened(struct strategy_state *state, uint64_t trade_id,
                                      const struct strategy_decision *decision, int64_t ts_ns);
-/* The trade closed: its choice is rewarded and leaves the table. Told twice: refused. */
-enum strategy_answer strategy_closed(struct strategy_state *state, uint64_t trade_id, double net_r);
+/* The trade closed at ts_ns: its choice is rewarded and leaves the table. Told twice: refused. */
+enum strategy_answer strategy_closed(struct strategy_state *state, uint64_t trade_id, double net_r,
+                                     int64_t ts_ns);
 /* The trade never was (denied, expired, rejected): its choice leaves without reward. */
 enum strategy_answer strategy_dropped(struct strategy_state *state, uint64_t trade_id);
 /* The pending choice, NULL if there is none; until the next change. */
@@ -228,8 +235,8 @@ const struct strategy_row *strategy_pending(const struct strategy_state *state, 
 
 /* ---- Judging a policy on what another one logged ---- */
 
-/* out (STRATEGY_ARMS): the policy's probabilities at this row, sum 1, 0 where not eligible. It must not look
- * at arm, propensity and net_r of the row, nor at later ones. */
+/* out (STRATEGY_ARMS): the policy's probabilities at this row, sum 1, 0 where not eligible. It
+ * must not look at arm, propensity and net_r of the row, nor at later ones. */
 typedef void (*strategy_policy_fn)(double *out, void *context, const struct strategy_row *row);
 
 enum strategy_verdict {
@@ -252,19 +259,22 @@ struct strategy_evaluation {
     double clipped;   /* share of rows whose weight was above 20 */
 };
 
-/* Doubly robust value of a policy on logged rows, in order:
- *     v_i = sum_a pi(a|x_i) q_i(a) + w_i (r_i - q_i(a_i)),   w_i = min(20, pi(a_i|x_i) / propensity_i)
- * q_i is what was expected at the time, made of earlier trades only: without clipping v_i - its mean are
- * martingale differences, whatever the quality of q. Interval: mean +- 1.96 sd / sqrt(n). Verdict and level
- * are left 0. All NaN with fewer than 2 rows.
+/* Doubly robust value of a policy on logged rows, in order of their choice:
+ *     v_i = sum_a pi(a|x_i) q_i(a) + w_i (r_i - q_i(a_i))
+ *     w_i = min(20, pi(a_i|x_i) / propensity_i)
+ * q_i is what was expected at the choice, made of trades closed before: the mean of v is unbiased
+ * but for clipping, whatever the quality of q. Interval: mean +- 1.96 error, the error by the
+ * larger of the plain variance and that of Newey and West (1987; lags 4 (n/100)^(2/9), at most 8),
+ * as trades open together share the market's moves. Verdict and level are left 0. All NaN with
+ * fewer than 2 rows.
  * Source  Dudik, Langford, Li, "Doubly robust policy evaluation and learning" (ICML 2011). */
 void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_row *rows,
                        size_t count, strategy_policy_fn policy, void *context);
 
-/* May `candidate` replace the config? It is replayed over the log from nothing: at each row it says its
- * probabilities, then learns the row. Judged on the second half; what it knows is less than what it
- * would start with, so it is judged hard. Counts as a trial; the count begins anew when the log has
- * been wholly replaced. scratch: overwritten. */
+/* May `candidate` replace the config? It is replayed over the log from nothing: at each choice it
+ * has learned the trades closed before, and says its probabilities. Judged on the second half; what
+ * it knows is less than what it would start with, so it is judged hard. Counts as a trial; the
+ * count begins anew when the log has been wholly replaced. scratch: overwritten. */
 bool strategy_policy_allowed(struct strategy_evaluation *out, struct strategy_state *state,
                              struct strategy_state *scratch,
                              const struct strategy_config *candidate);

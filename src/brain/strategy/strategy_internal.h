@@ -12,7 +12,8 @@ struct question {
     double shift[STRATEGY_ARMS];
 };
 
-/* What it would do: chances (STRATEGY_ARMS), expected R, and for the classic the greedy arm and how. */
+/* What it would do: chances (STRATEGY_ARMS), expected R, and for the classic the greedy arm and
+ * how. */
 struct answer {
     double probability[STRATEGY_ARMS], expected[STRATEGY_ARMS], best_share[STRATEGY_ARMS];
     uint32_t greedy, how;

@@ -68,7 +68,8 @@ static void by_hand(void **unused) {
     assert_true(isnan(e.value) && e.effective == 0);
 }
 
-/* Three arms of known means in two contexts; the policy to be judged prefers another one in each. */
+/* Three arms of known means in two contexts; the policy to be judged prefers another one in
+ * each. */
 static const double means[2][3] = {{0.4, 0.0, -0.3}, {-0.2, 0.1, 0.5}};
 static const double wanted[2][3] = {{0.7, 0.2, 0.1}, {0.1, 0.1, 0.8}};
 
@@ -143,9 +144,10 @@ static void trade(struct strategy_state *s, uint32_t trades, const double *arm_m
         struct strategy_decision d;
         uint64_t id = s->log_total + 1;
         strategy_choose(&d, s, &c, NULL);
-        assert_int_equal(strategy_opened(s, id, &d, (int64_t)id), STRATEGY_TAKEN);
-        assert_int_equal(strategy_closed(s, id, arm_means[d.arm] + rng_normal(market)),
-                         STRATEGY_TAKEN);
+        assert_int_equal(strategy_opened(s, id, &d, (int64_t)id * 2), STRATEGY_TAKEN);
+        assert_int_equal(
+            strategy_closed(s, id, arm_means[d.arm] + rng_normal(market), (int64_t)id * 2 + 1),
+            STRATEGY_TAKEN);
     }
 }
 
@@ -196,7 +198,8 @@ static void a_worse_policy_may_not(void **unused) {
     assert_int_equal(allowed, 0);
 }
 
-/* The original's own ten per cent of chance leave 1 in 60 for each other arm: such a log cannot tell. */
+/* The original's own ten per cent of chance leave 1 in 60 for each other arm: such a log cannot
+ * tell. */
 static void what_was_hardly_tried_cannot_be_judged(void **unused) {
     (void)unused;
     struct strategy_config old = strategy_config_defaults(), better = old;
@@ -273,6 +276,45 @@ static void trials_begin_anew_with_the_log(void **unused) {
                         "no_overlap");
 }
 
+/* Trades that stay open for long: a policy is told nothing at a choice that was not known then. */
+static void a_replay_knows_what_had_closed(void **unused) {
+    (void)unused;
+    enum { N = 600, OPEN = 20 };
+    struct strategy_config c = strategy_config_defaults();
+    struct strategy_context context = {.regime = REGIME_TREND_UP,
+                                       .confidence = 0.7,
+                                       .win_rate = NAN,
+                                       .spread_bps = 1,
+                                       .depth = 1e6};
+    struct strategy_evaluation seen, spoilt;
+    struct rng market = rng_init(1);
+    static struct strategy_state changed;
+    strategy_init(&state, 1, &c);
+    /* Choice i at time i, closed at i + OPEN, the last choice of all first told. */
+    for (uint64_t id = 1; id <= N + OPEN; id++) {
+        struct strategy_decision d;
+        if (id > OPEN)
+            assert_int_equal(strategy_closed(&state, id - OPEN, rng_normal(&market), (int64_t)id),
+                             STRATEGY_TAKEN);
+        if (id > N) continue;
+        strategy_choose(&d, &state, &context, NULL);
+        assert_int_equal(strategy_opened(&state, id, &d, (int64_t)id), STRATEGY_TAKEN);
+    }
+    strategy_policy_allowed(&seen, &state, &scratch, &c);
+    assert_int_equal(seen.rows, N / 2);
+    /* The rewards of the last OPEN + 1 trades were known to no choice: they may change the value
+     * of their own rows, not what the policy does anywhere. */
+    changed = state;
+    changed.trials = 0;
+    for (int i = N - OPEN - 1; i < N; i++) changed.log[i].net_r += 5;
+    strategy_policy_allowed(&spoilt, &changed, &scratch, &c);
+    assert_true(spoilt.effective == seen.effective);
+    /* One earlier, and the last choice knows it. */
+    changed.log[N - OPEN - 2].net_r += 50;
+    strategy_policy_allowed(&spoilt, &changed, &scratch, &c);
+    assert_true(spoilt.effective != seen.effective);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_hand),
@@ -282,6 +324,7 @@ int main(void) {
         cmocka_unit_test(what_was_hardly_tried_cannot_be_judged),
         cmocka_unit_test(nothing_to_gain_is_rarely_allowed),
         cmocka_unit_test(trials_begin_anew_with_the_log),
+        cmocka_unit_test(a_replay_knows_what_had_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

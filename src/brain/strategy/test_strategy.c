@@ -41,7 +41,8 @@ static uint32_t mask(const char *letters) { /* d m a b u s t */
 
 static void the_table_is_the_originals(void **unused) {
     (void)unused;
-    /* system of the original: SL, TP1..3, break even, trail from, trail distance, risk, confidence. */
+    /* system of the original: SL, TP1..3, break even, trail from, trail distance, risk,
+     * confidence. */
     static const double rows[STRATEGY_ARMS][9] = {{1.0, 1.5, 2.5, 4.0, 1.0, 2.5, 0.8, 0.8, 0.45},
                                                   {1.0, 2.0, 3.5, 5.5, 1.2, 3.0, 1.0, 1.0, 0.48},
                                                   {1.0, 2.5, 4.0, 6.0, 1.5, 3.5, 1.0, 1.1, 0.50},
@@ -132,7 +133,7 @@ static double one_trade(struct strategy_state *s, uint64_t id, const struct stra
     }
     assert_true(fabs(sum - 1) < 1e-12 && d.propensity == d.probability[d.arm]);
     assert_int_equal(strategy_opened(s, id, &d, (int64_t)id), STRATEGY_TAKEN);
-    assert_int_equal(strategy_closed(s, id, net_r), STRATEGY_TAKEN);
+    assert_int_equal(strategy_closed(s, id, net_r, (int64_t)id), STRATEGY_TAKEN);
     *arm = d.arm;
     return net_r;
 }
@@ -352,7 +353,8 @@ static void a_symbols_own_trades_shift_what_is_expected(void **unused) {
     strategy_priors(priors, &memory, "BTCUSDT", REGIME_TREND_UP, now);
     assert_true(priors[STRATEGY_MODERATE].mean_r == 2 && priors[STRATEGY_SCALP].samples == 0);
     strategy_choose(&d, &state, &c, priors);
-    /* The context's 19 trades of 1 R against the prior's one of 0: 0.95; half way to the symbol's 2. */
+    /* The context's 19 trades of 1 R against the prior's one of 0: 0.95; half way to the symbol's
+     * 2. */
     assert_true(fabs(d.expected_r[STRATEGY_MODERATE] - (0.95 + 0.5 * (2 - 0.95))) < 1e-9);
     assert_true(fabs(d.shift[STRATEGY_MODERATE] - 0.525) < 1e-9);
     assert_true(d.expected_r[STRATEGY_DEFENSIVE] == 0);
@@ -379,19 +381,20 @@ static void a_trade_rewards_its_choice_once(void **unused) {
     assert_int_equal(strategy_pending(&state, 22)->arm, second.arm);
 
     other = state;
-    assert_int_equal(strategy_closed(&state, 33, 1), STRATEGY_NOT_KNOWN);
-    assert_int_equal(strategy_closed(&state, 0, 1), STRATEGY_NOT_KNOWN);
-    assert_int_equal(strategy_closed(&state, 11, NAN), STRATEGY_NOT_USABLE);
-    assert_int_equal(strategy_closed(&state, 11, 1503), STRATEGY_NOT_USABLE); /* USD */
+    assert_int_equal(strategy_closed(&state, 33, 1, 9), STRATEGY_NOT_KNOWN);
+    assert_int_equal(strategy_closed(&state, 0, 1, 9), STRATEGY_NOT_KNOWN);
+    assert_int_equal(strategy_closed(&state, 11, NAN, 9), STRATEGY_NOT_USABLE);
+    assert_int_equal(strategy_closed(&state, 11, 1503, 9), STRATEGY_NOT_USABLE); /* USD */
+    assert_int_equal(strategy_closed(&state, 11, 1.5, 0), STRATEGY_NOT_USABLE);  /* before it was */
     assert_memory_equal(state.arms, other.arms, sizeof state.arms);
     assert_memory_equal(state.pending, other.pending, sizeof state.pending);
 
-    assert_int_equal(strategy_closed(&state, 11, 1.5), STRATEGY_TAKEN);
+    assert_int_equal(strategy_closed(&state, 11, 1.5, 9), STRATEGY_TAKEN);
     assert_int_equal(state.arms[REGIME_TREND_UP][0][first.arm].count, 1);
     assert_true(state.arms[REGIME_TREND_UP][0][first.arm].mean == 1.5);
     assert_int_equal(state.arms[REGIME_RANGE_LOW_VOL][0][second.arm].count, 0);
     other = state;
-    assert_int_equal(strategy_closed(&state, 11, 1.5), STRATEGY_DUPLICATE);
+    assert_int_equal(strategy_closed(&state, 11, 1.5, 9), STRATEGY_DUPLICATE);
     assert_int_equal(strategy_opened(&state, 11, &first, 3), STRATEGY_DUPLICATE);
     assert_memory_equal(state.arms, other.arms, sizeof state.arms);
     assert_int_equal(state.refused_duplicate, 3);
@@ -399,7 +402,7 @@ static void a_trade_rewards_its_choice_once(void **unused) {
 
     assert_int_equal(strategy_dropped(&state, 22), STRATEGY_TAKEN);
     assert_int_equal(strategy_dropped(&state, 22), STRATEGY_NOT_KNOWN);
-    assert_int_equal(strategy_closed(&state, 22, 1), STRATEGY_NOT_KNOWN);
+    assert_int_equal(strategy_closed(&state, 22, 1, 9), STRATEGY_NOT_KNOWN);
     assert_int_equal(state.pending_count, 0);
     assert_int_equal(state.settled, 1);
     assert_true(strategy_check(&state));
@@ -416,8 +419,8 @@ static void a_full_table_refuses(void **unused) {
         assert_int_equal(strategy_opened(&state, id, &d, 1), STRATEGY_TAKEN);
     assert_int_equal(strategy_opened(&state, 9999, &d, 1), STRATEGY_FULL);
     assert_int_equal(state.refused_full, 1);
-    assert_int_equal(strategy_closed(&state, 9999, 1), STRATEGY_NOT_KNOWN);
-    assert_int_equal(strategy_closed(&state, 7, 1), STRATEGY_TAKEN);
+    assert_int_equal(strategy_closed(&state, 9999, 1, 9), STRATEGY_NOT_KNOWN);
+    assert_int_equal(strategy_closed(&state, 7, 1, 9), STRATEGY_TAKEN);
     assert_int_equal(strategy_opened(&state, 9999, &d, 1), STRATEGY_TAKEN);
     assert_true(strategy_check(&state));
 }
@@ -444,14 +447,15 @@ static void random_lives_add_up(void **unused) {
         case 0:
             strategy_choose(&d, &state, &c, NULL);
             if (strategy_opened(&state, id, &d, 1) == STRATEGY_TAKEN) {
-                /* An id may come again only long after it was settled, or if it never was a trade. */
+                /* An id may come again only long after it was settled, or if it never was a
+                 * trade. */
                 assert_true(life[id] != 1);
                 life[id] = 1;
             }
             break;
         case 1: {
             double net_r = rng_normal(&r);
-            enum strategy_answer a = strategy_closed(&state, id, net_r);
+            enum strategy_answer a = strategy_closed(&state, id, net_r, 2);
             assert_true((a == STRATEGY_TAKEN) == (life[id] == 1));
             if (a == STRATEGY_TAKEN) settled++, total += net_r, life[id] = 2;
             break;
