@@ -1,4 +1,4 @@
-/* quantum model: train, use and look at models of trees. */
+/* quantum model: train, use and look at models of trees; keep voters, and say which serves. */
 #include "app/cmd_model.h"
 
 #include <stdarg.h>
@@ -12,12 +12,17 @@
 
 static const char usage[] =
     "usage: quantum model train|predict|show|importance|check|convert [options] ...\n"
+    "       quantum model add|list|show|promote|rollback [options] ...\n"
     "  train        rows of a file to a model, by XGBoost or by the LightGBM-class trainer\n"
     "  predict      rows of a file through a model: values, margins, leaves or contributions\n"
-    "  show         what a model file holds\n"
+    "  show         what a model file holds; what is known of a registered model\n"
     "  importance   splits and gain of each column\n"
     "  check        reads a model, proves its structure, walks it\n"
     "  convert      one format to another\n"
+    "  add          keeps a trained voter in the registry\n"
+    "  list         every registered model, with its state\n"
+    "  promote      gives a registered model its kind's seat\n"
+    "  rollback     takes a kind's seat back to whoever held it before\n"
     "Models: XGBoost JSON and UBJSON, LightGBM text. Data: CSV, TSV, LibSVM. All plain, .gz or "
     ".zst.\n"
     "`quantum model COMMAND --help` tells more.\n"
@@ -202,9 +207,11 @@ int cmd_model(int argc, char **argv) {
     static const struct {
         char name[12];
         int (*run)(int, char **);
-    } commands[] = {{"train", model_train_command}, {"predict", model_predict_command},
-                    {"show", model_show_command},   {"importance", model_importance_command},
-                    {"check", model_check_command}, {"convert", model_convert_command}};
+    } commands[] = {{"train", model_train_command},     {"predict", model_predict_command},
+                    {"show", model_show_command},       {"importance", model_importance_command},
+                    {"check", model_check_command},     {"convert", model_convert_command},
+                    {"add", model_add_command},         {"list", model_list_command},
+                    {"promote", model_promote_command}, {"rollback", model_rollback_command}};
     if (argc < 2) return model_usage_error(usage, "what?");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage, stdout);

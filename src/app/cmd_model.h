@@ -18,6 +18,10 @@ int model_show_command(int argc, char **argv);
 int model_importance_command(int argc, char **argv);
 int model_check_command(int argc, char **argv);
 int model_convert_command(int argc, char **argv);
+int model_add_command(int argc, char **argv);
+int model_list_command(int argc, char **argv);
+int model_promote_command(int argc, char **argv);
+int model_rollback_command(int argc, char **argv);
 
 /* ---- options ---- */
 

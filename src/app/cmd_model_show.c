@@ -3,16 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/cmd_data.h"
 #include "app/cmd_model.h"
+#include "app/cmd_model_registry.h"
 #include "app/command.h"
 #include "ml/model_io/model_io.h"
 
-static const char show_usage[] = "usage: quantum model show [--tree N] [--json] FILE\n"
-                                 "  --tree N     that tree, split by split\n"
-                                 "  --json       as JSON\n"
-                                 "example: quantum model show --json m.json | jq .iterations\n";
+static const char show_usage[] =
+    "usage: quantum model show [--tree N] [--state DIR] [--json] FILE|ID\n"
+    "What a file holds; or, of a registered model, where it comes from, how it was judged and "
+    "what\n"
+    "was decided. ID: 7, #7, or the first digits of its hash (4 at least); a file goes before an "
+    "id.\n"
+    "  --tree N       that tree, split by split\n" MODEL_STATE_USAGE
+    "example: quantum model show --json m.json | jq .iterations\n";
 
 static const char importance_usage[] =
     "usage: quantum model importance [--by gain|split] [--top N] [--json] FILE\n"
@@ -22,10 +28,18 @@ static const char importance_usage[] =
     "  --json       as JSON\n"
     "example: quantum model importance --top 10 m.txt\n";
 
-enum { OPTION_TREE = 1, OPTION_JSON, OPTION_BY, OPTION_TOP, OPTION_HELP, NAMES_SHOWN = 8 };
+enum {
+    OPTION_TREE = 1,
+    OPTION_JSON,
+    OPTION_BY,
+    OPTION_TOP,
+    OPTION_STATE,
+    OPTION_HELP,
+    NAMES_SHOWN = 8
+};
 
 struct options {
-    const char *path;
+    const char *path, *state;
     bool json, has_tree, by_split;
     uint32_t tree, top;
 };
@@ -38,6 +52,9 @@ static bool option_apply(struct options *o, int option) {
     case OPTION_JSON:
         o->json = true;
         return true;
+    case OPTION_STATE:
+        o->state = optarg;
+        return *optarg != 0;
     case OPTION_BY:
         o->by_split = strcmp(optarg, "split") == 0;
         return o->by_split || strcmp(optarg, "gain") == 0;
@@ -241,12 +258,19 @@ static enum status print_tree(const struct tree_model *m, uint32_t index, struct
 
 int model_show_command(int argc, char **argv) {
     static const struct option table[] = {{"tree", required_argument, NULL, OPTION_TREE},
+                                          {"state", required_argument, NULL, OPTION_STATE},
                                           {"json", no_argument, NULL, OPTION_JSON},
                                           {"help", no_argument, NULL, OPTION_HELP},
                                           {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, show_usage);
     if (code >= 0) return code;
+    char path[REGISTRY_PATH_SIZE];
+    if (model_registry_names(o.path) && access(o.path, F_OK) != 0) {
+        code = model_registry_show(o.state, o.path, o.json, o.has_tree ? path : NULL);
+        if (code >= 0) return code;
+        o.path = path;
+    }
     struct err err = {0};
     struct tree_model *m = NULL;
     enum status st = model_read(&m, o.path, &err);

@@ -77,6 +77,9 @@ static void write_test(struct json_writer *w, const struct learn_report *l) {
     write_f64(w, "balanced_accuracy", l->balanced_accuracy);
     write_f64(w, "ece", l->ece);
     write_shares(w, "predicted_share", l->predicted_share);
+    write_f64(w, "mse_path", l->mse_path); /* of networks; null for forests */
+    write_f64(w, "mse_persistence", l->mse_persistence);
+    write_f64(w, "mse_dlinear", l->mse_dlinear);
     json_write_key(w, "has_skill");
     json_write_bool(w, l->has_skill);
     write_text(w, "verdict", l->verdict);
