@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "brain/governance/forecasts.h"
 #include "brain/governance/governance_internal.h"
-#include "num/elementary.h"
-
-static const double probability_min = 1e-6;
 
 static const char *const rule_texts[GOVERNANCE_RULE_COUNT] = {"hedge", "classic"};
 static const char *const score_texts[GOVERNANCE_SCORE_COUNT] = {"log_loss", "brier"};
@@ -123,7 +121,7 @@ static bool pooled_loss(double *out, const double *weights, const struct governa
     struct ensemble_signal signal;
     ensemble_step(&signal, &config, votes);
     if (signal.voters == 0) return false;
-    *out = -num_log(fmin(fmax(signal.p[o->label], probability_min), 1));
+    *out = forecast_log_loss(signal.p, (enum label)o->label);
     return true;
 }
 

@@ -252,7 +252,7 @@ static void the_accurate_model_rises_and_converges(void **state) {
         static struct governance g;
         governance_init(&g, &c);
         double at_start = g.served[good], least = 1, most = 0;
-        double served = 0, replaced = 0, outcomes = 0;
+        double served = 0, replaced = 0;
         for (int t = 0; t < 4000; t++) {
             struct governance_outcome o[4];
             struct governance_change change;
@@ -260,7 +260,6 @@ static void the_accurate_model_rises_and_converges(void **state) {
             if (governance_round(&g, &change, o, 4, t)) {
                 served += change.held_served * (double)change.held_outcomes;
                 replaced += change.held_replaced * (double)change.held_outcomes;
-                outcomes += (double)change.held_outcomes;
             }
             if (t < 3000) continue;
             double w[MODEL_COUNT];
