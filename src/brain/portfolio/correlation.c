@@ -105,7 +105,8 @@ static double rho_common(const double *x, const double *y, const double *w, uint
     return clamp_rho(xy / sqrt(xx * yy));
 }
 
-/* Union-find whose root is the least place, so the result does not depend on the order of joining. */
+/* Union-find whose root is the least place, so the result does not depend on the order of
+ * joining. */
 static uint32_t root_of(uint32_t *parent, uint32_t place) {
     while (parent[place] != place) {
         parent[place] = parent[parent[place]];

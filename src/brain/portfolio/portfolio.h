@@ -1,8 +1,8 @@
 /* Which positions go together: how their returns move, how much of one risk may be held, which of
  * many wishes come first, and what must be reduced.
  *
- * Units. A size is notional / equity (0.2 of 10,000 USDT of equity is 2,000 USDT), never signed: the
- * side stands beside it. Returns are simple, of one bar, fractions. Volatilities are standard
+ * Units. A size is notional / equity (0.2 of 10,000 USDT of equity is 2,000 USDT), never signed:
+ * the side stands beside it. Returns are simple, of one bar, fractions. Volatilities are standard
  * deviations; sigma is of one bar, *_day of a day.
  *
  * Sides. rho is the correlation of two contracts' returns. Two positions are the same bet as far as
@@ -44,7 +44,7 @@ enum {
 /* Daily volatility of a held contract that has no history to tell: that of a violent coin. */
 #define PORTFOLIO_SIGMA_DAY_UNKNOWN 0.10
 
-/* One contract's returns, state of the caller (1,464 bytes, plain). */
+/* One contract's returns, state of the caller (1,456 bytes, plain). */
 struct portfolio_series {
     int64_t bar;                   /* number of the last one; -1 none */
     double last_close;             /* quote */
@@ -75,15 +75,17 @@ struct portfolio_config {
     uint32_t reserved;
 };
 struct portfolio_config portfolio_config_defaults(void);
-/* Name of the first member that is not a number or out of its range, NULL if there is none; to be asked
- * where a configuration is read. The engine itself takes what is impossible for the strictest. */
+/* Name of the first member that is not a number or out of its range, NULL if there is none; to be
+ * asked where a configuration is read. The engine itself takes what is impossible for the
+ * strictest. */
 const char *portfolio_config_fault(const struct portfolio_config *config);
 
 /* What is applied: the configuration under its ceilings, made free of contradiction by lowering.
  *     symbol  <= cluster          a contract alone fits into its cluster
  *     total   <= symbol * min(symbols_min, positions)      so many equal shares fill the total
  * So no cap can be broken by obeying another: the empty book obeys all, anything allowed below a
- * cap obeys it, and nothing is required to be held. A value that is not a number or negative is 0. */
+ * cap obeys it, and nothing is required to be held. A value that is not a number or negative is
+ * 0. */
 struct portfolio_caps {
     double symbol, cluster, total;
     uint32_t positions, reserved;
@@ -158,7 +160,7 @@ struct portfolio_matrix {
     double sigma[PORTFOLIO_SET_MAX];     /* NaN unknown */
     double rho[PORTFOLIO_SET_MAX][PORTFOLIO_SET_MAX];
 };
-/* Scratch of one decision, memory of the caller (about 520 KB); not part of any state. */
+/* Scratch of one decision, memory of the caller (524 KB); not part of any state. */
 struct portfolio_book {
     struct portfolio_config config;
     struct portfolio_caps caps;
@@ -182,8 +184,9 @@ void portfolio_correlate(struct portfolio_matrix *out, double (*z)[PORTFOLIO_BAR
                          uint32_t count, int64_t bar);
 
 /* series (instrument_count) by instrument index; holdings, at most PORTFOLIO_POSITIONS_CEILING, no
- * contract twice (asserted); wishes, at most INSTRUMENTS_MAX (asserted). Ranks the wishes by edge_net, equal
- * ones by instrument index, then by place; the first that fit into PORTFOLIO_SET_MAX are looked at. */
+ * contract twice (asserted); wishes, at most INSTRUMENTS_MAX (asserted). Ranks the wishes by
+ * edge_net, equal ones by instrument index, then by place; the first that fit into
+ * PORTFOLIO_SET_MAX are looked at. */
 void portfolio_open(struct portfolio_book *book, const struct portfolio_config *config,
                     const struct portfolio_series *series, uint32_t instrument_count, int64_t bar,
                     const struct portfolio_holding *holdings, uint32_t holding_count,
@@ -193,14 +196,14 @@ const uint32_t *portfolio_rank(const struct portfolio_book *book, uint32_t *coun
 /* Changes nothing. wish < wish_count (asserted). */
 void portfolio_consider(struct portfolio_room *out, const struct portfolio_book *book,
                         uint32_t wish);
-/* Takes at most the room there is; the wish is then a position for those that follow. The verdict is
- * kept in book->verdict[wish]; an allowed one does not change any more. A fraction that is not above 0
- * is PORTFOLIO_INVALID. */
+/* Takes at most the room there is; the wish is then a position for those that follow. The verdict
+ * is kept in book->verdict[wish]; an allowed one does not change any more. A fraction that is not
+ * above 0 is PORTFOLIO_INVALID. */
 const struct portfolio_verdict *portfolio_admit(struct portfolio_book *book, uint32_t wish,
                                                 double fraction);
-/* All ranked wishes at their own size, best first: the greedy choice, which for caps that lie in one
- * another (symbol in cluster in total) has the greatest sum of edge * size of all that obey them,
- * slots and refusals apart. Returns how many were allowed. */
+/* All ranked wishes at their own size, best first: the greedy choice, which for caps that lie in
+ * one another (symbol in cluster in total) has the greatest sum of edge * size of all that obey
+ * them, slots and refusals apart. Returns how many were allowed. */
 uint32_t portfolio_select(struct portfolio_book *book);
 
 /* ---- rebalancing ---- */

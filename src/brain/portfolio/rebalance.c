@@ -2,7 +2,8 @@
 
 #include "brain/portfolio/portfolio.h"
 
-/* Scales the members of a group so that their sum is `cap`, if it passes it by more than the band. */
+/* Scales the members of a group so that their sum is `cap`, if it passes it by more than the
+ * band. */
 static void scale_group(struct portfolio_proposal *p, const bool *member, uint32_t count,
                         double sum, double cap, double band, enum portfolio_reason reason) {
     if (!(sum > cap * (1 + band))) return;

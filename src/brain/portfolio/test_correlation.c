@@ -1,4 +1,5 @@
-/* Correlations against a naive twin that keeps every close, planted pairs, clusters, what is unknown.
+/* Correlations against a naive twin that keeps every close, planted pairs, clusters, what is
+ * unknown.
  *
  * TEST_SEED=n repeats the random cases. */
 #include <inttypes.h>
@@ -116,7 +117,8 @@ static void the_matrix_is_the_naive_one(void **state) {
     }
 }
 
-/* Contract i: share of a common factor that makes its correlation with contract 0 the planted one. */
+/* Contract i: share of a common factor that makes its correlation with contract 0 the planted
+ * one. */
 static void plant(const double *rho, uint64_t s, int64_t bars) {
     struct rng r = rng_init(s);
     clear();
@@ -253,7 +255,8 @@ static void too_little_in_common_is_unknown(void **state) {
     assert_true(isnan(m->sigma[3]) != 0); /* 59 returns */
     assert_true(!isnan(m->sigma[4]));
     assert_true(isnan(m->sigma[5]) && isnan(m->rho[0][5]));
-    /* those without a history are one cluster; a pair with too little in common is taken for alike */
+    /* those without a history are one cluster; a pair with too little in common is taken for
+     * alike */
     assert_int_equal(m->cluster[5], 3);
     assert_int_equal(m->cluster[6], 3);
     assert_int_equal(m->cluster[1], 0);

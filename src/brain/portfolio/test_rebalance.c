@@ -43,8 +43,8 @@ static void a_book_within_its_caps_is_left_alone(void **state) {
     assert_int_equal(propose(p, &c, 6, h, 2, 0.85), 0);
     assert_int_equal(propose(p, &c, 6, h, 2, NAN), 0);
     assert_int_equal(propose(p, &c, 6, NULL, 0, 1), 0);
-    /* two positions are fewer than five: nothing says that a cap is broken by it, whatever the share
-     * of the one in what is held (95 %) */
+    /* two positions are fewer than five: nothing says that a cap is broken by it, whatever the
+     * share of the one in what is held (95 %) */
 }
 
 static void each_cap_reduces_by_hand(void **state) {

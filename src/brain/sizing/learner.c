@@ -224,7 +224,8 @@ void sizing_choose(struct sizing_choice *out, struct sizing_learner *l,
         out->why = SIZING_WHY_NEUTRAL;
     }
     if (rng_f64(&l->rng) < c->epsilon) {
-        /* With every size credited only the pair is left to find out, at no more than neutral size. */
+        /* With every size credited only the pair is left to find out, at no more than neutral
+         * size. */
         action = c->credit_all_sizes
                      ? action_index(NEUTRAL_SIZE, 1, (uint32_t)rng_below(&l->rng, SIZING_PAIRS))
                      : (uint32_t)rng_below(&l->rng, SIZING_ACTIONS);

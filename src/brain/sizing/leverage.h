@@ -14,8 +14,8 @@
 
 /* No configuration passes it; the same figure as the ceiling of the risk gates. */
 enum { LEVERAGE_CEILING = 10 };
-/* A stop may lie at most this far away, times 1 / leverage: the rest of the margin is for costs, the
- * maintenance margin and the way from the stop's trigger to its fill. */
+/* A stop may lie at most this far away, times 1 / leverage: the rest of the margin is for costs,
+ * the maintenance margin and the way from the stop's trigger to its fill. */
 #define LEVERAGE_STOP_SHARE 0.8
 
 /* Levels for a leverage of 1..125 and a volatility factor of 0..5 (1 is usual).
@@ -59,8 +59,8 @@ struct leverage_inputs {
  * Not limited. NaN if an input is NaN. Never falls with confidence or trend, never rises with any
  * of the others. */
 double leverage_formula(const struct leverage_inputs *in);
-/* The original's answer: the same, moved into 5..80. For comparison only: it forces 5x upon the worst
- * conditions. NaN if an input is NaN. */
+/* The original's answer: the same, moved into 5..80. For comparison only: it forces 5x upon the
+ * worst conditions. NaN if an input is NaN. */
 double leverage_original(const struct leverage_inputs *in);
 /* Ours: the whole part of the formula, at most cap and LEVERAGE_CEILING. 0 is "no trade": the
  * formula asks for less than 1x, or an input is not a number, or cap is 0. */
@@ -68,8 +68,8 @@ uint32_t leverage_intelligent(const struct leverage_inputs *in, uint32_t cap);
 
 /* The first executor's notional in quote units:
  *     balance * 0.01 * min(confidence / 0.55, 1.5) * leverage, at most 1000, to 3 decimals.
- * Kept for its published orders. It is no measure of risk: no stop is in it, and leverage multiplies.
- * 0 if the confidence is below 0.55 or an input is not a number >= 0. */
+ * Kept for its published orders. It is no measure of risk: no stop is in it, and leverage
+ * multiplies. 0 if the confidence is below 0.55 or an input is not a number >= 0. */
 double leverage_executor_notional(double balance, double confidence, double leverage);
 
 #endif

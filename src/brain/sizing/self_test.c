@@ -1,4 +1,5 @@
-/* Known answers, small enough for a health page: computed by hand from the formulas in the headers. */
+/* Known answers, small enough for a health page: computed by hand from the formulas in the
+ * headers. */
 #include <math.h>
 
 #include "brain/sizing/leverage.h"

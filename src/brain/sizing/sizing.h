@@ -1,8 +1,8 @@
 /* How much: the least of named limits, times what a table has learned from closed trades.
  *
  * Units. A size is notional / equity: 0.1 of 10,000 USDT of equity is a position of 1,000 USDT; the
- * caller converts. Returns, distances and costs are fractions of notional (0.01 is 1 %); volatilities
- * are standard deviations of them. Nothing is a percentage.
+ * caller converts. Returns, distances and costs are fractions of notional (0.01 is 1 %);
+ * volatilities are standard deviations of them. Nothing is a percentage.
  *
  *     kelly       kelly_fraction * net edge / (variance of the trade + variance of the edge)
  *     learned     multiplier * min(kelly, volatility, portfolio_volatility)
@@ -12,8 +12,8 @@
  * passes them. What is not known makes the size small or the answer no, never larger.
  *
  * Source   Kelly, "A New Interpretation of Information Rate" (1956); Thorp, "The Kelly criterion in
- *          blackjack, sports betting and the stock market" (2006); Browne, Whitt, "Portfolio choice and
- *          the Bayesian Kelly criterion" (1996); docs/sizing.md has the formulas and their reasons.
+ *          blackjack, sports betting and the stock market" (2006); Browne, Whitt, "Portfolio
+ *          choice and the Bayesian Kelly criterion" (1996); docs/sizing.md has the reasons.
  * Tests    test_sizing.c, test_learner.c. */
 #ifndef BRAIN_SIZING_SIZING_H
 #define BRAIN_SIZING_SIZING_H
@@ -84,8 +84,8 @@ struct sizing_config {
     double symbol_max;           /* 0.20 notional / equity */
     double total_max;            /* 1.0 */
     double unproven_max;         /* 0.05: with no closed trade of this kind on record */
-    /* 50, >= 1: this many closed trades go half way from unproven_max to symbol_max, and give a poor
-     * record half of the say about the edge. */
+    /* 50, >= 1: this many closed trades go half way from unproven_max to symbol_max, and give a
+     * poor record half of the say about the edge. */
     double evidence_half;
     double margin_buffer;  /* 0.05 of the free margin stays free */
     uint32_t leverage_max; /* 3; at most LEVERAGE_CEILING */
@@ -96,8 +96,8 @@ struct sizing_config sizing_config_defaults(void);
  * nothing is traded. Returns how many it changed. sizing_decide() does so by itself. */
 uint32_t sizing_config_clamp(struct sizing_config *config);
 
-/* X(member, lowest, highest, may be unknown (NaN), meaning). A value outside is as bad as NaN: an ATR
- * in units of price does not get through. */
+/* X(member, lowest, highest, may be unknown (NaN), meaning). A value outside is as bad as NaN: an
+ * ATR in units of price does not get through. */
 #define SIZING_INPUT_TABLE(X)                                                                      \
     X(edge, -1, 1, false, "expected gross return of the side over its horizon, calibrated")        \
     X(edge_se, 0, 1, true, "its standard error")                                                   \
@@ -181,7 +181,7 @@ uint32_t sizing_state(const struct sizing_context *context, double win_rate);
 enum sizing_regime sizing_state_regime(uint32_t state);
 
 /* Actions: 5 sizes x 5 leverages x 3 pairs = 75; index = (size * 5 + leverage - 1) * 3 + pair.
- * Multiplier = size * leverage / 5: size is margin, leverage makes it notional, 5x is the grid's end. */
+ * Multiplier = size * leverage / 5: size is margin, leverage makes it notional, 5x ends the grid. */
 enum { SIZING_ACTIONS = 75, SIZING_PAIRS = 3, SIZING_SIZES = 5, SIZING_LEVERAGES = 5 };
 enum sizing_pair { SIZING_CONSERVATIVE = 0, SIZING_BALANCED, SIZING_AGGRESSIVE };
 const char *sizing_pair_text(enum sizing_pair pair); /* "conservative" ... */
@@ -218,7 +218,8 @@ struct sizing_learner_config {
     uint32_t trained_min;  /* outcomes before a row of the table decides */
     bool average_first;    /* step max(alpha, 1/n) instead of alpha */
     /* One trade's return per notional tells what every size and leverage of its pair would have
-     * earned within the limits of that day, so it trains all 25 of them; false: the taken one alone. */
+     * earned within the limits of that day, so it trains all 25 of them; false: the taken one
+     * alone. */
     bool credit_all_sizes;
     bool reserved[2];
 };
@@ -247,7 +248,7 @@ struct sizing_pending {
     double multiplier; /* of the choice */
     uint32_t state, action;
 };
-/* Plain, without pointers: goes into a snapshot as it is (about 290 KB). */
+/* Plain, without pointers: goes into a snapshot as it is (284 KB). */
 struct sizing_learner {
     uint32_t version, rows;
     struct rng rng;
@@ -291,13 +292,13 @@ void sizing_choose(struct sizing_choice *out, struct sizing_learner *l,
                    const struct sizing_learner_config *config,
                    const struct sizing_context *context);
 
-/* A trade was decided with this choice. trade_id > 0 (asserted). ST_OK; ST_EXISTS if the id is pending
- * or was credited; ST_REFUSED if the choice had no state (nothing to learn). */
+/* A trade was decided with this choice. trade_id > 0 (asserted). ST_OK; ST_EXISTS if the id is
+ * pending or was credited; ST_REFUSED if the choice had no state (nothing to learn). */
 enum status sizing_learner_open(struct sizing_learner *l, uint64_t trade_id,
                                 const struct sizing_choice *choice,
                                 const struct sizing_decision *decision);
-/* It closed: credited exactly once. ST_OK; ST_EXISTS credited before; ST_NOT_FOUND never opened, given
- * up or forgotten; ST_INVALID if the outcome is not possible (the trade stays pending). */
+/* It closed: credited exactly once. ST_OK; ST_EXISTS credited before; ST_NOT_FOUND never opened,
+ * given up or forgotten; ST_INVALID if the outcome is not possible (the trade stays pending). */
 enum status sizing_learner_close(struct sizing_learner *l,
                                  const struct sizing_learner_config *config, uint64_t trade_id,
                                  const struct sizing_outcome *outcome);

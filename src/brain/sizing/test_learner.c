@@ -1,5 +1,5 @@
-/* The table behind the multiplier: its states, actions and reward, what it learns on made-up markets,
- * and that a trade counts once.
+/* The table behind the multiplier: its states, actions and reward, what it learns on made-up
+ * markets, and that a trade counts once.
  *
  * TEST_SEED=n repeats the random cases. */
 #include <inttypes.h>
@@ -168,7 +168,8 @@ static void it_starts_without_a_liking_for_size(void **state) {
 
 /* ---- toy markets ---- */
 
-/* Result of a trade of a pair: one of two values with equal chance, so that its optimum is known. */
+/* Result of a trade of a pair: one of two values with equal chance, so that its optimum is
+ * known. */
 struct toy {
     double mean[3], sd[3];
 };
@@ -305,6 +306,31 @@ static void a_calm_state_borrows_from_its_regime(void **state) {
     sizing_choose(&choice, l, &c, &other);
     assert_int_equal(choice.why, SIZING_WHY_NEUTRAL);
     free(l);
+}
+
+/* Twelve trades whose mean is half a standard error from 0 move nothing, up or down; two do. */
+static void it_takes_evidence_to_leave_the_neutral_size(void **state) {
+    (void)state;
+    struct sizing_learner_config c = sizing_learner_defaults();
+    c.epsilon = 0;
+    static const struct {
+        double mean, multiplier;
+    } rows[] = {{.5, .1}, {-.5, .1}, {2, 1}, {-2, 10.0 / 8000 / 5}};
+    for (int k = 0; k < 4; k++) {
+        struct sizing_learner *l = fresh(1);
+        struct sizing_choice choice;
+        sizing_choose(&choice, l, &c, &CALM);
+        for (uint64_t id = 1; id <= 12; id++) {
+            double x = .01 * (rows[k].mean / sqrt(12) + (id % 2 ? 1 : -1));
+            const struct sizing_outcome o = {x, 0, 0};
+            sizing_learner_open(l, id, &choice, &OPEN);
+            sizing_learner_close(l, &c, id, &o);
+        }
+        sizing_choose(&choice, l, &c, &CALM);
+        assert_int_equal(choice.why, SIZING_WHY_LEARNED);
+        assert_true(fabs(choice.multiplier - rows[k].multiplier) < 1e-12);
+        free(l);
+    }
 }
 
 /* What is tried is never larger than what an untrained state would take. */
@@ -520,6 +546,7 @@ int main(void) {
         cmocka_unit_test(the_original_learns_its_toy_one_action_at_a_time),
         cmocka_unit_test(high_volatility_is_earned),
         cmocka_unit_test(a_calm_state_borrows_from_its_regime),
+        cmocka_unit_test(it_takes_evidence_to_leave_the_neutral_size),
         cmocka_unit_test(exploring_is_never_large),
         cmocka_unit_test(a_trade_is_credited_exactly_once),
         cmocka_unit_test(the_oldest_is_given_up_when_all_places_are_taken),

@@ -205,10 +205,15 @@ static void what_is_unknown_makes_it_smaller(void **state) {
     double worst = decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY];
     in.covariance_day = NAN;
     close_to(decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY], worst);
+    in.covariance_day = 1; /* more than the two volatilities allow */
+    close_to(decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY], worst);
     in.covariance_day = 0;
     assert_true(decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY] > worst);
     in.covariance_day = -0.005 * 0.01;
-    assert_true(decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY] > 2.99 * worst);
+    double best = decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY];
+    assert_true(best > 2.99 * worst);
+    in.covariance_day = -1; /* and a hedge is no better than a perfect one */
+    close_to(decide(&config, &in).limits[SIZING_LIMIT_PORTFOLIO_VOLATILITY], best);
 }
 
 /* Twin: the growth rate itself, searched for its maximum over outcomes +m, -m and 0. */
