@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a newcomer sees: `quantum up` and nothing else.
+# What a newcomer sees: `quantum up` and nothing else, but for the networks, whose training takes longer (voters.sh).
 #   paper.sh QUANTUM
 # Proves: within a minute of the first start both boosters are trained and vote, positions are opened and
 # closed by the ordinary path with a confirmed stop, and /health, the page and the signal endpoint
@@ -13,7 +13,7 @@ state=$work/state
 port=$(free_port)
 url=http://127.0.0.1:$port
 
-begin() { start "$work/log" "$quantum" up --state "$state" --port "$port"; }
+begin() { start "$work/log" "$quantum" up --voters xgboost,lightgbm --state "$state" --port "$port"; }
 # The body on standard output; fails unless the answer is 200.
 ask() { curl -sf --max-time 5 "$url$1"; }
 healthy() { ask /health >"$work/health" && jq -e '.models_loaded >= 1 and .ready' "$work/health" >/dev/null; }
