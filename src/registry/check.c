@@ -97,18 +97,18 @@ enum status registry_check(struct registry *r, size_t *out_problems, registry_pr
                            void *context, struct err *err) {
     static const char *const queries[] = {
         "PRAGMA integrity_check",
-        "SELECT 'model #' || id || ' is ' || state || ', its last audit row says ' ||"
-        " coalesce((SELECT state_to FROM audit WHERE model = models.id ORDER BY audit.id DESC"
-        " LIMIT 1), 'nothing') AS text FROM models WHERE state IS NOT"
-        " (SELECT state_to FROM audit WHERE model = models.id ORDER BY audit.id DESC LIMIT 1)",
-        "SELECT 'model #' || models.id || ' is serving without a seat' FROM models"
-        " LEFT JOIN serving ON serving.model = models.id AND serving.kind = models.kind"
-        " WHERE models.state = 'serving' AND serving.model IS NULL",
-        "SELECT 'the seat of ' || serving.kind || ' is held by #' || models.id || ', which is ' ||"
-        " state FROM serving JOIN models ON models.id = serving.model"
-        " WHERE models.state <> 'serving' OR models.served_ns IS NULL",
-        "SELECT 'the audit has ' || count(*) || ' rows, the last is ' || max(id) FROM audit"
-        " HAVING count(*) <> coalesce(max(id), 0)"};
+        ("SELECT 'model #' || id || ' is ' || state || ', its last audit row says ' ||"
+         " coalesce((SELECT state_to FROM audit WHERE model = models.id ORDER BY audit.id DESC"
+         " LIMIT 1), 'nothing') AS text FROM models WHERE state IS NOT"
+         " (SELECT state_to FROM audit WHERE model = models.id ORDER BY audit.id DESC LIMIT 1)"),
+        ("SELECT 'model #' || models.id || ' is serving without a seat' FROM models"
+         " LEFT JOIN serving ON serving.model = models.id AND serving.kind = models.kind"
+         " WHERE models.state = 'serving' AND serving.model IS NULL"),
+        ("SELECT 'the seat of ' || serving.kind || ' is held by #' || models.id || ', which is ' ||"
+         " state FROM serving JOIN models ON models.id = serving.model"
+         " WHERE models.state <> 'serving' OR models.served_ns IS NULL"),
+        ("SELECT 'the audit has ' || count(*) || ' rows, the last is ' || max(id) FROM audit"
+         " HAVING count(*) <> coalesce(max(id), 0)")};
     struct check c = {r, 0, fn, context};
     enum status st = ST_OK;
     for (size_t i = 0; i < sizeof queries / sizeof queries[0] && st == ST_OK; i++)
