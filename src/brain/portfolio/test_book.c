@@ -475,6 +475,28 @@ static void the_books_variance_is_that_of_its_returns(void **state) {
     }
 }
 
+static void unknown_pairs_count_as_the_same_bet(void **state) {
+    (void)state;
+    static const uint32_t group[4] = {0};
+    static const double rho[] = {0, 0, NAN, 0}; /* contract 2 has no history */
+    market_make(4, group, rho, 31);
+    const struct portfolio_config c = portfolio_config_defaults();
+    const struct portfolio_holding h[] = {
+        {0, SIDE_BUY, .1}, {1, SIDE_SELL, .2}, {2, SIDE_BUY, .05}};
+    const struct portfolio_wish w = {3, SIDE_SELL, .01, .1};
+    open_book(&c, 4, h, 3, &w, 1);
+    book->matrix.rho[0][1] = book->matrix.rho[1][0] = NAN;
+    book->matrix.rho[0][3] = book->matrix.rho[3][0] = NAN;
+    book->matrix.rho[1][3] = book->matrix.rho[3][1] = NAN;
+    struct portfolio_room room;
+    portfolio_consider(&room, book, 0);
+    double a = .1 * book->matrix.sigma[0] * sqrt(24), b = .2 * book->matrix.sigma[1] * sqrt(24),
+           held = a + b + .05 * PORTFOLIO_SIGMA_DAY_UNKNOWN;
+    assert_true(fabs(room.variance_day - held * held) < 1e-15);
+    assert_true(fabs(room.covariance_day - held * room.sigma_day) < 1e-15);
+    assert_int_equal(room.reason, PORTFOLIO_CORRELATION_UNKNOWN);
+}
+
 /* The loop a caller runs: what sizing lets through keeps the book's volatility at its target. */
 static void sized_one_after_another_the_book_keeps_its_target(void **state) {
     (void)state;
@@ -554,6 +576,7 @@ int main(void) {
         cmocka_unit_test(best_first_earns_the_most),
         cmocka_unit_test(only_the_best_fit_into_the_set),
         cmocka_unit_test(the_books_variance_is_that_of_its_returns),
+        cmocka_unit_test(unknown_pairs_count_as_the_same_bet),
         cmocka_unit_test(sized_one_after_another_the_book_keeps_its_target),
         cmocka_unit_test(a_faulty_configuration_is_named),
     };

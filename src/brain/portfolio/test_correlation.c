@@ -215,6 +215,31 @@ static void the_window_forgets(void **state) {
     assert_true(m->rho[0][1] < plain - 0.2);
 }
 
+/* Asked about an earlier bar: nothing after it is seen. */
+static void the_past_does_not_see_later_bars(void **state) {
+    (void)state;
+    static const double rho[N] = {1, .9, .5, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct portfolio_config c = portfolio_config_defaults();
+    plant(rho, 17, 700);
+    for (int64_t t = 700; t < 710; t++)
+        for (uint32_t i = 0; i < 3; i++) bar(i, t, t % 2 ? 100 : 300);
+    correlate(&c, 699);
+    for (uint32_t i = 0; i < 3; i++)
+        for (uint32_t j = 0; j < 3; j++) {
+            double x = 0, y = 0, xx = 0, yy = 0, xy = 0, n = 0;
+            for (int64_t t = 350; t < 700; t++, n++) { /* what the ring of 360 still has */
+                double a = twin_return(i, t), b = twin_return(j, t);
+                x += a;
+                y += b;
+                xx += a * a;
+                yy += b * b;
+                xy += a * b;
+            }
+            double naive = (xy - x * y / n) / sqrt((xx - x * x / n) * (yy - y * y / n));
+            assert_true(fabs(m->rho[i][j] - naive) < 1e-6);
+        }
+}
+
 static void holes_are_unknown_not_large_moves(void **state) {
     (void)state;
     struct portfolio_series s;
@@ -315,6 +340,7 @@ int main(void) {
         cmocka_unit_test(planted_correlations_are_found),
         cmocka_unit_test(the_order_of_asking_changes_no_bit),
         cmocka_unit_test(the_window_forgets),
+        cmocka_unit_test(the_past_does_not_see_later_bars),
         cmocka_unit_test(holes_are_unknown_not_large_moves),
         cmocka_unit_test(too_little_in_common_is_unknown),
         cmocka_unit_test(clusters_are_chains),
