@@ -175,7 +175,7 @@ INLINE void relu_both(lanes x[2], lanes *slope) {
 INLINE void activate_rows(lanes *h, lanes *slope, struct lanes_block b,
                           const struct lanes_dropout *drop_law, bool relu, bool on) {
     const struct lanes_dropout d = *drop_law;
-    for (size_t r = 0; r < b.rows; r++, h += b.columns, slope += slope ? b.columns : 0) {
+    for (size_t r = 0; r < b.rows; r++, h += b.columns, slope = slope ? slope + b.columns : NULL) {
         size_t pair = (r * (b.width + (b.width & 1)) + b.first) / 2;
         for (size_t c = 0; c < b.columns; c += 2, pair++) {
             bool two = c + 1 < b.columns;
