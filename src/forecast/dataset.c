@@ -149,7 +149,8 @@ static uint64_t hash_of(const struct forecast_dataset *d) {
 
 enum status forecast_dataset_read(struct forecast_dataset *out, const char *path,
                                   const char *const *wanted, uint32_t count, struct err *err) {
-    struct forecast_dataset d = {.path = strdup(path)};
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    struct forecast_dataset d = {.path = strdup(name)};
     struct reading g = {0};
     const struct table_options options = {.dates = true};
     if (!d.path) return err_set(err, ST_NO_MEMORY, "%s: no memory", path);
@@ -157,8 +158,8 @@ enum status forecast_dataset_read(struct forecast_dataset *out, const char *path
     if (st == ST_OK) {
         st = read_table(&d, &g, wanted, count, err);
         /* What the table itself says begins with the file's name. */
-        if (st != ST_OK && err && strncmp(err->text, path, strlen(path)) != 0)
-            err_wrap(err, st, "%s", path);
+        if (st != ST_OK && err && strncmp(err->text, name, strlen(name)) != 0)
+            err_wrap(err, st, "%s", name);
     }
     names_free(g.names, g.columns);
     free(g.source);
