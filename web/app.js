@@ -243,7 +243,7 @@ function drawRoles(s) {
 /* What a model is and how it fared on rows it had never seen. A cell without a figure has a dash. */
 function modelCells(m) {
   const figure = (x, digits) => (x === null ? '–' : x.toFixed(digits));
-  const quick = (ns) => (ns === null ? '–' : (ns / 1000).toFixed(ns < 10000 ? 2 : 0) + ' µs');
+  const quick = (ns) => (ns === null ? '–' : ns < 1e6 ? (ns / 1e3).toFixed(ns < 1e4 ? 2 : 0) + ' µs' : (ns / 1e6).toFixed(1) + ' ms');
   return [figure(m.logloss_test, 4), figure(m.logloss_prior, 4), figure(m.skill_t, 1), figure(m.side_t, 1), figure(m.balanced_accuracy, 4), figure(m.ece, 4),
     figure(m.mse_path, 4), figure(m.mse_persistence, 4), figure(m.mse_dlinear, 4), plain(m.weights), plain(m.rounds),
     ['soft', time(m.train_from).slice(0, 10) + ' to ' + time(m.data_end).slice(0, 10)], plain(m.votes), quick(m.predict_ns_p50), quick(m.predict_ns_p99)];
