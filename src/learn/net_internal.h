@@ -105,7 +105,8 @@ void net_source_batch(void *source, struct nn_batch *out, const uint32_t *window
 double net_row_sigma(const struct learn_rows *rows, size_t row);
 void net_row_path(float *out, const struct learn_rows *rows, size_t row, double sigma,
                   size_t horizon);
-/* Forecasts of the rows of a range by a net made for inference. p (count, 3); medians (count) of the path's end, or NULL. */
+/* Forecasts of the rows of a range by a net made for inference. p (count, 3); medians (count) of the path's end;
+ * either may be NULL. */
 void net_rows_predict(double *p, double *medians, struct net *net, const struct learn_rows *rows,
                       struct learn_range range, const struct label_spec *labels);
 

@@ -111,7 +111,7 @@ void net_rows_predict(double *p, double *medians, struct net *net, const struct 
             net_input_set(&net->input, i, window);
             net->context[i * NET_CONTEXT] = row_context(rows, row, labels, sigma);
         }
-        net_predict(p + done * NET_CLASSES, medians ? net->path : NULL, net, n);
+        net_predict(p ? p + done * NET_CLASSES : NULL, medians ? net->path : NULL, net, n);
         for (size_t i = 0; medians && i < n; i++)
             medians[done + i] = net->path[i * stride + median];
         done += n;

@@ -252,13 +252,12 @@ enum status net_paths_measure(struct learn_report *report, struct net *net, stru
                               struct err *err) {
     struct learn_range test = j->parts[PART_TEST];
     double *medians = malloc(test.count * sizeof *medians);
-    double *p = malloc(test.count * LABEL_COUNT * sizeof *p);
-    enum status st = medians && p ? baseline(report, j, err) : err_set(err, ST_NO_MEMORY, "paths");
+    enum status st = medians ? baseline(report, j, err) : err_set(err, ST_NO_MEMORY, "paths");
     if (st == ST_OK) {
         double errors = 0;
         size_t horizon = net->horizon;
         float path[NET_HORIZON_MAX];
-        net_rows_predict(p, medians, net, j->rows, test, &j->config->labels);
+        net_rows_predict(NULL, medians, net, j->rows, test, &j->config->labels);
         for (size_t i = 0; i < test.count; i++) {
             net_row_path(path, j->rows, test.begin + i, net_row_sigma(j->rows, test.begin + i),
                          horizon);
@@ -268,6 +267,5 @@ enum status net_paths_measure(struct learn_report *report, struct net *net, stru
         report->mse_path = errors / (double)test.count;
     }
     free(medians);
-    free(p);
     return st;
 }

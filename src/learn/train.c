@@ -215,11 +215,14 @@ static enum status validate(struct job *j, struct err *err) {
     if (j->parts[PART_TEST].count > larger) larger = j->parts[PART_TEST].count;
     j->p = malloc(larger * LABEL_COUNT * sizeof *j->p);
     if (!j->p) return err_set(err, ST_NO_MEMORY, "predictions");
+    enum status st = ST_OK;
+    if (j->net) st = net_paths_measure(&j->meta.report, j->net, &j->net_job, err);
+    if (st != ST_OK) return st;
     if (j->progress && !j->progress(j->context, "validate", 0, 1, NAN, NAN))
         return err_set(err, ST_INTERRUPTED, "stopped before validation");
     predict(j, PART_VALID);
-    enum status st = learn_calibrate(j->meta.calibration, j->p, part_labels(j, PART_VALID),
-                                     j->parts[PART_VALID].count, err);
+    st = learn_calibrate(j->meta.calibration, j->p, part_labels(j, PART_VALID),
+                         j->parts[PART_VALID].count, err);
     if (st != ST_OK) return st;
     predict(j, PART_TEST);
     size_t n = j->parts[PART_TEST].count;
@@ -230,7 +233,6 @@ static enum status validate(struct job *j, struct err *err) {
     size_t lag = (j->config->labels.horizon_bars + j->rows.stride - 1) / j->rows.stride;
     st = learn_measure(&j->meta.report, j->p, part_labels(j, PART_TEST),
                        j->rows.decision_ns + j->parts[PART_TEST].begin, n, prior, lag, err);
-    if (st == ST_OK && j->net) st = net_paths_measure(&j->meta.report, j->net, &j->net_job, err);
     verdict_write(&j->meta.report);
     if (st == ST_OK && j->progress && !j->progress(j->context, "validate", 1, 1, NAN, NAN))
         st = err_set(err, ST_INTERRUPTED, "stopped after validation");
