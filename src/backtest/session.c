@@ -532,18 +532,17 @@ static enum status open_run_dir(struct session *s, struct session_result *out, s
             log_warn("journal", "torn tail repaired", "last_seq=%" PRIu64 " bytes_dropped=%" PRIu64,
                      repair.last_seq, repair.bytes_dropped);
     }
-    uint64_t covered = 0;
     if (!s->o.verify && repair.last_seq > 0) {
-        st = session_snapshot_load(s, &covered, err);
+        st = session_snapshot_load(s, &s->covered, err);
         if (st == ST_NOT_FOUND)
             start_fresh(s);
         else if (st != ST_OK)
             return st;
         out->resumed = true;
-        out->snapshot_step = covered ? s->state->next_step : 0;
+        out->snapshot_step = s->covered ? s->state->next_step : 0;
     }
-    if (s->o.verify || repair.last_seq > covered) {
-        st = journal_reader_open(&s->reader, path, covered + 1, err);
+    if (s->o.verify || repair.last_seq > s->covered) {
+        st = journal_reader_open(&s->reader, path, s->covered + 1, err);
         if (st != ST_OK) return st;
     }
     if (s->o.verify) return ST_OK;
@@ -668,7 +667,7 @@ enum status session_run(struct session_result *out, const struct session_options
         if (s->o.run_dir) s->failed = open_run_dir(s, out, err);
     }
     if (s->failed == ST_OK) {
-        if (s->state->next_step == 0 && s->state->last_ts_ns == 0) record_start(s);
+        if (s->covered == 0) record_start(s);
         publish_view(s, true);
         bool done = false;
         if (s->o.port)

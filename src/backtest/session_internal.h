@@ -77,6 +77,7 @@ struct session {
     int64_t started_wall_ns, published_ns, progress_ns;
     int64_t pace_wall_ns, pace_market_ns;
     char snapshot_dir[4096];
+    uint64_t covered; /* last journal record that the loaded snapshot holds; 0: none was loaded */
 };
 
 /* session_record.c: one event into the journal (or held against it). Sets s->failed. */

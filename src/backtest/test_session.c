@@ -111,6 +111,29 @@ static void stops_leave_no_trace(void **state) {
     feed_close(feed);
 }
 
+/* A stop that comes before the first step leaves a start on record; going on is not another one. */
+static void a_stop_before_the_first_step_is_no_second_start(void **state) {
+    (void)state;
+    char dir[TAPE_PATH_SIZE + 32];
+    struct feed *feed = open_tape();
+    struct session_options o = momentum(feed, NULL);
+    struct session_result whole = run(&o);
+    o = momentum(feed, new_dir(dir));
+    volatile sig_atomic_t stop = 1;
+    o.stop = &stop;
+    for (int i = 0; i < 2; i++) {
+        struct session_result r = run(&o);
+        assert_int_equal(r.steps, 0);
+        assert_int_equal(r.journal_last_seq, 1);
+    }
+    stop = 0;
+    struct session_result r = run(&o);
+    assert_same_run(&whole, &r);
+    struct err err;
+    verify(&o, dir, ST_OK, &err);
+    feed_close(feed);
+}
+
 static void an_absolute_end_is_reached_once(void **state) {
     (void)state;
     char dir[TAPE_PATH_SIZE + 32];
@@ -524,6 +547,7 @@ int main(void) {
         cmocka_unit_test(a_finished_run_stays_finished),
         cmocka_unit_test(wallet_is_the_sum_of_what_happened),
         cmocka_unit_test(stops_leave_no_trace),
+        cmocka_unit_test(a_stop_before_the_first_step_is_no_second_start),
         cmocka_unit_test(an_absolute_end_is_reached_once),
         cmocka_unit_test(kills_leave_no_trace),
         cmocka_unit_test(another_configuration_is_refused),
