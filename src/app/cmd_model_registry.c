@@ -99,7 +99,7 @@ static bool option_apply(struct options *o, int option) {
 /* what: the argument it wants, NULL for none. -1: go on; else the exit code. */
 static int options_read(struct options *o, int argc, char **argv, const struct option *table,
                         const char *help, const char *what) {
-    *o = (struct options){.reason = "by hand"};
+    *o = (struct options){.reason = "by hand", .argument = ""};
     int option, index = 0;
     optind = 0;
     while ((option = getopt_long(argc, argv, "", table, &index)) != -1) {
@@ -118,7 +118,7 @@ static int options_read(struct options *o, int argc, char **argv, const struct o
     int extra = optind + (what != NULL);
     if (extra < argc) return model_usage_error(help, "'%s' is one too many", argv[extra]);
     if (extra > argc) return model_usage_error(help, "which %s?", what);
-    o->argument = what ? argv[optind] : NULL;
+    if (what) o->argument = argv[optind];
     return -1;
 }
 

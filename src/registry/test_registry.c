@@ -133,9 +133,11 @@ static struct json_text member(const char *json, const char *a, const char *b) {
 
 static void assert_member(const char *json, const char *a, const char *b, const char *value) {
     struct json_text text = member(json, a, b);
-    if (text.size != strlen(value) || memcmp(text.data, value, text.size) != 0)
+    bool same =
+        text.data && text.size == strlen(value) && strncmp(text.data, value, text.size) == 0;
+    if (!same)
         print_error("%s.%s is %.*s, not %s\n", a, b ? b : "", (int)text.size, text.data, value);
-    assert_true(text.size == strlen(value) && memcmp(text.data, value, text.size) == 0);
+    assert_true(same);
 }
 
 static void a_card_says_where_a_model_comes_from(void **state) {
@@ -506,8 +508,8 @@ static void random_changes_equal_a_twin(void **state) {
     enum { MODELS = 12, CHANGES = 400 };
     struct rng r = rng_init(test_seed());
     struct {
-        enum promotion_state state;
         int64_t predecessor;
+        enum promotion_state state;
         bool was_served;
     } twin[MODELS + 1];
     int64_t holder = 0;
