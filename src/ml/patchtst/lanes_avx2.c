@@ -1,4 +1,4 @@
-/* The same kernels compiled for AVX2 (see CMakeLists.txt): called only where the processor has it. */
+/* The same kernels compiled for AVX2 and FMA (see CMakeLists.txt): called only where the processor has them. */
 #if defined(__x86_64__)
 #include "ml/patchtst/lanes_products.h"
 

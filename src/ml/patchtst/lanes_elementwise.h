@@ -1,6 +1,4 @@
 /* Value by value operations of lanes.h, as text: included once per processor after lanes_products.h. */
-#include <math.h>
-
 typedef uint32_t bits32 __attribute__((vector_size(LANES * sizeof(uint32_t))));
 typedef int32_t mask32 __attribute__((vector_size(LANES * sizeof(int32_t))));
 #ifdef NN_DOUBLE
@@ -8,7 +6,6 @@ typedef int64_t mask __attribute__((vector_size(LANES * sizeof(int64_t))));
 #else
 typedef mask32 mask;
 #endif
-typedef double wide __attribute__((vector_size(LANES * sizeof(double))));
 
 INLINE lanes pick(mask m, lanes yes, lanes no) {
     return (lanes)(((mask)yes & m) | ((mask)no & ~m));
@@ -28,10 +25,6 @@ INLINE lanes smaller(lanes a, lanes b) {
 #else
     return pick((mask)(a < b), a, b);
 #endif
-}
-
-INLINE lanes all(nn_real x) {
-    return (lanes){0} + x;
 }
 
 INLINE lanes root(lanes x) {
@@ -73,12 +66,12 @@ INLINE void exp2_both(lanes x[2]) {
     BOTH(x[I] = larger(all(-126.0f), x[I]));
     BOTH(shifted[I] = x[I] + shift);
     BOTH(f[I] = x[I] - (shifted[I] - shift));
-    BOTH(high[I] = f[I] * 0x1.5c08e4p-10f + 0x1.3d0c52p-7f);
-    BOTH(middle[I] = f[I] * 0x1.c6b6e4p-5f + 0x1.ebf918p-3f);
+    BOTH(high[I] = fused(f[I], all(0x1.5c08e4p-10f), all(0x1.3d0c52p-7f)));
+    BOTH(middle[I] = fused(f[I], all(0x1.c6b6e4p-5f), all(0x1.ebf918p-3f)));
     BOTH(square[I] = f[I] * f[I]);
-    BOTH(low[I] = f[I] * 0x1.62e428p-1f + 1.0f);
-    BOTH(high[I] = high[I] * square[I] + middle[I]);
-    BOTH(high[I] = high[I] * square[I] + low[I]);
+    BOTH(low[I] = fused(f[I], all(0x1.62e428p-1f), all(1.0f)));
+    BOTH(high[I] = fused(high[I], square[I], middle[I]));
+    BOTH(high[I] = fused(high[I], square[I], low[I]));
     BOTH(x[I] = (lanes)((mask)high[I] + ((mask)shifted[I] << 23)));
 }
 
@@ -89,16 +82,16 @@ INLINE void phi_less_half_both(lanes y[2], const lanes x[2]) {
     BOTH(c[I] = larger(all(-5.5f), smaller(all(5.5f), x[I])));
     BOTH(v[I] = c[I] * c[I]);
     BOTH(square[I] = v[I] * v[I]);
-    BOTH(q[I] = v[I] * 1.197503220e-06f + 7.364757305e-05f);
-    BOTH(t[I] = v[I] * 1.884446543e-03f + 2.864589074e-02f);
-    BOTH(p[I] = v[I] * 2.274934840e-08f + 6.352115005e-06f);
-    BOTH(q[I] = q[I] * square[I] + t[I]);
-    BOTH(t[I] = v[I] * 1.688259749e-04f + 4.677262380e-03f);
-    BOTH(p[I] = p[I] * square[I] + t[I]);
-    BOTH(t[I] = v[I] * 2.515220080e-01f + 1.0f);
-    BOTH(q[I] = q[I] * square[I] + t[I]);
-    BOTH(t[I] = v[I] * 3.385268190e-02f + 3.989422346e-01f);
-    BOTH(p[I] = (p[I] * square[I] + t[I]) * c[I]);
+    BOTH(q[I] = fused(v[I], all(1.197503220e-06f), all(7.364757305e-05f)));
+    BOTH(t[I] = fused(v[I], all(1.884446543e-03f), all(2.864589074e-02f)));
+    BOTH(p[I] = fused(v[I], all(2.274934840e-08f), all(6.352115005e-06f)));
+    BOTH(q[I] = fused(q[I], square[I], t[I]));
+    BOTH(t[I] = fused(v[I], all(1.688259749e-04f), all(4.677262380e-03f)));
+    BOTH(p[I] = fused(p[I], square[I], t[I]));
+    BOTH(t[I] = fused(v[I], all(2.515220080e-01f), all(1.0f)));
+    BOTH(q[I] = fused(q[I], square[I], t[I]));
+    BOTH(t[I] = fused(v[I], all(3.385268190e-02f), all(3.989422346e-01f)));
+    BOTH(p[I] = fused(p[I], square[I], t[I]) * c[I]);
     BOTH(y[I] = p[I] / q[I]);
 }
 #endif
@@ -160,10 +153,10 @@ INLINE void gelu_both(lanes x[2], lanes *slope) {
     if (slope) { /* density e^(-x^2/2) / sqrt(2 pi), as a power of 2 */
         BOTH(density[I] = x[I] * x[I] * (nn_real)-0.72134752044448170368);
         exp2_both(density);
-        BOTH(density[I] = density[I] * x[I] * (nn_real)0.39894228040143267794);
+        BOTH(density[I] *= (nn_real)0.39894228040143267794);
     }
     BOTH(phi[I] += (nn_real)0.5);
-    if (slope) BOTH(slope[I] = phi[I] + density[I]);
+    if (slope) BOTH(slope[I] = fused(density[I], x[I], phi[I]));
     BOTH(x[I] *= phi[I]);
 }
 
@@ -277,7 +270,7 @@ static void dot_rows(lanes *out, struct lanes_view a, struct lanes_view b, size_
     for (size_t c = 0; c < columns; c++) {
         lanes sum = all(0);
         for (size_t r = 0; r < rows; r++)
-            sum += a.at[r * a.row + c * a.column] * b.at[r * b.row + c * b.column];
+            sum = fused(a.at[r * a.row + c * a.column], b.at[r * b.row + c * b.column], sum);
         out[c] = sum;
     }
 }
@@ -289,7 +282,7 @@ static void multiply(lanes *y, const lanes *x, size_t n) {
 static void affine(lanes *y, const lanes *x, const nn_real *scale, const nn_real *shift,
                    size_t rows, size_t columns) {
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++, x++, y++) *y = *x * scale[r] + shift[r];
+        for (size_t c = 0; c < columns; c++, x++, y++) *y = fused(*x, all(scale[r]), all(shift[r]));
 }
 
 /* ---- normalisation ---- */
@@ -318,7 +311,7 @@ static void moments(double *mean, double *squares, const lanes *z, size_t rows, 
         for (size_t i = 0; i < 4; i++) sum[i] = all(0);
         for (size_t c = 0; c < columns; c++) {
             lanes d = z[c] - centre;
-            sum[c % 4] += d * d;
+            sum[c % 4] = fused(d, d, sum[c % 4]);
         }
         /* About `centre`, which is the mean only within rounding: that is put right. */
         double shift = mean[r] - (double)centre;
@@ -333,7 +326,7 @@ static void slope_sums(lanes *sum, lanes *product_out, const lanes *du, const la
         lanes s[2] = {all(0), all(0)}, p[2] = {all(0), all(0)};
         for (size_t c = 0; c < columns; c++, du++, z++) {
             s[c % 2] += *du;
-            p[c % 2] += *du * (*z - mean[r]);
+            p[c % 2] = fused(*du, *z - mean[r], p[c % 2]);
         }
         sum[r] += s[0] + s[1];
         product_out[r] += (p[0] + p[1]) * inv[r];
@@ -347,7 +340,7 @@ static void batchnorm_back(lanes *d, const lanes *z, const nn_real *a, const nn_
     for (size_t r = 0; r < rows; r++) {
         lanes factor = one * a[r];
         for (size_t c = 0; c < columns; c++, d++, z++)
-            *d = factor * (*d - m1[r] - (*z - mean[r]) * m2[r]);
+            *d = factor * fused(mean[r] - *z, all(m2[r]), *d - m1[r]);
     }
 }
 
@@ -358,7 +351,7 @@ INLINE void column_moments(lanes *mean, lanes *inv, const lanes *x, size_t rows,
     *mean = sum / (nn_real)rows;
     for (size_t r = 0; r < rows; r++) {
         lanes d = x[r * columns] - *mean;
-        squares += d * d;
+        squares = fused(d, d, squares);
     }
     *inv = (nn_real)1 / root(squares / (nn_real)rows + (nn_real)NN_NORM_EPS);
 }
@@ -369,7 +362,8 @@ static void layernorm(lanes *y, const lanes *x, const nn_real *scale, const nn_r
         lanes mean, inv;
         column_moments(&mean, &inv, x + c, rows, columns);
         for (size_t r = 0; r < rows; r++)
-            y[r * columns + c] = (x[r * columns + c] - mean) * inv * scale[r] + shift[r];
+            y[r * columns + c] =
+                fused((x[r * columns + c] - mean) * inv, all(scale[r]), all(shift[r]));
     }
 }
 

@@ -1,8 +1,8 @@
 /* PatchTST (Nie et al., "A Time Series is Worth 64 Words", ICLR 2023), the supervised network as its authors' code has it:
  * windows of several channels in, each channel cut into patches and read by one transformer, a forecast per channel out.
  *
- * Every value is computed in an order of additions of its own that depends on shapes alone, by rounded products and sums
- * (no fused multiply-add, no BLAS): training and inference give the same bits on every processor and compiler, for any number of
+ * Every value is computed in an order of additions of its own that depends on shapes alone, fused where the source says so
+ * (no BLAS, no freedom for the compiler): training and inference give the same bits on every processor and compiler, for any number of
  * threads, and inference gives a window the same bits alone and in any batch. NaN or infinity in a channel of a window makes NaN
  * of that channel's forecast in inference, and of no other.
  *
