@@ -67,7 +67,7 @@ static void test_gradients(void **state) {
 /* The window's channel with its ends repeated, averaged; what is left; a sum of products each. */
 static double twin(const struct network *net, const struct dlinear_config *c, size_t row,
                    size_t channel, size_t step) {
-    double padded[LENGTH + 24];
+    double padded[LENGTH + 24] = {0};
     long half = (c->kernel_size - 1) / 2;
     const char *const plain[] = {"Linear_Seasonal", "Linear_Trend"};
     double sum = 0;

@@ -52,8 +52,8 @@ static void kernel_check(const char *name, const struct tree_model *m, const str
     struct forest *f;
     size_t size = forest_size(m, &o), k = m->outputs, trees = m->tree_count;
     void *block = aligned_alloc(64, size);
-    double *margin = malloc(r->rows * k * sizeof *margin);
-    int32_t *leaf = malloc(r->rows * trees * sizeof *leaf);
+    double *margin = malloc((r->rows * k + 1) * sizeof *margin);
+    int32_t *leaf = malloc((r->rows * trees + 1) * sizeof *leaf);
     assert_true(block && margin && leaf);
     assert_int_equal(forest_build(&f, block, size, m, &o), ST_OK);
     for (size_t i = 0; i < r->rows; i += part) {

@@ -424,7 +424,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 static double sorted_percentile(const double *values, size_t count, double alpha) {
-    double *sorted = malloc(count * sizeof *sorted), at = alpha * (double)(count - 1);
+    double *sorted = malloc((count + 1) * sizeof *sorted), at = alpha * (double)(count - 1);
     memcpy(sorted, values, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, ascending);
     size_t low = (size_t)at, high = low + 1 < count ? low + 1 : low;

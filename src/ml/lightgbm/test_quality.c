@@ -223,7 +223,7 @@ struct loaded {
 static double *numbers(const char *path, size_t *count) {
     FILE *f = fopen(path, "r");
     if (!f) return NULL;
-    double *out = malloc(20000 * sizeof *out), value;
+    double *out = calloc(20000, sizeof *out), value;
     for (*count = 0; *count < 20000 && fscanf(f, "%lf", &value) == 1; (*count)++)
         out[*count] = value;
     fclose(f);
@@ -254,7 +254,7 @@ static void load(struct loaded *l, const struct example *e, const char *which, u
     l->init = numbers(path, &count);
     snprintf(path, sizeof path, "%s.query", base);
     double *query = numbers(path, &count);
-    if (query) {
+    if (query && count > 0) {
         l->groups = malloc(count * sizeof *l->groups);
         for (size_t i = 0; i < count; i++) l->groups[i] = (uint32_t)query[i];
     }

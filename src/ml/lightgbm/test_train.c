@@ -146,11 +146,10 @@ enum { OBJECTIVES = sizeof every_objective / sizeof *every_objective };
 /* The valid metric of a round, from the margins training kept, equals the metric of the margins that the model gives by the
  * reference walk: the same leaves and the same sums, bit for bit. */
 static void test_model_is_what_training_saw(void **state) {
-    struct fixture *f = *state;
     for (size_t o = 0; o < OBJECTIVES; o++) {
         tear_down(state);
         set_up(state);
-        f = *state;
+        struct fixture *f = *state;
         parse(f, every_objective[o]);
         parse(f, "num_iterations=12,num_leaves=9,bagging_freq=1,bagging_fraction=0.7");
         shape_labels(f);
@@ -173,11 +172,10 @@ static void test_model_is_what_training_saw(void **state) {
 }
 
 static void test_every_objective_learns(void **state) {
-    struct fixture *f = *state;
     for (size_t o = 0; o < OBJECTIVES; o++) {
         tear_down(state);
         set_up(state);
-        f = *state;
+        struct fixture *f = *state;
         parse(f, every_objective[o]);
         parse(f, "num_iterations=30");
         shape_labels(f);
@@ -194,11 +192,10 @@ static void test_every_objective_learns(void **state) {
 }
 
 static void test_text_comes_back(void **state) {
-    struct fixture *f = *state;
     for (size_t o = 0; o < OBJECTIVES; o++) {
         tear_down(state);
         set_up(state);
-        f = *state;
+        struct fixture *f = *state;
         parse(f, every_objective[o]);
         parse(f, "num_iterations=5");
         shape_labels(f);
@@ -228,7 +225,6 @@ static void test_text_comes_back(void **state) {
 }
 
 static void test_threads_do_not_matter(void **state) {
-    struct fixture *f = *state;
     static const char *const params[] = {
         "bagging_freq=2,bagging_fraction=0.6,feature_fraction=0.6,extra_trees=true",
         "objective=multiclass,num_class=3,boosting=goss,learning_rate=0.5",
@@ -240,7 +236,7 @@ static void test_threads_do_not_matter(void **state) {
         for (int threads = 0; threads < 3; threads++) {
             tear_down(state);
             set_up(state);
-            f = *state;
+            struct fixture *f = *state;
             parse(f, "objective=binary,num_iterations=8,seed=5");
             parse(f, params[i]);
             f->params.num_threads = (uint32_t)threads + 1;
@@ -270,12 +266,11 @@ static void test_seed_matters_where_there_is_chance(void **state) {
 /* One text for every compiler, optimisation level and processor. The number changes only when what is learnt does, which
  * the change must say. */
 static void test_text_is_the_same_everywhere(void **state) {
-    struct fixture *f = *state;
     uint64_t hash = 0;
     for (size_t o = 0; o < OBJECTIVES; o++) {
         tear_down(state);
         set_up(state);
-        f = *state;
+        struct fixture *f = *state;
         parse(f, every_objective[o]);
         parse(f,
               "num_iterations=10,bagging_freq=1,bagging_fraction=0.8,feature_fraction=0.9,seed=3");
@@ -628,7 +623,6 @@ static bool note_memory(void *context, uint32_t round, uint32_t rounds_max, doub
 }
 
 static void test_memory_is_bounded(void **state) {
-    struct fixture *f = *state;
     static const char *const params[] = {
         "objective=regression", "objective=binary,num_leaves=255,min_data_in_leaf=1,max_bin=1000",
         "objective=multiclass,num_class=3,boosting=goss,learning_rate=1",
@@ -636,7 +630,7 @@ static void test_memory_is_bounded(void **state) {
     for (size_t i = 0; i < 4; i++) {
         tear_down(state);
         set_up(state);
-        f = *state;
+        struct fixture *f = *state;
         parse(f, params[i]);
         parse(f, "num_iterations=10,max_bin=255");
         shape_labels(f);
