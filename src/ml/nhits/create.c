@@ -354,7 +354,7 @@ static void set_shapes(struct nhits *n, size_t batch_max) {
 
 static enum status build(struct nhits *n, uint64_t seed, struct err *err) {
     size_t index = 0;
-    n->blocks = calloc(n->block_count, sizeof *n->blocks);
+    n->blocks = calloc(n->block_count + 1, sizeof *n->blocks);
     if (!n->blocks) return err_set(err, ST_NO_MEMORY, "%zu blocks", n->block_count);
     for (uint32_t s = 0; s < n->config.stack_count; s++)
         for (uint32_t i = 0; i < n->config.stacks[s].blocks; i++, index++)

@@ -101,7 +101,7 @@ static void list_layer(struct nhits *n, size_t block, const struct layer *l, con
 }
 
 static enum status list_shares(struct nhits *n, struct err *err) {
-    size_t most = 0;
+    size_t most = 1; /* never a memory of 0 */
     for (size_t i = 0; i < n->block_count; i++) {
         const struct block *b = &n->blocks[i];
         for (size_t l = 0; l < b->layer_count; l++) most += nhits_used(&b->layers[l]) / 128 + 1;

@@ -16,6 +16,6 @@ const struct nn_gemm_kernel *nn_gemm_kernel_at(size_t index) {
 void nn_gemm(nn_real *c, size_t c_step, struct nn_matrix a, struct nn_matrix b, size_t m, size_t n,
              size_t k, bool add) {
     size_t best = KERNEL_COUNT - 1;
-    while (!kernels[best]->can_run()) best--;
+    while (best > 0 && !kernels[best]->can_run()) best--;
     kernels[best]->gemm(c, c_step, a, b, m, n, k, add);
 }

@@ -13,7 +13,7 @@ enum { SET_COUNT = sizeof sets / sizeof sets[0] };
 
 const struct nn_kernels *nn_kernels(void) {
     size_t best = SET_COUNT - 1;
-    while (!sets[best]->can_run()) best--;
+    while (best > 0 && !sets[best]->can_run()) best--;
     return sets[best];
 }
 
