@@ -92,7 +92,8 @@ static void beta_finds_the_planted_distortion(void **state) {
         struct calibration map[LABEL_COUNT] = {{0}};
         calibration_beta_knots(&map[0], &b);
         assert_int_equal(map[0].knot_count, CALIBRATION_KNOTS_MAX);
-        for (double x = b.p_min; x <= b.p_max; x += 0.001) {
+        for (int i = 0; b.p_min + i * 0.001 <= b.p_max; i++) {
+            double x = b.p_min + i * 0.001;
             worst = fmax(
                 worst, fabs(calibration_beta_value(&b, x) - calibration_beta_value(&truths[k], x)));
             /* Through the map as service reads it: the other two labels chosen so that sums stay 1. */

@@ -163,7 +163,7 @@ static void the_order_of_asking_changes_no_bit(void **state) {
     correlate(&c, 499);
     *other = *m;
     for (int round = 0; round < 20; round++) {
-        uint32_t order[N];
+        uint32_t order[N] = {0};
         for (uint32_t i = 0; i < N; i++) {
             uint32_t at = (uint32_t)rng_below(&r, i + 1);
             order[i] = order[at];

@@ -226,7 +226,8 @@ static void kelly_is_where_growth_is_greatest(void **state) {
         double move = 0.05 + 0.1 * rng_f64(&r), hold = 0.5 * rng_f64(&r);
         double up = (1 - hold) * (0.5 + 0.03 * rng_f64(&r)), down = 1 - hold - up;
         double best = 0, growth = 0;
-        for (double f = 0; f < 3; f += 0.0005) {
+        for (int i = 0; i < 6000; i++) {
+            double f = i * 0.0005;
             double g = up * log(1 + f * move) + down * log(1 - f * move);
             if (g > growth) {
                 growth = g;

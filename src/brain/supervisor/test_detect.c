@@ -111,7 +111,7 @@ static void stationary_is_quiet_and_a_rise_is_found(void **state) {
          * the evidence after 200 samples scatters, and one seed in 20 may be late. Half a standard deviation of an
          * average of ten is a rise of 12 %: found, if later. */
         bool is_small = k == NORMAL_ERROR_OF_TEN;
-        assert_true(late_rise <= (k == FORECAST ? 0 : 1) && sum_rise <= WITHIN / 2);
+        assert_true(late_rise <= (k == FORECAST ? 0 : 1) && sum_rise <= WITHIN / 2.0);
         assert_true(is_small ? slowest_shift <= 2 * WITHIN : late_shift <= (k == FORECAST ? 0 : 1));
         assert_true(slowest_rise <= 2 * WITHIN);
     }
