@@ -373,8 +373,9 @@ static void add_chart(struct text *t, const struct chart *c, struct plot *plots)
     add_legend(t, c, y, l.width);
     uint32_t across = (uint32_t)(l.panel_width - l.gutter) / TICK_WIDTH;
     for (uint32_t i = 0; i < c->panel_count; i++) {
-        double left = MARGIN + (i % l.columns) * (l.panel_width + PANEL_GAP);
-        double top = l.top + (i / l.columns) * (l.panel_height + 8);
+        uint32_t row = i / l.columns, column = i % l.columns;
+        double left = MARGIN + column * (l.panel_width + PANEL_GAP);
+        double top = l.top + row * (l.panel_height + 8);
         place(&plots[i], &l, left, top);
         ticks_over(&plots[i].x_ticks, &plots[i].x, across, c->panels[i].x.whole);
         add_plot(t, &plots[i], left);

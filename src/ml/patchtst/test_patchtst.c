@@ -195,7 +195,8 @@ static void test_plain_and_fast_kernels(void **state) {
  * two floats, that end among the subnormal, that overflow, what is no number. */
 static void test_multiply_adds_round_once(void **state) {
     (void)state;
-    const struct lanes_kernels *sets[] = {&patchtst_kernels_plain, patchtst_kernels()};
+    enum { SETS = 2 };
+    const struct lanes_kernels *sets[SETS] = {&patchtst_kernels_plain, patchtst_kernels()};
     for (int i = 0; i < 400000; i++) {
         lanes x, y;
         uint64_t r = rng_u64(&rng);
@@ -213,7 +214,7 @@ static void test_multiply_adds_round_once(void **state) {
         if (i % 4 == 0) bias = -(w * x[1]);                /* what the product's rounding took */
         if (i % 4 == 1) bias = w * x[1] * (nn_real)0x1p24; /* half of its last place */
         if (i % 4 == 2) bias = (nn_real)ldexp((double)bias, -60); /* far below */
-        for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
+        for (size_t s = 0; s < SETS; s++) {
             sets[s]->linear(lanes_view(&y, 1, 1), lanes_view(&x, 1, 1),
                             (struct weights_view){&w, 1, 1}, &bias, 1, 1, 1, false);
             for (int lane = 0; lane < LANES; lane++) {
