@@ -7,7 +7,8 @@
 #include "brain/engine/engine_internal.h"
 
 /* Ends of the ranges that leverage_inputs looks at: what is not known is taken at its worst. */
-static const double funding_worst = 0.05, divergence_worst = 1, volatility_worst = 3;
+static const double funding_worst = 0.05, divergence_worst = 1, volatility_worst = 3,
+                    cost_worst = 0.5;
 
 const char *engine_reason_text(enum engine_reason reason) {
     switch (reason) {
@@ -99,7 +100,9 @@ static void say(struct engine_decision *d, struct engine *e, const struct engine
     d->was_noted = forecasts_add(&s->forecasts, &s->bar, d->distance, votes, &d->signal,
                                  d->has_interval ? &d->interval.width : NULL);
     note(e, s, d);
-    d->cost = ask->cost >= 0 ? ask->cost : e->config.cost;
+    d->cost = isnan(ask->cost)                           ? e->config.cost
+              : ask->cost >= 0 && ask->cost < cost_worst ? ask->cost
+                                                         : cost_worst;
     if (d->signal.action != LABEL_HOLD) {
         d->edge_gross = d->signal.edge;
         d->edge_net = d->edge_gross - d->cost;

@@ -239,8 +239,8 @@ struct engine_ask {
     uint32_t symbol;
     uint32_t may_enter;                   /* 0: only a signal is wanted: held, cooling, halted */
     struct model_vote votes[MODEL_COUNT]; /* by kind, calibrated */
-    double cost;                          /* round trip, fraction; NaN: the configuration's */
-    double fraction_min;                  /* least the venue takes, of equity */
+    double cost;         /* round trip, fraction; NaN: the configuration's; out of 0..0.5: 0.5 */
+    double fraction_min; /* least the venue takes, of equity */
 };
 struct engine_account {
     const struct portfolio_holding *holdings; /* held or on its way */
