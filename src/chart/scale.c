@@ -57,7 +57,11 @@ static void tick_label(char out[TICK_SIZE], double k, int mantissa, int exponent
         return;
     }
     int digits = 0;
-    for (double rest = fabs(whole); rest >= 10; rest /= 10) digits++;
+    double rest = fabs(whole);
+    while (rest >= 10) {
+        rest /= 10;
+        digits++;
+    }
     char text[2 * TICK_SIZE];
     snprintf(text, sizeof text, "%.*f", digits, whole * power_of_ten(-digits));
     if (digits) { /* no zeros behind the point */

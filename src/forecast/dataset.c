@@ -29,8 +29,8 @@ static char *name_clean(const char *name) {
 }
 
 /* Names of all columns of the file: the header's, or the number where a name is missing, too long or there twice. */
-static enum status names_make(char ***out, const struct table_reader *r, struct err *err) {
-    uint32_t columns = table_reader_columns(r);
+static enum status names_make(char ***out, const struct table_reader *r, uint32_t columns,
+                              struct err *err) {
     const char *const *given = table_reader_names(r);
     char **names = calloc(columns, sizeof *names);
     if (!names) return err_set(err, ST_NO_MEMORY, "no memory for %u names", columns);
@@ -100,7 +100,7 @@ static enum status choose(struct forecast_dataset *d, struct reading *g, const c
 
 static enum status grow(struct forecast_dataset *d, struct reading *g, struct err *err) {
     size_t capacity = g->capacity ? 2 * g->capacity : ROWS_FIRST;
-    double *values = realloc(d->values, capacity * d->channels * sizeof *values);
+    double *values = realloc(d->values, (capacity * d->channels + 1) * sizeof *values);
     if (values) d->values = values;
     uint64_t *lines = realloc(d->lines, capacity * sizeof *lines);
     if (lines) d->lines = lines;
@@ -114,6 +114,7 @@ static enum status grow(struct forecast_dataset *d, struct reading *g, struct er
 }
 
 static enum status read_rows(struct forecast_dataset *d, struct reading *g, struct err *err) {
+    d->rows = g->capacity = 0;
     for (;;) {
         enum status st = d->rows == g->capacity ? grow(d, g, err) : ST_OK;
         if (st == ST_OK) st = table_next(g->r, g->row, err);
@@ -134,7 +135,7 @@ static enum status read_table(struct forecast_dataset *d, struct reading *g,
     g->columns = table_reader_columns(g->r);
     g->row = calloc(g->columns, sizeof *g->row);
     if (!g->row) return err_set(err, ST_NO_MEMORY, "no memory");
-    enum status st = names_make(&g->names, g->r, err);
+    enum status st = names_make(&g->names, g->r, g->columns, err);
     if (st != ST_OK) return st;
     g->dated = table_reader_has_dates(g->r) || is_time_name(g->names[0]);
     st = choose(d, g, wanted, count, err);

@@ -116,7 +116,7 @@ static enum status outlook(struct forecast_outlook *f, const struct forecast_mod
     if (d->rows < m->input)
         return err_set(err, ST_RANGE, "no forecast: %s has %zu rows, the network reads %u", d->path,
                        d->rows, m->input);
-    size_t begin = d->rows - m->input, values = (size_t)m->horizon * m->channels;
+    size_t begin = d->rows - m->input, values = (size_t)m->horizon * m->channels, i = 0;
     enum status st = forecast_dataset_whole(d, begin, d->rows, err);
     if (st != ST_OK) return err_wrap(err, st, "no forecast");
     nn_real *x = malloc(((size_t)m->input * m->channels + values) * sizeof *x);
@@ -127,13 +127,13 @@ static enum status outlook(struct forecast_outlook *f, const struct forecast_mod
         forecast_scale_apply(x, d, begin, d->rows, m->mean, m->deviation);
         st = outlook_standardised(y, m, net, x, err);
     }
-    for (size_t i = 0; i < values && st == ST_OK; i++) {
-        size_t c = i % m->channels;
-        f->values[i] = (double)y[i] * m->deviation[c] + m->mean[c];
-        if (!isfinite(f->values[i]))
-            st = err_set(err, ST_RANGE, "no forecast: that of column '%s' is no finite number",
-                         m->names[c]);
-    }
+    for (uint32_t step = 0; step < m->horizon && st == ST_OK; step++)
+        for (uint32_t c = 0; c < m->channels && st == ST_OK; c++, i++) {
+            f->values[i] = (double)y[i] * m->deviation[c] + m->mean[c];
+            if (!isfinite(f->values[i]))
+                st = err_set(err, ST_RANGE, "no forecast: that of column '%s' is no finite number",
+                             m->names[c]);
+        }
     free(x);
     return st == ST_OK ? date_steps(f, d, begin, err) : st;
 }
