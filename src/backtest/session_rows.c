@@ -31,7 +31,7 @@ enum status session_rows_create(struct session *s, struct err *err) {
     s->closes_ns = session_block(sizeof *s->closes_ns * n);
     s->votes = session_block(sizeof *s->votes * n * MODEL_COUNT);
     s->answers = session_block(sizeof *s->answers * n);
-    s->asked = session_block(sizeof *s->asked * n);
+    s->asked = session_block(sizeof(const struct net_history *) * n);
     bool ok = s->rows && s->atr && s->closes_ns && s->votes && s->answers && s->asked;
     if (ok && s->o.strategy == STRATEGY_ENSEMBLE && reads_histories(&s->o)) {
         s->histories_size = n * net_history_size();

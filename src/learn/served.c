@@ -152,8 +152,8 @@ enum status served_model_path(double *out, struct served_model *m,
     double sigma = ask(m, 0, history);
     net_predict(NULL, out, m->net, 1);
     for (size_t i = 0; i < values; i++) {
-        double step = (double)(i / NET_QUANTILES + 1);
-        out[i] *= sigma * sqrt(step);
+        size_t step = i / NET_QUANTILES + 1;
+        out[i] *= sigma * sqrt((double)step);
     }
     return isfinite(out[0]) ? ST_OK : ST_AGAIN;
 }
@@ -181,7 +181,7 @@ uint64_t served_model_weights(const struct served_model *m) {
     if (!m->net) return 0;
     const struct nn_params *parts[] = {&m->net->network->params, &m->net->head.params};
     uint64_t weights = 0;
-    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+    for (size_t k = 0; k < 2; k++)
         for (uint32_t i = 0; i < parts[k]->count; i++) {
             const struct nn_tensor *t = &parts[k]->tensors[i];
             if (t->trainable && !t->is_tied) weights += t->count;

@@ -485,7 +485,10 @@ static void with_change(const char *text, size_t offset, char to, enum status ex
     size_t size;
     char *bytes = market_slurp(model_path, &size);
     char *at = memmem(bytes, size, text, strlen(text));
-    if (!at) fail_msg("no %s", text);
+    if (!at) {
+        fail_msg("no %s", text);
+        return;
+    }
     at[offset] = to;
     spit(bytes, size);
     free(bytes);
