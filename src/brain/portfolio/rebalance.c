@@ -24,6 +24,7 @@ static double sum_of(const struct portfolio_proposal *p, const bool *member, uin
 uint32_t portfolio_rebalance(struct portfolio_proposal *out, const struct portfolio_book *b,
                              double margin_used) {
     uint32_t count = b->holding_count;
+    if (count == 0) return 0;
     struct portfolio_proposal p[PORTFOLIO_POSITIONS_CEILING];
     bool all[PORTFOLIO_POSITIONS_CEILING], member[PORTFOLIO_POSITIONS_CEILING];
     double band = b->config.band > 0 ? b->config.band : 0, before = 0;
