@@ -243,6 +243,10 @@ static void size_wish(struct engine_decision *d, struct engine *e, struct portfo
         refuse(d, ENGINE_PORTFOLIO);
         return;
     }
+    if (state->places == 0) {
+        refuse(d, ENGINE_OPEN_FULL);
+        return;
+    }
     struct sizing_context context = {
         .atr = s->atr,
         .adx = s->adx,

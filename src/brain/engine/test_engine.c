@@ -236,7 +236,7 @@ static void parts_pass_their_self_tests(void **state) {
 
 static int setup(void **state) {
     (void)state;
-    world_make(20261123);
+    world_make(world_seed());
     return 0;
 }
 

@@ -255,7 +255,7 @@ static void bars_that_cannot_be_are_refused(void **state) {
 
 static int setup(void **state) {
     (void)state;
-    world_make(20261123);
+    world_make(world_seed());
     return 0;
 }
 
