@@ -621,7 +621,15 @@ static void property_nothing_is_lost(void **state) {
             acknowledged++;
         }
     }
-    while (bus_read(b, &e, TYPE, "executor", "c-1", 20 * NS_PER_MS, NULL) == ST_OK) {
+    /* A read that found nothing may have looked just before the last ones were old enough to come again. */
+    uint64_t length, pending = 1;
+    int64_t age;
+    for (int empty = 0; pending > 0 && empty < 200;) {
+        if (bus_read(b, &e, TYPE, "executor", "c-1", 20 * NS_PER_MS, NULL) != ST_OK) {
+            info(b, "executor", &length, &pending, &age);
+            empty++;
+            continue;
+        }
         OK(bus_ack(b, &e, "executor", err));
         OK(bus_flush(b, err));
         done[entry_number(&e)] |= 1;
