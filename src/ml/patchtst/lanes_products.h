@@ -52,6 +52,7 @@ INLINE lanes fused(lanes a, lanes b, lanes c) {
 #endif
 
 enum { TILE_ROWS = 8, TILE_COLUMNS = 2, STRIP_DEPTH = 4, STRIP_INNER_MAX = 12, ROWS_IN_CACHE = 16 };
+enum { PACKED_MIN = 64, PACKED_MAX = 256, PACKED_USES = 32 };
 
 INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights_view w,
                         const nn_real *bias, size_t in, bool add, const int rows,
@@ -89,8 +90,8 @@ INLINE void linear_tile(struct lanes_view y, struct lanes_view x, struct weights
     }
 }
 
-static void linear(struct lanes_view y, struct lanes_view x, struct weights_view w,
-                   const nn_real *bias, size_t out, size_t in, size_t columns, bool add) {
+static void linear_columns(struct lanes_view y, struct lanes_view x, struct weights_view w,
+                           const nn_real *bias, size_t out, size_t in, size_t columns, bool add) {
     for (size_t c = 0; c < columns;) {
         struct lanes_view yc = y, xc = x;
         struct weights_view wr = w;
@@ -117,6 +118,23 @@ static void linear(struct lanes_view y, struct lanes_view x, struct weights_view
             if (b) b += step;
         }
         c += pair ? 2 : 1;
+    }
+}
+
+static void linear(struct lanes_view y, struct lanes_view x, struct weights_view w,
+                   const nn_real *bias, size_t out, size_t in, size_t columns, bool add) {
+    /* Rows a multiple of 256 bytes apart share a few lines of L1: two columns at a time go side by side first. */
+    bool crowded = x.row % LANES == 0 && in >= PACKED_MIN && in <= PACKED_MAX;
+    if (!crowded || out < PACKED_USES) {
+        linear_columns(y, x, w, bias, out, in, columns, add);
+        return;
+    }
+    lanes packed[2 * PACKED_MAX];
+    for (size_t c = 0; c < columns; c += 2, x.at += 2 * x.column, y.at += 2 * y.column) {
+        size_t n = columns - c < 2 ? 1 : 2;
+        for (size_t k = 0; k < in; k++)
+            for (size_t i = 0; i < n; i++) packed[2 * k + i] = x.at[k * x.row + i * x.column];
+        linear_columns(y, lanes_view(packed, 2, 1), w, bias, out, in, n, add);
     }
 }
 

@@ -227,6 +227,37 @@ static void test_multiply_adds_round_once(void **state) {
     }
 }
 
+/* Where rows lie in memory, and whether they are laid side by side first, does not show in a product. */
+static void test_rows_may_lie_anywhere(void **state) {
+    (void)state;
+    enum { OUT = 33, IN = 65, COLUMNS = 5, CLOSE = 7, CROWDED = 16 };
+    static lanes x[2][IN * CROWDED], y[2][OUT * CROWDED];
+    static nn_real w[OUT * IN], bias[OUT];
+    static const size_t rows[2] = {CLOSE, CROWDED};
+    const struct lanes_kernels *sets[] = {&patchtst_kernels_plain, patchtst_kernels()};
+    for (size_t i = 0; i < OUT * IN; i++) w[i] = (nn_real)(rng_f64(&rng) - 0.5);
+    for (size_t i = 0; i < OUT; i++) bias[i] = (nn_real)(rng_f64(&rng) - 0.5);
+    for (size_t i = 0; i < IN * CROWDED; i++)
+        for (size_t lane = 0; lane < LANES; lane++) x[1][i][lane] = (nn_real)(rng_f64(&rng) - 0.5);
+    for (size_t i = 0; i < IN; i++)
+        for (size_t c = 0; c < COLUMNS; c++) x[0][i * CLOSE + c] = x[1][i * CROWDED + c];
+    for (uint32_t code = 0; code < 16; code++) {
+        size_t columns = COLUMNS - code % 2;
+        bool add = code & 2, turned = code & 4;
+        struct weights_view view = {w, turned ? 1 : IN, turned ? OUT : 1};
+        memset(y, 0, sizeof y);
+        for (int i = 0; i < 2; i++)
+            sets[code / 8]->linear(lanes_view(y[i], CROWDED, 1), lanes_view(x[i], rows[i], 1), view,
+                                   bias, OUT, IN, columns, add);
+        assert_memory_equal(y[0], y[1], sizeof y[0]);
+        double sum = add ? 0 : (double)bias[OUT - 1];
+        for (size_t k = 0; k < IN; k++)
+            sum += (double)w[(OUT - 1) * view.row + k * view.column] *
+                   (double)x[1][k * CROWDED + columns - 1][3];
+        assert_float_equal((double)y[1][(OUT - 1) * CROWDED + columns - 1][3], sum, 1e-5);
+    }
+}
+
 /* The fingerprint of a trained network: any compiler, any level, any processor. */
 static void test_bits_of_a_training(void **state) {
     (void)state;
@@ -503,6 +534,7 @@ int main(void) {
         cmocka_unit_test(test_one_thread_and_many),
         cmocka_unit_test(test_plain_and_fast_kernels),
         cmocka_unit_test(test_multiply_adds_round_once),
+        cmocka_unit_test(test_rows_may_lie_anywhere),
         cmocka_unit_test(test_bits_of_a_training),
         cmocka_unit_test(test_a_window_alone_and_in_a_batch),
         cmocka_unit_test(test_what_is_no_number_stays_in_its_channel),
