@@ -258,7 +258,7 @@ static void test_slow_loris(void **state) {
     a = answer_of(body, true);
     assert_int_equal(a->status, 408);
     free(a);
-    assert_int_equal(ended(drip), 0);
+    assert_true(ended(drip) <= 0); /* reset, if a drip came as it was closed */
     assert_int_equal(ended(body), 0);
     assert_int_equal(ended(idle), 0);
     assert_int_equal(ended(silent), 0);
