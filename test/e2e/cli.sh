@@ -121,11 +121,11 @@ expect 1 "$port.*--port" up --mode paper --strategy momentum --state "$work/two"
 kill -INT "$started"
 reap "$started"
 ((code == 0)) || { cat "$work/first" >&2; die "the first ended with $code"; }
-# One run, one writer.
-start "$work/first" "$quantum" up --mode paper --strategy momentum --state "$work/one" --no-api
-await 30 grep -q 'equity' "$work/first" || { cat "$work/first" >&2; die "the first does not trade"; }
+# One run, one writer. (A file of its own: the one before already has the word that is waited for.)
+start "$work/again" "$quantum" up --mode paper --strategy momentum --state "$work/one" --no-api
+await 30 grep -q 'equity' "$work/again" || { cat "$work/again" >&2; die "the first does not trade"; }
 expect 1 'journal|lock|use' up --mode paper --strategy momentum --state "$work/one" --no-api
 kill -INT "$started"
 reap "$started"
-((code == 0)) || { cat "$work/first" >&2; die "the first ended with $code"; }
+((code == 0)) || { cat "$work/again" >&2; die "the first ended with $code"; }
 say "usage 2, failure 1, refusal 3, each with its reason; JSON parses"
