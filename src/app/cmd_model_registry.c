@@ -59,15 +59,6 @@ struct options {
     enum promotion_state only;
 };
 
-static bool kind_parse(enum model_kind *out, const char *text) {
-    for (int k = 0; k < MODEL_COUNT; k++)
-        if (strcmp(text, model_kind_text((enum model_kind)k)) == 0) {
-            *out = (enum model_kind)k;
-            return true;
-        }
-    return false;
-}
-
 static bool option_apply(struct options *o, int option) {
     switch (option) {
     case OPTION_STATE:
@@ -84,7 +75,7 @@ static bool option_apply(struct options *o, int option) {
         return *optarg != 0;
     case OPTION_KIND:
         o->has_kind = true;
-        return kind_parse(&o->kind, optarg);
+        return model_kind_parse(&o->kind, optarg, strlen(optarg));
     case OPTION_ONLY:
         o->has_only = true;
         return promotion_state_parse(&o->only, optarg);
@@ -405,7 +396,7 @@ int model_rollback_command(int argc, char **argv) {
     struct err err = {0};
     struct swap swap = {0};
     int code = options_read(&o, argc, argv, swap_options, rollback_usage, "kind");
-    if (code < 0 && !kind_parse(&o.kind, o.argument))
+    if (code < 0 && !model_kind_parse(&o.kind, o.argument, strlen(o.argument)))
         return model_usage_error(rollback_usage, "'%s' is not a kind", o.argument);
     if (code < 0) code = model_registry_open(&r, o.state, false, &err);
     if (code >= 0) return code;

@@ -118,19 +118,10 @@ static bool count_parse(uint32_t *out, const char *text, uint32_t most) {
     return true;
 }
 
-static bool kind_parse(enum model_kind *out, const char *text) {
-    for (int k = 0; k < MODEL_COUNT; k++)
-        if (!strcmp(text, model_kind_text((enum model_kind)k))) {
-            *out = (enum model_kind)k;
-            return true;
-        }
-    return false;
-}
-
 static bool option_apply(struct options *o, const char **state, int option) {
     switch (option) {
     case OPT_KIND:
-        return kind_parse(&o->config.kind, optarg);
+        return model_kind_parse(&o->config.kind, optarg, strlen(optarg));
     case OPT_STORE:
         return copy_path(o->store, optarg);
     case OPT_INTERVAL:

@@ -85,23 +85,12 @@ enum status run_model_option(struct run_options *o, const char *path, struct err
     return ST_OK;
 }
 
-static bool kind_find(enum model_kind *out, const char *name, size_t size) {
-    for (int k = 0; k < MODEL_COUNT; k++) {
-        const char *text = model_kind_text((enum model_kind)k);
-        if (strlen(text) == size && memcmp(text, name, size) == 0) {
-            *out = (enum model_kind)k;
-            return true;
-        }
-    }
-    return false;
-}
-
 enum status run_voters_option(struct run_options *o, const char *names, struct err *err) {
     uint32_t voters = 0;
     for (const char *at = names;; at++) {
         size_t size = strcspn(at, ",");
         enum model_kind kind;
-        if (!kind_find(&kind, at, size))
+        if (!model_kind_parse(&kind, at, size))
             return err_set(err, ST_INVALID, "'%.*s' is no voter", (int)(size < 80 ? size : 80), at);
         if (voters & 1U << kind)
             return err_set(err, ST_INVALID, "%s is named twice", model_kind_text(kind));
@@ -113,16 +102,10 @@ enum status run_voters_option(struct run_options *o, const char *names, struct e
     return ST_OK;
 }
 
-static bool same_labels(const struct label_spec *a, const struct label_spec *b) {
-    return a->horizon_bars == b->horizon_bars && a->barrier_atr == b->barrier_atr &&
-           a->barrier_cost_multiple == b->barrier_cost_multiple &&
-           a->cost_round_trip == b->cost_round_trip;
-}
-
 /* The exits of a trade are the barriers of its labels, so all voters of a run must have learned the same ones. */
 static enum status labels_adopt(struct run *run, const struct served_model *m, struct err *err) {
     const struct label_spec *labels = served_model_labels(m);
-    if (run->session.labels && !same_labels(run->session.labels, labels))
+    if (run->session.labels && !label_spec_equal(run->session.labels, labels))
         return err_set(err, ST_MISMATCH,
                        "was trained on other barriers than the model beside it: horizon %u and %u "
                        "bars, %g and %g ATR",

@@ -9,6 +9,12 @@ struct label_spec label_spec_defaults(void) {
                                .cost_round_trip = 0.0014};
 }
 
+bool label_spec_equal(const struct label_spec *a, const struct label_spec *b) {
+    return a->horizon_bars == b->horizon_bars && a->barrier_atr == b->barrier_atr &&
+           a->barrier_cost_multiple == b->barrier_cost_multiple &&
+           a->cost_round_trip == b->cost_round_trip;
+}
+
 double label_barrier(const struct label_spec *spec, double atr_fraction) {
     double nearest = spec->barrier_cost_multiple * spec->cost_round_trip;
     double distance = spec->barrier_atr * atr_fraction;

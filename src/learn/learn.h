@@ -22,6 +22,7 @@ struct label_spec {
     double cost_round_trip;       /* fraction: 2 taker fees + spread + slippage, 0.0014 */
 };
 struct label_spec label_spec_defaults(void);
+bool label_spec_equal(const struct label_spec *a, const struct label_spec *b);
 
 /* One symbol's labels. bars (n), atr (n) ATR fraction per bar; out_label (n) -1 where unknown: ATR not
  * known, horizon past the end, or a hole in the grid within it (even when a barrier is hit before:

@@ -99,12 +99,7 @@ static enum status kind_read(enum model_kind *out, const struct safetensors *fil
     const char *text;
     enum status st = need(&text, file, "quantum.kind", err);
     if (st != ST_OK) return st;
-    for (int k = 0; k < MODEL_COUNT; k++)
-        if (learn_is_network((enum model_kind)k) &&
-            !strcmp(text, model_kind_text((enum model_kind)k))) {
-            *out = (enum model_kind)k;
-            return ST_OK;
-        }
+    if (model_kind_parse(out, text, strlen(text)) && learn_is_network(*out)) return ST_OK;
     return err_set(err, ST_CORRUPT, "attribute quantum.kind: '%.60s' is not valid", text);
 }
 

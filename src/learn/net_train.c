@@ -40,19 +40,13 @@ static int64_t valid_from(const struct net_job *j) {
 
 /* ---- warm start ---- */
 
-static bool same_labels(const struct label_spec *a, const struct label_spec *b) {
-    return a->horizon_bars == b->horizon_bars && a->barrier_atr == b->barrier_atr &&
-           a->barrier_cost_multiple == b->barrier_cost_multiple &&
-           a->cost_round_trip == b->cost_round_trip;
-}
-
 static enum status warm_check(const struct model_meta *warm, const struct net *net,
                               const struct net_job *j, struct err *err) {
     const struct learn_config *c = j->config;
     if (net->kind != c->kind)
         return err_set(err, ST_MISMATCH, "is %s, not %s", model_kind_text(net->kind),
                        model_kind_text(c->kind));
-    if (warm->interval_ns != c->interval_ns || !same_labels(&warm->labels, &c->labels))
+    if (warm->interval_ns != c->interval_ns || !label_spec_equal(&warm->labels, &c->labels))
         return err_set(err, ST_MISMATCH, "was trained on another interval or other labels");
     if (warm->weights_to_ns <= valid_from(j)) return ST_OK;
     char seen[TSTAMP_TEXT_SIZE], from[TSTAMP_TEXT_SIZE];

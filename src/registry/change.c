@@ -222,7 +222,7 @@ static enum status audit_read(struct registry *r, struct registry_audit_row *out
     out->ts_ns = sqlite3_column_int64(s, 1);
     out->model = sqlite3_column_int64(s, 2);
     if (registry_hash_parse(&out->hash, hash, strlen(hash)) &&
-        registry_kind_parse(&out->kind, kind))
+        model_kind_parse(&out->kind, kind, strlen(kind)))
         return ST_OK;
     return err_set(err, ST_CORRUPT, "%.3900s/registry.sqlite: audit row %lld does not hold", r->dir,
                    (long long)out->id);

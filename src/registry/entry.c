@@ -26,15 +26,6 @@ bool registry_hash_parse(uint64_t *out, const char *text, size_t size) {
     return size == REGISTRY_HASH_SIZE - 1;
 }
 
-bool registry_kind_parse(enum model_kind *out, const char *text) {
-    for (int k = 0; k < MODEL_COUNT; k++)
-        if (strcmp(text, model_kind_text((enum model_kind)k)) == 0) {
-            *out = (enum model_kind)k;
-            return true;
-        }
-    return false;
-}
-
 enum status registry_entry_read(struct registry *r, struct registry_entry *out, sqlite3_stmt *s,
                                 struct err *err) {
     char hash[REGISTRY_HASH_SIZE], parent[REGISTRY_HASH_SIZE], kind[16], state[16];
@@ -48,7 +39,8 @@ enum status registry_entry_read(struct registry *r, struct registry_entry *out, 
     out->id = sqlite3_column_int64(s, 0);
     if (!registry_hash_parse(&out->hash, hash, strlen(hash)) ||
         (*parent && !registry_hash_parse(&out->parent, parent, strlen(parent))) ||
-        !registry_kind_parse(&out->kind, kind) || !promotion_state_parse(&out->state, state))
+        !model_kind_parse(&out->kind, kind, strlen(kind)) ||
+        !promotion_state_parse(&out->state, state))
         return err_set(err, ST_CORRUPT, "%.3900s/registry.sqlite: model #%lld does not hold",
                        r->dir, (long long)out->id);
     out->size = (uint64_t)sqlite3_column_int64(s, 2);

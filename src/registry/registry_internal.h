@@ -72,6 +72,5 @@ enum status registry_entry_read(struct registry *r, struct registry_entry *out, 
 enum { REGISTRY_HASH_SIZE = 17 };
 const char *registry_hash_text(char out[REGISTRY_HASH_SIZE], uint64_t hash);
 bool registry_hash_parse(uint64_t *out, const char *text, size_t size);
-bool registry_kind_parse(enum model_kind *out, const char *text);
 
 #endif

@@ -24,6 +24,15 @@ const char *model_kind_text(enum model_kind kind) {
     return (uint32_t)kind < MODEL_COUNT ? kind_texts[kind] : "?";
 }
 
+bool model_kind_parse(enum model_kind *out, const char *text, size_t size) {
+    for (int k = 0; k < MODEL_COUNT; k++)
+        if (strlen(kind_texts[k]) == size && memcmp(kind_texts[k], text, size) == 0) {
+            *out = (enum model_kind)k;
+            return true;
+        }
+    return false;
+}
+
 const char *label_text(enum label label) {
     return (uint32_t)label < LABEL_COUNT ? label_texts[label] : "?";
 }

@@ -8,10 +8,13 @@
 #define BRAIN_ENSEMBLE_ENSEMBLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum model_kind { MODEL_XGBOOST = 0, MODEL_LIGHTGBM, MODEL_NHITS, MODEL_PATCHTST, MODEL_COUNT };
 const char *model_kind_text(enum model_kind kind); /* "xgboost" "lightgbm" "nhits" "patchtst" */
+/* text (size), without a NUL; false: no such kind, *out untouched. */
+bool model_kind_parse(enum model_kind *out, const char *text, size_t size);
 
 /* Label order, everywhere: in training, in model files, in votes. */
 enum label { LABEL_SELL = 0, LABEL_HOLD = 1, LABEL_BUY = 2, LABEL_COUNT = 3 };
