@@ -121,6 +121,12 @@ static const struct field clock_advanced_fields[] = {CLOCK_ADVANCED_FIELDS(FIELD
 #define FIELD_TAG instrument_changed
 static const struct field instrument_changed_fields[] = {INSTRUMENT_CHANGED_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG model_changed
+static const struct field model_changed_fields[] = {MODEL_CHANGED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
+#define FIELD_TAG engine_changed
+static const struct field engine_changed_fields[] = {ENGINE_CHANGED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1
@@ -237,7 +243,7 @@ static const char *enum_text(enum kind kind, uint32_t v) {
     case KIND_MODE:
         return v <= MODE_LIVE ? run_mode_text((enum run_mode)v) : "?";
     case KIND_VOTE:
-        return v <= VOTE_NO_SKILL ? vote_state_text((enum vote_state)v) : "?";
+        return v <= VOTE_EXCLUDED ? vote_state_text((enum vote_state)v) : "?";
     case KIND_MODEL:
         return v < MODEL_COUNT ? model_kind_text((enum model_kind)v) : "?";
     default:

@@ -213,6 +213,37 @@
     F(F64, confidence, "of the intent")                                                            \
     F(F64, expected_edge, "of the intent; NaN where the rule has none")
 
+#define MODEL_CHANGED_FIELDS(F)                                                                    \
+    F(TS, ts, "when it takes effect")                                                              \
+    F(MODEL, model, "whose seat")                                                                  \
+    F(U32, trigger, "of a training: 1 period, 2 drift, 3 by hand; 0 it is about none")             \
+    F(TEXT, change,                                                                                \
+      "training, trained, failed, shadow, accepted, rejected, promoted, demoted, installed")       \
+    F(TEXT, reason, "why, in a word")                                                              \
+    F(HEX, hash, "of the model file it happens to; 0 none")                                        \
+    F(HEX, serving, "of the file that serves from now on; 0 nobody")                               \
+    F(F64, mape_old, "horizon error / persistence's, of who served; NaN not measured")             \
+    F(F64, mape_new, "of the other")                                                               \
+    F(F64, sharpe_old, "of the costed rule, a bar; NaN not measured")                              \
+    F(F64, sharpe_new, "of the other")                                                             \
+    F(F64, wealth, "of the sequential test")                                                       \
+    F(U64, pairs, "forecasts both made")
+
+#define ENGINE_CHANGED_FIELDS(F)                                                                   \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, change, "weights, level, excluded, restored, retrain_wanted")                          \
+    F(TEXT, reason, "why")                                                                         \
+    F(TEXT, model, "which; all")                                                                   \
+    F(F64, before, "weight, or the supervisor's level, before; NaN of all")                        \
+    F(F64, after, "from now on")                                                                   \
+    F(F64, weight_xgboost, "effective from now on; NaN not a change of weights")                   \
+    F(F64, weight_lightgbm, "effective from now on")                                               \
+    F(F64, weight_nhits, "effective from now on")                                                  \
+    F(F64, weight_patchtst, "effective from now on")                                               \
+    F(F64, score_before,                                                                           \
+      "loss of the weights replaced on the newest outcomes, or limit of the test")                 \
+    F(F64, score_after, "of the new ones, or the model's newest mean loss")
+
 struct run_started {
     RUN_STARTED_FIELDS(FIELD_MEMBER)
 };
@@ -258,6 +289,12 @@ struct clock_advanced {
 struct instrument_changed {
     INSTRUMENT_CHANGED_FIELDS(FIELD_MEMBER)
 };
+struct model_changed {
+    MODEL_CHANGED_FIELDS(FIELD_MEMBER)
+};
+struct engine_changed {
+    ENGINE_CHANGED_FIELDS(FIELD_MEMBER)
+};
 
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
@@ -297,7 +334,11 @@ struct instrument_changed {
     E(18, EVENT_CLOCK_ADVANCED, clock_advanced, "clock.advanced", 1, false, CLOCK_ADVANCED_FIELDS, \
       "time passed at a venue that is not ours: timers were looked at")                            \
     E(19, EVENT_INSTRUMENT_CHANGED, instrument_changed, "instrument.changed", 1, true,             \
-      INSTRUMENT_CHANGED_FIELDS, "the venue's rules for a contract are others now")
+      INSTRUMENT_CHANGED_FIELDS, "the venue's rules for a contract are others now")                \
+    E(20, EVENT_MODEL_CHANGED, model_changed, "model.updated", 1, true, MODEL_CHANGED_FIELDS,      \
+      "a seat's training, trial, or change of hands")                                              \
+    E(21, EVENT_ENGINE_CHANGED, engine_changed, "governance.updated", 1, true,                     \
+      ENGINE_CHANGED_FIELDS, "weights, or the supervisor's word on a model")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

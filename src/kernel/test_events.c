@@ -94,7 +94,7 @@ static void put_MODE(struct object *o) {
     ONE_OF("replay", "paper", "testnet", "live");
 }
 static void put_VOTE(struct object *o) {
-    put(o, "\"%s\"", vote_state_text((enum vote_state)rng_below(&o->rng, VOTE_NO_SKILL + 1)));
+    put(o, "\"%s\"", vote_state_text((enum vote_state)rng_below(&o->rng, VOTE_EXCLUDED + 1)));
 }
 static void put_MODEL(struct object *o) {
     ONE_OF("xgboost", "lightgbm", "nhits", "patchtst");
@@ -507,7 +507,8 @@ static void published_ids_and_sizes_never_change(void **state) {
         {"trade.closed", 1, 152},       {"policy.updated", 1, 88},
         {"state.hash", 1, 16},          {"market.klines", 1, 104},
         {"market.tick", 1, 56},         {"clock.advanced", 1, 8},
-        {"instrument.changed", 1, 128},
+        {"instrument.changed", 1, 128}, {"model.updated", 1, 144},
+        {"governance.updated", 1, 168},
     };
     assert_int_equal(sizeof frozen / sizeof *frozen, ROWS);
     for (int r = 0; r < ROWS; r++) {

@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "brain/ensemble/ensemble.h"
+#include "brain/engine/engine.h"
+#include "brain/promotion/schedule.h"
+#include "brain/promotion/seat.h"
 #include "domain/instrument.h"
 #include "domain/order.h"
 #include "domain/trade.h"
+#include "feature/feature.h"
 
 enum run_mode { MODE_REPLAY = 0, MODE_PAPER, MODE_TESTNET, MODE_LIVE };
 const char *run_mode_text(enum run_mode mode);
@@ -23,6 +26,24 @@ enum {
     VIEW_ROLES_MAX = 12,
     VIEW_REASONS_MAX = 48,
     VIEW_REASON_SIZE = 32
+};
+
+/* What the AI engine said at the symbol's last close, as of view_symbol.signal_ts_ns. Parts that were not reached
+ * are zero; fractions are of price (distances, returns, cost) and of equity (fraction). */
+struct view_decision {
+    uint32_t reason;           /* enum engine_reason: the first that said no, else ENGINE_ALLOW */
+    uint32_t portfolio_reason; /* enum portfolio_reason, where reason is ENGINE_PORTFOLIO */
+    uint32_t sizing_reason;    /* enum sizing_reason, where reason is ENGINE_SIZING */
+    uint32_t action;           /* to do: enum label */
+    uint32_t leverage;         /* 0 unless allowed */
+    uint32_t arm;              /* enum strategy_id; STRATEGY_NONE without one */
+    uint32_t states[MODEL_COUNT];       /* enum vote_state, the supervisor's word included */
+    uint32_t has_interval, was_decided; /* was_decided: 0, the engine was not asked yet */
+    struct regime_reading regime;
+    double fraction, trust, expected_return, interval_low, interval_high;
+    double cost, edge_gross, edge_net, edge_se; /* se NaN: not known yet */
+    double stop_distance, take_distance[3];
+    double multiplier; /* of the size learner's choice */
 };
 
 struct view_symbol {
@@ -40,6 +61,9 @@ struct view_symbol {
     money_t position_size;       /* what sizing would take now */
     uint32_t leverage;
     uint32_t strategy; /* enum strategy_kind that made the signal */
+    struct view_decision decision;
+    float row
+        [FEATURE_COUNT_MAX]; /* the models were asked about; NaN not known; 0 with strategies that have none */
 };
 
 struct view_position {
@@ -98,6 +122,16 @@ struct view_disagreement {
     double distance;
 };
 
+/* Retraining and the seats' life; all zero where no retrainer runs. Times are the market's. */
+struct view_retrain {
+    uint32_t enabled, running; /* running: enum promotion_trigger of the run under way */
+    int64_t period_ns, last_ns,
+        next_ns; /* last: end of the last success, INT64_MIN none; next: due */
+    uint64_t runs, succeeded, failed, missed;
+    struct promotion_seat seats[MODEL_COUNT];
+    struct promotion_verdict verdicts[MODEL_COUNT]; /* newest of each seat */
+};
+
 struct view {
     uint64_t version; /* increases with every publication */
     uint32_t mode, strategy, synthetic, running;
@@ -116,6 +150,10 @@ struct view {
         reason_count, warming;
     struct view_model models[MODEL_COUNT];
     struct view_disagreement disagreement;
+    uint32_t has_engine; /* the ensemble trades, so there is one */
+    struct engine_view engine;
+    struct memory_feedback memory;
+    struct view_retrain retrain;
     struct view_role roles[VIEW_ROLES_MAX];
     struct view_reason reasons[VIEW_REASONS_MAX]; /* refusals by reason */
     struct view_position positions[VIEW_POSITIONS_MAX];
