@@ -1,0 +1,105 @@
+/* Shared by the parts of the kernel: its state and what they call of each other. */
+#ifndef KERNEL_KERNEL_INTERNAL_H
+#define KERNEL_KERNEL_INTERNAL_H
+
+#include "base/assert.h"
+#include "feature/feature.h"
+#include "kernel/kernel.h"
+#include "trade/oms/oms.h"
+
+enum {
+    SMA_FAST = 20,
+    SMA_SLOW = 100,
+    OPEN_MAX = 64,
+    RECENT_MAX = VIEW_TRADES_MAX,
+    CURVE_MAX = VIEW_EQUITY_MAX
+};
+
+/* What the fold of an idle symbol touches: one cache line. */
+struct hot {
+    px_t last_px;
+    int64_t last_ts_ns;      /* close time of the last bar, or a later tick */
+    int64_t next_open_ts_ns; /* 0 before the first bar */
+    int64_t fast_sum, slow_sum;
+    uint32_t ring_next, ring_count;
+    uint16_t busy;    /* phase is not FLAT, or an intent is on its way */
+    uint16_t cooling; /* the cooldown after the last close may not be over */
+    uint32_t trading; /* enum instrument_status */
+    px_t day_ago_px;  /* close 24 h before the last bar, 0 unknown */
+};
+static_assert(sizeof(struct hot) == 64, "one cache line");
+
+struct cold {
+    struct oms_book book;
+    struct exits_state exits;
+    int64_t last_close_ts_ns;
+    qty_t entry_qty;   /* decided by risk, waiting for the leverage */
+    uint32_t leverage; /* as the venue confirmed it, 0 unknown */
+    uint32_t waiting_leverage, intent_pending, reserved;
+    uint64_t pending_id; /* of the intent on its way */
+    int64_t pending_expires_ns;
+    int64_t last_funding_ts_ns;
+    rate_t funding_rate; /* last settlement's */
+    uint64_t last_tick_id;
+    struct ensemble_signal signal;
+    struct model_vote votes[MODEL_COUNT];
+    uint64_t signal_id;
+    int64_t signal_ts_ns;
+    double atr;
+    px_t plan_stop_px, plan_take_px;
+};
+
+struct kernel {
+    struct kernel_config config; /* .instruments is not used after init */
+    size_t hot_at, cold_at, instruments_at, rings_at, series_at, size;
+    uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
+    uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next,
+        recent_count;
+    int64_t now_ns;
+    uint64_t trace_hash, next_trade_id;
+    struct kernel_totals totals;
+    uint32_t open[OPEN_MAX];
+    uint32_t stepped[INSTRUMENTS_MAX];
+    struct trade_closed recent[RECENT_MAX];
+    struct view_equity curve[CURVE_MAX];
+};
+
+static inline struct hot *hot_of(const struct kernel *k, uint32_t i) {
+    return (struct hot *)((char *)k + k->hot_at) + i;
+}
+static inline struct cold *cold_of(const struct kernel *k, uint32_t i) {
+    return (struct cold *)((char *)k + k->cold_at) + i;
+}
+static inline struct instrument *instrument_of(const struct kernel *k, uint32_t i) {
+    return (struct instrument *)((char *)k + k->instruments_at) + i;
+}
+static inline int64_t *ring_of(const struct kernel *k, uint32_t i) {
+    return (int64_t *)((char *)k + k->rings_at) + (size_t)i * k->ring_capacity;
+}
+static inline struct feature_series *series_of(const struct kernel *k, uint32_t i) {
+    return (struct feature_series *)((char *)k + k->series_at + (size_t)i * feature_series_size());
+}
+
+/* ---- kernel.c ---- */
+
+/* The next event to fill; kernel_seal when it is complete: its bytes enter the running hash. */
+struct event *kernel_emit(struct kernel *k, struct kernel_out *out, enum event_type type);
+void kernel_seal(struct kernel *k, const struct event *e);
+void kernel_refuse(struct kernel *k, enum risk_reason reason);
+money_t kernel_unrealized(const struct kernel *k, uint32_t i);
+void kernel_sum_up(const struct kernel *k, money_t *equity, money_t *exposure, money_t *margin);
+
+/* ---- kernel_decide.c ---- */
+
+struct bot_input kernel_bot_input(const struct kernel *k, uint32_t i);
+/* The symbol's intent is no longer on its way. */
+void kernel_intent_arrived(struct kernel *k, uint32_t i);
+
+/* ---- kernel_trade.c ---- */
+
+struct exits_context kernel_exits_context(const struct kernel *k, uint32_t i);
+/* Does what the exits ask for; code: of the venue's refusal that led to it, 0 none. */
+void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
+                const struct exits_actions *actions, int32_t code);
+
+#endif

@@ -1,0 +1,496 @@
+/* From an intent to the end of its trade: gates, orders, fills, exits, timers. */
+#include <string.h>
+
+#include "base/hash.h"
+#include "kernel/kernel_internal.h"
+
+static void emit_command(struct kernel *k, struct kernel_out *out,
+                         const struct venue_command *command) {
+    struct event *e = kernel_emit(k, out, EVENT_ORDER_PLACED);
+    e->u.venue_command = *command;
+    if (command->kind == COMMAND_ORDER_SUBMIT) k->totals.orders++;
+    kernel_seal(k, e);
+}
+
+/* ---- life of a position ---- */
+
+static void open_add(struct kernel *k, uint32_t i) {
+    ASSERT(k->open_count < OPEN_MAX);
+    k->open[k->open_count++] = i;
+}
+
+static void open_remove(struct kernel *k, uint32_t i) {
+    uint32_t j = 0;
+    while (j < k->open_count && k->open[j] != i) j++;
+    ASSERT(j < k->open_count);
+    for (; j + 1 < k->open_count; j++) k->open[j] = k->open[j + 1]; /* order of opening is kept */
+    k->open_count--;
+}
+
+static void submit(struct kernel *k, struct kernel_out *out, uint32_t i,
+                   const struct oms_request *request) {
+    struct venue_command command;
+    /* Full only when the venue has stopped answering: one live order per leg is the rule. More of the
+     * same would tell it nothing new, and the exits ask again at their deadline. */
+    if (oms_submit(&command, &cold_of(k, i)->book, request, i, k->now_ns))
+        emit_command(k, out, &command);
+    else
+        k->totals.orders_not_sent++;
+}
+
+static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    const struct oms_request request = {.leg = LEG_ENTRY,
+                                        .side = (enum side)c->exits.intent.side,
+                                        .order_type = ORDER_MARKET,
+                                        .intent_id = c->exits.intent.intent_id,
+                                        .order_qty = c->entry_qty};
+    submit(k, out, i, &request);
+}
+
+static void cancel_orders(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    for (uint32_t o = 0; o < OMS_ORDERS_MAX; o++) {
+        struct oms_order *order = &c->book.orders[o];
+        struct venue_command command;
+        if (order->used && !order_state_is_terminal((enum order_state)order->state) &&
+            oms_cancel(&command, order, i, k->now_ns))
+            emit_command(k, out, &command);
+    }
+}
+
+static void tell_closed(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    struct event *e = kernel_emit(k, out, EVENT_TRADE_CLOSED);
+    exits_trade(&e->u.trade_closed, &c->exits, ++k->next_trade_id);
+    kernel_seal(k, e);
+    k->totals.trades++;
+    if (c->exits.protected_ts_ns == 0) k->totals.unprotected_ever++;
+    c->last_close_ts_ns = k->now_ns;
+    hot_of(k, i)->cooling = 1;
+    k->recent[k->recent_next] = e->u.trade_closed;
+    k->recent_next = (k->recent_next + 1) % RECENT_MAX;
+    if (k->recent_count < RECENT_MAX) k->recent_count++;
+}
+
+static void tell_protected(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    const struct exits_state *x = &cold_of(k, i)->exits;
+    struct event *e = kernel_emit(k, out, EVENT_POSITION_PROTECTED);
+    e->u.position_protected.intent_id = x->intent.intent_id;
+    memcpy(e->u.position_protected.symbol, x->intent.symbol, SYMBOL_SIZE);
+    e->u.position_protected.ts = k->now_ns;
+    e->u.position_protected.time_to_protected = x->protected_ts_ns - x->entry_ts_ns;
+    e->u.position_protected.stop_loss = x->stop_px;
+    kernel_seal(k, e);
+    hist_add(&k->totals.time_to_protected, x->protected_ts_ns - x->entry_ts_ns);
+}
+
+static void tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason,
+                       int32_t code) {
+    const struct exits_state *x = &cold_of(k, i)->exits;
+    struct event *e = kernel_emit(k, out, EVENT_POSITION_ALARM);
+    e->u.position_alarm.intent_id = x->intent.intent_id;
+    memcpy(e->u.position_alarm.symbol, x->intent.symbol, SYMBOL_SIZE);
+    e->u.position_alarm.ts = k->now_ns;
+    memcpy(e->u.position_alarm.reason, reason, strnlen(reason, TEXT_FIELD_SIZE - 1));
+    e->u.position_alarm.code = code;
+    kernel_seal(k, e);
+    k->totals.alarms++;
+}
+
+void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
+                const struct exits_actions *actions, int32_t code) {
+    struct cold *c = cold_of(k, i);
+    enum side exit_side = side_opposite((enum side)c->exits.side);
+    for (uint32_t a = 0; a < actions->count; a++) {
+        const struct exits_action *action = &actions->items[a];
+        struct oms_request request = {
+            .side = exit_side, .intent_id = c->exits.intent.intent_id, .attempt = action->attempt};
+        switch (action->kind) {
+        case EXITS_SUBMIT_STOP:
+        case EXITS_SUBMIT_TAKE:
+            request.leg = action->kind == EXITS_SUBMIT_STOP ? LEG_STOP : LEG_TAKE_PROFIT;
+            request.order_type =
+                action->kind == EXITS_SUBMIT_STOP ? ORDER_STOP_MARKET : ORDER_TAKE_PROFIT_MARKET;
+            request.close_position = true;
+            request.stop_px = action->px;
+            submit(k, out, i, &request);
+            break;
+        case EXITS_SUBMIT_CLOSE:
+            request.leg = LEG_CLOSE;
+            request.order_type = ORDER_MARKET;
+            request.reduce_only = true;
+            request.order_qty = action->qty;
+            submit(k, out, i, &request);
+            break;
+        case EXITS_CANCEL_ORDERS:
+            cancel_orders(k, out, i);
+            break;
+        case EXITS_TELL_PROTECTED:
+            tell_protected(k, out, i);
+            break;
+        case EXITS_TELL_CLOSED:
+            tell_closed(k, out, i);
+            break;
+        case EXITS_TELL_FAILED:
+            break; /* the refusal is in the journal as the venue's own event */
+        case EXITS_ALARM:
+            tell_alarm(k, out, i, "stop not confirmed", code);
+            break;
+        case EXITS_ACTION_COUNT:
+            break;
+        }
+    }
+}
+
+struct exits_context kernel_exits_context(const struct kernel *k, uint32_t i) {
+    return (struct exits_context){.now_ns = k->now_ns,
+                                  .last_px = hot_of(k, i)->last_px,
+                                  .instrument = instrument_of(k, i),
+                                  .config = &k->config.exits};
+}
+
+/* CLEANUP ends when no order of the symbol is live. */
+static void finish_cleanup(struct kernel *k, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    if (c->exits.phase != EXITS_CLEANUP || oms_has_live(&c->book)) return;
+    exits_orders_gone(&c->exits);
+    c->waiting_leverage = 0;
+    hot_of(k, i)->busy = 0;
+    open_remove(k, i);
+}
+
+/* ---- intents ---- */
+
+static void deny(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent,
+                 enum risk_reason reason, double cost) {
+    kernel_refuse(k, reason);
+    k->totals.denied++;
+    struct event *e = kernel_emit(k, out, EVENT_INTENT_DENIED);
+    struct intent_denied *d = &e->u.intent_denied;
+    d->intent_id = intent->intent_id;
+    memcpy(d->symbol, intent->symbol, SYMBOL_SIZE);
+    d->ts = k->now_ns;
+    const char *text = risk_reason_text(reason);
+    memcpy(d->reason, text, strnlen(text, TEXT_FIELD_SIZE - 1));
+    d->edge = intent->edge;
+    d->cost = cost;
+    kernel_seal(k, e);
+}
+
+static struct risk_state risk_state_of(const struct kernel *k, uint32_t i) {
+    const struct hot *h = hot_of(k, i);
+    const struct cold *c = cold_of(k, i);
+    money_t equity, exposure, margin;
+    kernel_sum_up(k, &equity, &exposure, &margin);
+    return (struct risk_state){
+        .now_ns = k->now_ns,
+        .last_px_ts_ns = h->last_ts_ns,
+        .last_close_ts_ns = c->last_close_ts_ns,
+        .emergency_stop = k->emergency_stop != 0,
+        .closing = k->closing != 0,
+        .orders_working = oms_has_live(&c->book) || c->exits.phase != EXITS_FLAT,
+        .positions_open = k->open_count,
+        .position_qty = c->exits.position_qty,
+        .equity = equity,
+        .available = {k->totals.wallet.e8 - margin.e8},
+        .exposure_total = exposure,
+        .last_px = h->last_px,
+        .half_spread = k->config.half_spread,
+        .funding_rate = c->funding_rate,
+        .interval_ns = k->config.interval_ns,
+    };
+}
+
+static enum risk_reason intake_reason(enum oms_intake intake) {
+    switch (intake) {
+    case OMS_TAKEN:
+        return RISK_ALLOW;
+    case OMS_DUPLICATE:
+        return RISK_DUPLICATE_INTENT;
+    case OMS_STALE:
+        return RISK_STALE_INTENT;
+    case OMS_LEDGER_FULL:
+        return RISK_LEDGER_FULL;
+    }
+    return RISK_INTENT_INVALID;
+}
+
+void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent,
+                   int64_t now_ns) {
+    if (now_ns > k->now_ns) k->now_ns = now_ns;
+    uint32_t i = intent->instrument_index;
+    k->totals.delivered++;
+    k->trace_hash = hash_chain(k->trace_hash, intent, sizeof *intent);
+    if (i >= k->n || memcmp(intent->symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE) != 0) {
+        deny(k, out, intent, RISK_INTENT_INVALID, 0);
+        return;
+    }
+    struct cold *c = cold_of(k, i);
+    if (c->intent_pending && c->pending_id == intent->intent_id) kernel_intent_arrived(k, i);
+    enum risk_reason reason = intake_reason(oms_intake(&c->book, intent, k->now_ns));
+    /* The ledger is asked in any case, so that what is denied now is not executed when it comes again. */
+    if (k->emergency_stop)
+        reason = RISK_EMERGENCY_STOP;
+    else if (k->closing)
+        reason = RISK_CLOSING;
+    struct risk_verdict verdict = {.reason = reason};
+    if (reason == RISK_ALLOW) {
+        struct risk_state state = risk_state_of(k, i);
+        risk_check(&verdict, &state, &k->config.limits, instrument_of(k, i), intent);
+    }
+    if (verdict.reason != RISK_ALLOW) {
+        deny(k, out, intent, verdict.reason, verdict.cost);
+        return;
+    }
+    k->totals.cost_gate_would_deny += verdict.cost_gate_would_deny;
+    exits_enter(&c->exits, intent, verdict.leverage);
+    c->entry_qty = verdict.qty;
+    hot_of(k, i)->busy = 1;
+    open_add(k, i);
+    if (c->leverage == verdict.leverage) {
+        submit_entry(k, out, i);
+        return;
+    }
+    /* Leverage is read back from the venue before anything is bought with it. */
+    c->waiting_leverage = 1;
+    const struct venue_command command = {.kind = COMMAND_LEVERAGE_SET,
+                                          .instrument_index = i,
+                                          .leverage = verdict.leverage,
+                                          .ts_ns = k->now_ns};
+    emit_command(k, out, &command);
+}
+
+/* ---- venue ---- */
+
+static void count_reject(struct kernel *k, int32_t code) {
+    struct kernel_totals *t = &k->totals;
+    uint32_t j = 0;
+    while (j < t->reject_codes && t->rejects[j].code != code) j++;
+    if (j == t->reject_codes) {
+        if (j == sizeof t->rejects / sizeof *t->rejects) return;
+        t->rejects[t->reject_codes++].code = code;
+    }
+    t->rejects[j].count++;
+}
+
+static void book_money(struct kernel *k, const struct venue_event *event) {
+    k->totals.wallet = event->wallet;
+    k->totals.realized_pnl.e8 += event->realized_pnl.e8;
+    k->totals.fees.e8 += event->commission.e8;
+    k->totals.funding.e8 += event->funding.e8;
+}
+
+static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct venue_event *event) {
+    const struct exits_state *x = &cold_of(k, i)->exits;
+    struct event *e = kernel_emit(k, out, EVENT_TRADE_OPENED);
+    struct trade_opened *t = &e->u.trade_opened;
+    t->intent_id = x->intent.intent_id;
+    memcpy(t->symbol, x->intent.symbol, SYMBOL_SIZE);
+    t->ts = k->now_ns;
+    t->side = x->side;
+    t->leverage = x->leverage;
+    t->entry_price = event->last_px;
+    t->quantity = event->last_qty;
+    t->stop_loss = x->stop_px;
+    t->take_profit = x->take_px;
+    kernel_seal(k, e);
+    k->totals.positions++;
+}
+
+static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg leg) {
+    switch (leg) {
+    case LEG_STOP:
+        return EXIT_STOP;
+    case LEG_TAKE_PROFIT:
+        return EXIT_TAKE_PROFIT;
+    case LEG_ENTRY:
+    case LEG_CLOSE:
+    case LEG_COUNT:
+        break;
+    }
+    return (enum exit_reason)x->exit_reason;
+}
+
+static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                    const struct venue_event *event, enum exit_reason reason) {
+    struct cold *c = cold_of(k, i);
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    bool opening = c->exits.phase == EXITS_ENTERING;
+    book_money(k, event);
+    k->totals.fills++;
+    exits_fill(&actions, &c->exits, &context, (enum side)event->side, event->last_px,
+               event->last_qty, event->commission, event->realized_pnl, reason);
+    if (opening && c->exits.phase == EXITS_UNPROTECTED) tell_opened(k, out, i, event);
+    kernel_act(k, out, i, &actions, 0);
+}
+
+/* Liquidations and settlements: no order of ours, so the book knows only the fill's number. */
+static void on_foreign_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                            const struct venue_event *event, enum exit_reason reason) {
+    if (oms_foreign_fill(&cold_of(k, i)->book, event->trade_id))
+        on_fill(k, out, i, event, reason);
+    else
+        k->totals.duplicate_fills++;
+}
+
+/* An order of ours reached an end without filling the rest. */
+static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum oms_leg leg,
+                     int32_t code) {
+    struct cold *c = cold_of(k, i);
+    struct exits_actions actions = {0};
+    struct exits_context context = kernel_exits_context(k, i);
+    switch (leg) {
+    case LEG_ENTRY:
+        exits_entry_ended(&actions, &c->exits, &context);
+        break;
+    case LEG_STOP:
+        exits_stop_failed(&actions, &c->exits, &context, code);
+        break;
+    case LEG_TAKE_PROFIT:
+        exits_take_failed(&actions, &c->exits, &context, code);
+        break;
+    case LEG_CLOSE:
+        exits_close_ended(&actions, &c->exits, &context);
+        break;
+    case LEG_COUNT:
+        break;
+    }
+    kernel_act(k, out, i, &actions, code);
+}
+
+static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
+                     const struct venue_event *event) {
+    struct cold *c = cold_of(k, i);
+    struct oms_update update;
+    if (event->client_order_id[0] == '\0') {
+        /* Without an id of ours it is the venue's own doing: settlement of a dead contract. */
+        if (event->kind == VENUE_ORDER_TRADE) on_foreign_fill(k, out, i, event, EXIT_END_OF_DATA);
+        return;
+    }
+    const struct oms_book before = {.illegal_events = c->book.illegal_events,
+                                    .unknown_orders = c->book.unknown_orders,
+                                    .duplicate_fills = c->book.duplicate_fills};
+    oms_apply(&update, &c->book, event);
+    k->totals.illegal_events += c->book.illegal_events - before.illegal_events;
+    k->totals.unknown_orders += c->book.unknown_orders - before.unknown_orders;
+    k->totals.duplicate_fills += c->book.duplicate_fills - before.duplicate_fills;
+    if (!update.order) return;
+    if (!update.applied) return;
+    enum oms_leg leg = (enum oms_leg)update.order->leg;
+    if (event->kind == VENUE_ORDER_TRADE) on_fill(k, out, i, event, reason_of_leg(&c->exits, leg));
+    if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP) {
+        struct exits_actions actions;
+        struct exits_context context = kernel_exits_context(k, i);
+        exits_stop_confirmed(&actions, &c->exits, &context);
+        kernel_act(k, out, i, &actions, 0);
+    }
+    if (order_state_is_terminal(update.after) && !order_state_is_terminal(update.before))
+        on_ended(k, out, i, leg, update.after == ORDER_FILLED ? 0 : event->code);
+    if (event->kind == VENUE_CANCEL_REJECTED && update.after == ORDER_UNKNOWN) {
+        /* Nothing to cancel, yet no word of its end: asking once more turns the answer into evidence. */
+        struct venue_command command;
+        if (oms_cancel(&command, update.order, i, k->now_ns)) emit_command(k, out, &command);
+    }
+}
+
+static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct venue_event *event) {
+    struct cold *c = cold_of(k, i);
+    c->leverage = event->leverage;
+    if (!c->waiting_leverage) return;
+    c->waiting_leverage = 0;
+    if (event->leverage == c->exits.leverage && k->now_ns < c->exits.intent.expires) {
+        submit_entry(k, out, i);
+        return;
+    }
+    const struct trade_intent intent = c->exits.intent;
+    enum risk_reason reason =
+        event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE;
+    on_ended(k, out, i, LEG_ENTRY, 0);
+    deny(k, out, &intent, reason, 0);
+}
+
+void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event,
+                  int64_t recv_ts_ns) {
+    uint32_t i = event->instrument_index;
+    ASSERT(i < k->n);
+    if (recv_ts_ns > k->now_ns) k->now_ns = recv_ts_ns;
+    k->trace_hash = hash_chain(k->trace_hash, event, sizeof *event);
+    struct cold *c = cold_of(k, i);
+    switch ((enum venue_event_kind)event->kind) {
+    case VENUE_LEVERAGE_SET:
+        on_leverage(k, out, i, event);
+        break;
+    case VENUE_FUNDING:
+        if (event->ts_event_ns <= c->last_funding_ts_ns) break; /* booked already */
+        c->last_funding_ts_ns = event->ts_event_ns;
+        book_money(k, event);
+        c->funding_rate = event->funding_rate;
+        exits_funding(&c->exits, event->funding);
+        break;
+    case VENUE_LIQUIDATION:
+        on_foreign_fill(k, out, i, event, EXIT_LIQUIDATION);
+        break;
+    case VENUE_ORDER_REJECTED:
+        count_reject(k, event->code);
+        if (c->waiting_leverage && event->client_order_id[0] == '\0') {
+            c->waiting_leverage = 0;
+            on_ended(k, out, i, LEG_ENTRY, event->code);
+            break;
+        }
+        on_order(k, out, i, event);
+        break;
+    case VENUE_ORDER_ACCEPTED:
+    case VENUE_ORDER_TRIGGERED:
+    case VENUE_ORDER_TRADE:
+    case VENUE_ORDER_CANCELED:
+    case VENUE_ORDER_EXPIRED:
+    case VENUE_CANCEL_REJECTED:
+        on_order(k, out, i, event);
+        break;
+    }
+    finish_cleanup(k, i);
+}
+
+/* ---- time and orders from above ---- */
+
+int64_t kernel_deadline(const struct kernel *k) {
+    int64_t deadline = INT64_MAX;
+    for (uint32_t j = 0; j < k->open_count; j++) {
+        int64_t d = cold_of(k, k->open[j])->exits.deadline_ns;
+        if (d < deadline) deadline = d;
+    }
+    return deadline;
+}
+
+void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
+    if (now_ns > k->now_ns) k->now_ns = now_ns;
+    for (uint32_t j = 0; j < k->open_count; j++) {
+        uint32_t i = k->open[j];
+        struct cold *c = cold_of(k, i);
+        if (c->exits.deadline_ns > k->now_ns) continue;
+        struct oms_order *waiting =
+            oms_live(&c->book, c->exits.phase == EXITS_CLOSING ? LEG_CLOSE : LEG_STOP);
+        if (waiting) oms_timeout(waiting);
+        struct exits_actions actions;
+        struct exits_context context = kernel_exits_context(k, i);
+        exits_time(&actions, &c->exits, &context);
+        kernel_act(k, out, i, &actions, 0);
+    }
+}
+
+void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason,
+                    int64_t now_ns) {
+    if (now_ns > k->now_ns) k->now_ns = now_ns;
+    k->closing = 1;
+    for (uint32_t j = 0; j < k->open_count; j++) {
+        uint32_t i = k->open[j];
+        struct exits_actions actions;
+        struct exits_context context = kernel_exits_context(k, i);
+        exits_close(&actions, &cold_of(k, i)->exits, &context, reason);
+        kernel_act(k, out, i, &actions, 0);
+    }
+}
