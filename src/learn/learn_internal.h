@@ -125,6 +125,12 @@ enum status model_attributes_write(const struct attributes *a, const struct mode
 enum status model_attributes_read(struct model_meta *out, const struct attributes *a,
                                   struct err *err);
 
+/* ---- served.c ---- */
+
+/* The trees behind a served forest, NULL for a network; *label_column (LABEL_COUNT): which of their outputs is each
+ * label's. */
+const struct model *served_model_forest(const struct served_model *m, const uint8_t **label_column);
+
 /* ---- voter.c ---- */
 
 /* The booster and the parameters of a voter. ST_UNSUPPORTED: this kind is not trained by boosting. */

@@ -173,6 +173,11 @@ int64_t served_model_data_end_ns(const struct served_model *m) {
 int64_t served_model_interval_ns(const struct served_model *m) {
     return m->meta.interval_ns;
 }
+const struct model *served_model_forest(const struct served_model *m,
+                                        const uint8_t **label_column) {
+    *label_column = m->meta.label_column;
+    return m->model;
+}
 enum model_kind served_model_kind(const struct served_model *m) {
     if (m->net) return m->net->kind;
     return model_trees(m->model)->dialect == TREES_LIGHTGBM ? MODEL_LIGHTGBM : MODEL_XGBOOST;
