@@ -12,6 +12,7 @@ enum { READERS_MAX = 4, BUFFERS = READERS_MAX + 2 };
 
 struct view_box {
     atomic_int newest;           /* index of the newest publication, -1 none yet */
+    _Atomic uint64_t published;  /* its version */
     atomic_int inside;           /* readers between reader_enter and reader_leave */
     atomic_int readers[BUFFERS]; /* readers that copy from the buffer now */
     int writing;                 /* the writer's: buffer handed out by view_begin, -1 none */
@@ -37,6 +38,7 @@ struct view_box *view_box_create(void) {
     struct view_box *box = calloc(1, sizeof *box);
     if (!box) return NULL;
     atomic_init(&box->newest, -1);
+    atomic_init(&box->published, 0);
     atomic_init(&box->inside, 0);
     for (int i = 0; i < BUFFERS; i++) atomic_init(&box->readers[i], 0);
     box->writing = -1;
@@ -76,6 +78,7 @@ void view_publish(struct view_box *box) {
     counts_assert(v);
     v->version = ++box->version;
     atomic_store(&box->newest, box->writing);
+    atomic_store(&box->published, v->version);
     box->writing = -1;
 }
 
@@ -112,4 +115,8 @@ bool view_read(struct view_box *box, struct view *out) {
     }
     atomic_fetch_sub(&box->inside, 1);
     return read;
+}
+
+uint64_t view_version(const struct view_box *box) {
+    return atomic_load(&box->published);
 }

@@ -14,6 +14,7 @@
 #include "domain/order.h"
 #include "domain/trade.h"
 #include "feature/feature.h"
+#include "kernel/view_counts.h"
 
 enum run_mode { MODE_REPLAY = 0, MODE_PAPER, MODE_TESTNET, MODE_LIVE };
 const char *run_mode_text(enum run_mode mode);
@@ -153,6 +154,8 @@ struct view {
     uint32_t has_engine; /* the ensemble trades, so there is one */
     struct engine_view engine;
     struct memory_feedback memory;
+    struct view_counts counts;   /* since the start, the restart's re-execution included */
+    struct view_learned learned; /* zero without an engine */
     struct view_retrain retrain;
     struct view_role roles[VIEW_ROLES_MAX];
     struct view_reason reasons[VIEW_REASONS_MAX]; /* refusals by reason */
@@ -178,5 +181,7 @@ struct view *view_begin(struct view_box *box);
 void view_publish(struct view_box *box);
 /* Reader, any thread: copies the newest; false if nothing was published yet (out untouched). */
 bool view_read(struct view_box *box, struct view *out);
+/* Version of the newest publication, 0 before the first: whether reading would bring anything new. Any thread. */
+uint64_t view_version(const struct view_box *box);
 
 #endif
