@@ -1,10 +1,8 @@
 /* quantum forecast: the networks, outside trading. */
 #include "app/cmd_forecast.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,36 +27,12 @@ static const char check_usage[] =
     "unreadable\n"
     "example: quantum forecast check golden/patchtst/tiny_a --json\n";
 
-int forecast_usage_error(const char *help, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("forecast: ", stderr);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fprintf(stderr, "\n%s", help);
-    return EXIT_USAGE;
-}
-
 int forecast_failed(const struct err *err) {
     fprintf(stderr, "forecast: %s\n", err->text);
     return EXIT_FAILED;
 }
 
 /* ---- values of options ---- */
-
-bool forecast_u64_parse(uint64_t *out, const char *text, uint64_t lo, uint64_t hi) {
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return errno == 0 && *text >= '0' && *text <= '9' && *end == 0 && *out >= lo && *out <= hi;
-}
-
-bool forecast_u32_parse(uint32_t *out, const char *text, uint32_t lo, uint32_t hi) {
-    uint64_t value;
-    bool good = forecast_u64_parse(&value, text, lo, hi);
-    *out = (uint32_t)value;
-    return good;
-}
 
 bool forecast_f64_parse(double *out, const char *text, double lo, double hi) {
     char *end;

@@ -13,13 +13,8 @@ int forecast_train_command(int argc, char **argv);
 int forecast_eval_command(int argc, char **argv);
 int forecast_predict_command(int argc, char **argv);
 
-/* Prints "forecast: ...", then the help; returns EXIT_USAGE. */
-int forecast_usage_error(const char *help, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Prints err; returns EXIT_FAILED. */
 int forecast_failed(const struct err *err);
-bool forecast_u32_parse(uint32_t *out, const char *text, uint32_t lo, uint32_t hi);
-bool forecast_u64_parse(uint64_t *out, const char *text, uint64_t lo, uint64_t hi);
 /* A finite number above lo and at most hi. */
 bool forecast_f64_parse(double *out, const char *text, double lo, double hi);
 

@@ -96,8 +96,7 @@ enum {
     OPTION_RESUME,
     OPTION_RESTART,
     OPTION_NO_BASELINE,
-    OPTION_JSON,
-    OPTION_HELP
+    OPTION_JSON
 };
 
 static const struct option long_options[] = {
@@ -130,7 +129,7 @@ static const struct option long_options[] = {
     {"restart", no_argument, NULL, OPTION_RESTART},
     {"no-baseline", no_argument, NULL, OPTION_NO_BASELINE},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0}};
 
 static bool loss_parse(struct nn_loss_choice *out, const char *text) {
@@ -165,14 +164,14 @@ static bool training_apply(struct options *o, int option) {
     switch (option) {
     case OPTION_EPOCHS:
         o->has_epochs = true;
-        return forecast_u32_parse(&t->epochs, optarg, 1, 1 << 20);
+        return command_u32_parse(&t->epochs, optarg, 1, 1 << 20);
     case OPTION_STEPS:
         o->has_steps = true;
-        return forecast_u64_parse(&t->steps_max, optarg, 1, 1ULL << 40);
+        return command_u64_parse(&t->steps_max, optarg, 1, 1ULL << 40);
     case OPTION_VALID_EVERY:
-        return forecast_u64_parse(&t->valid_every, optarg, 1, 1ULL << 40);
+        return command_u64_parse(&t->valid_every, optarg, 1, 1ULL << 40);
     case OPTION_BATCH:
-        return forecast_u32_parse(&t->batch, optarg, 1, 1 << 16);
+        return command_u32_parse(&t->batch, optarg, 1, 1 << 16);
     case OPTION_KEEP_LAST:
         t->drop_last = false;
         return true;
@@ -183,7 +182,7 @@ static bool training_apply(struct options *o, int option) {
     case OPTION_GAMMA:
         return forecast_f64_parse(&t->schedule.gamma, optarg, 0, 1);
     case OPTION_PERIOD:
-        return forecast_u64_parse(&t->schedule.period, optarg, 1, 1ULL << 40);
+        return command_u64_parse(&t->schedule.period, optarg, 1, 1ULL << 40);
     case OPTION_PCT_START:
         return forecast_f64_parse(&t->schedule.pct_start, optarg, 0, 0.999);
     case OPTION_WEIGHT_DECAY:
@@ -197,15 +196,16 @@ static bool training_apply(struct options *o, int option) {
         o->has_valid_loss = true;
         return loss_parse(&t->valid_loss, optarg);
     case OPTION_PATIENCE:
-        return forecast_u32_parse(&t->patience, optarg, 0, 1 << 20);
+        return command_u32_parse(&t->patience, optarg, 0, 1 << 20);
     case OPTION_SEED:
-        return forecast_u64_parse(&t->seed, optarg, 0, UINT64_MAX);
+        return command_u64_parse(&t->seed, optarg, 0, UINT64_MAX);
     default:
         return false;
     }
 }
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     struct forecast_options *r = &o->run;
     switch (option) {
     case OPTION_MODEL: /* read before the others: it decides their defaults */
@@ -218,9 +218,9 @@ static bool option_apply(struct options *o, int option) {
         return *optarg != 0;
     case OPTION_INPUT:
         o->has_input = true;
-        return forecast_u32_parse(&r->input, optarg, 1, 1 << 16);
+        return command_u32_parse(&r->input, optarg, 1, 1 << 16);
     case OPTION_HORIZON:
-        return forecast_u32_parse(&r->horizon, optarg, 1, 1 << 16);
+        return command_u32_parse(&r->horizon, optarg, 1, 1 << 16);
     case OPTION_SPLIT:
         return forecast_split_parse(&r->split, optarg);
     case OPTION_PARAMS:
@@ -230,7 +230,7 @@ static bool option_apply(struct options *o, int option) {
         o->out = optarg;
         return *optarg != 0;
     case OPTION_THREADS:
-        return forecast_u32_parse(&r->threads, optarg, 1, WORKERS_MAX);
+        return command_u32_parse(&r->threads, optarg, 1, WORKERS_MAX);
     case OPTION_RESUME:
         r->resume = true;
         return true;
@@ -255,14 +255,15 @@ static int model_read(struct options *o, int argc, char **argv) {
     optind = 0;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == OPTION_HELP) {
+        if (option == COMMAND_HELP) {
             fputs(usage, stdout);
             return EXIT_DONE;
         }
         if (option != OPTION_MODEL) continue;
         o->has_model = true;
         if (!forecast_kind_parse(&kind, optarg))
-            return forecast_usage_error(usage, "'%s' is not a value for --model", optarg);
+            return command_usage_error("forecast", usage, "'%s' is not a value for --model",
+                                       optarg);
     }
     o->run = forecast_options_defaults(kind);
     return -1;
@@ -293,23 +294,15 @@ static void options_complete(struct options *o) {
 }
 
 static int options_read(struct options *o, int argc, char **argv) {
-    int option, index = 0;
     int code = model_read(o, argc, argv);
     if (code >= 0) return code;
-    optind = 0;
-    opterr = 1;
-    while ((option = getopt_long(argc, argv, "", long_options, &index)) != -1) {
-        if (option == '?') {
-            fputs(usage, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return forecast_usage_error(usage, "'%s' is not a value for --%s", optarg,
-                                        long_options[index].name);
-    }
-    if (optind < argc) return forecast_usage_error(usage, "'%s' is not an option", argv[optind]);
+    const struct command_options line = {"forecast", usage, long_options, option_apply};
+    code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
+    if (optind < argc)
+        return command_usage_error("forecast", usage, "'%s' is not an option", argv[optind]);
     const char *wrong = option_wrong(o);
-    if (wrong) return forecast_usage_error(usage, "%s", wrong);
+    if (wrong) return command_usage_error("forecast", usage, "%s", wrong);
     struct err err = {0};
     if (o->params && forecast_config_set(&o->run.config, o->params, &err) != ST_OK) {
         fprintf(stderr, "forecast: --params: %s\n", err.text);

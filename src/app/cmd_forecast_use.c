@@ -49,8 +49,7 @@ enum {
     OPTION_PART,
     OPTION_THREADS,
     OPTION_OUTPUT,
-    OPTION_JSON,
-    OPTION_HELP
+    OPTION_JSON
 };
 
 static bool part_parse(enum forecast_part *out, const char *text) {
@@ -62,7 +61,8 @@ static bool part_parse(enum forecast_part *out, const char *text) {
     return false;
 }
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     switch (option) {
     case OPTION_RUN:
         o->run = optarg;
@@ -79,7 +79,7 @@ static bool option_apply(struct options *o, int option) {
     case OPTION_PART:
         return part_parse(&o->part, optarg);
     case OPTION_THREADS:
-        return forecast_u32_parse(&o->threads, optarg, 1, WORKERS_MAX);
+        return command_u32_parse(&o->threads, optarg, 1, WORKERS_MAX);
     case OPTION_OUTPUT:
         o->output = optarg;
         return *optarg != 0;
@@ -95,25 +95,14 @@ static bool option_apply(struct options *o, int option) {
 static int options_read(struct options *o, int argc, char **argv, const struct option *table,
                         const char *help) {
     *o = (struct options){.part = FORECAST_TEST, .threads = 1, .output = "-"};
-    int option, index = 0;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "", table, &index)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (option == '?') {
-            fputs(help, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return forecast_usage_error(help, "'%s' is not a value for --%s", optarg,
-                                        table[index].name);
-    }
-    if (optind < argc) return forecast_usage_error(help, "'%s' is not an option", argv[optind]);
-    if (!o->csv) return forecast_usage_error(help, "--csv is missing");
+    const struct command_options line = {"forecast", help, table, option_apply};
+    int code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
+    if (optind < argc)
+        return command_usage_error("forecast", help, "'%s' is not an option", argv[optind]);
+    if (!o->csv) return command_usage_error("forecast", help, "--csv is missing");
     if (!o->run == !o->model_file)
-        return forecast_usage_error(help, "one of --run and --model-file is needed");
+        return command_usage_error("forecast", help, "one of --run and --model-file is needed");
     return -1;
 }
 
@@ -169,7 +158,7 @@ int forecast_eval_command(int argc, char **argv) {
         {"part", required_argument, NULL, OPTION_PART},
         {"threads", required_argument, NULL, OPTION_THREADS},
         {"json", no_argument, NULL, OPTION_JSON},
-        {"help", no_argument, NULL, OPTION_HELP},
+        {"help", no_argument, NULL, COMMAND_HELP},
         {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, eval_usage);
@@ -236,7 +225,7 @@ int forecast_predict_command(int argc, char **argv) {
         {"model-file", required_argument, NULL, OPTION_MODEL_FILE},
         {"csv", required_argument, NULL, OPTION_CSV},
         {"output", required_argument, NULL, OPTION_OUTPUT},
-        {"help", no_argument, NULL, OPTION_HELP},
+        {"help", no_argument, NULL, COMMAND_HELP},
         {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, predict_usage);

@@ -1,7 +1,6 @@
 /* quantum model: train, use and look at models of trees; keep voters, and say which serves. */
 #include "app/cmd_model.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +26,6 @@ static const char usage[] =
     ".zst.\n"
     "`quantum model COMMAND --help` tells more.\n"
     "example: quantum model predict --model m.json --input rows.csv --output -\n";
-
-int model_usage_error(const char *help, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("model: ", stderr);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fprintf(stderr, "\n%s", help);
-    return EXIT_USAGE;
-}
 
 int model_failed(const struct err *err) {
     fprintf(stderr, "model: %s\n", err->text);
@@ -69,15 +58,6 @@ bool model_bytes_parse(uint64_t *out, const char *text) {
     if (value == 0 || value > UINT64_MAX >> shift) return false;
     *out = value << shift;
     return true;
-}
-
-bool model_u32_parse(uint32_t *out, const char *text, uint32_t lo, uint32_t hi) {
-    uint64_t value = 0;
-    const char *p = text;
-    for (; *p >= '0' && *p <= '9'; p++)
-        if (value <= UINT32_MAX) value = value * 10 + (uint64_t)(*p - '0');
-    *out = (uint32_t)value;
-    return p != text && *p == 0 && value >= lo && value <= hi;
 }
 
 /* ---- columns ---- */
@@ -212,12 +192,12 @@ int cmd_model(int argc, char **argv) {
                     {"check", model_check_command},     {"convert", model_convert_command},
                     {"add", model_add_command},         {"list", model_list_command},
                     {"promote", model_promote_command}, {"rollback", model_rollback_command}};
-    if (argc < 2) return model_usage_error(usage, "what?");
+    if (argc < 2) return command_usage_error("model", usage, "what?");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage, stdout);
         return EXIT_DONE;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
-    return model_usage_error(usage, "no such command: %s", argv[1]);
+    return command_usage_error("model", usage, "no such command: %s", argv[1]);
 }

@@ -25,16 +25,12 @@ int model_rollback_command(int argc, char **argv);
 
 /* ---- options ---- */
 
-/* Prints "model: ...", then the help; returns EXIT_USAGE. */
-int model_usage_error(const char *help, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Prints err; returns EXIT_FAILED. */
 int model_failed(const struct err *err);
 /* "auto" "yes" "no" */
 bool model_header_parse(enum table_header *out, const char *text);
 /* Bytes: "500000", "512M", "8G" (powers of 1024), above 0. */
 bool model_bytes_parse(uint64_t *out, const char *text);
-bool model_u32_parse(uint32_t *out, const char *text, uint32_t lo, uint32_t hi);
 
 /* ---- columns ---- */
 

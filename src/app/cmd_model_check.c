@@ -29,7 +29,7 @@ static const char convert_usage[] =
     "               .txt, each also .gz or .zst), else IN's own\n"
     "example: quantum model convert m.ubj m.json.gz\n";
 
-enum { OPTION_ROWS = 1, OPTION_SEED, OPTION_JSON, OPTION_FORMAT, OPTION_HELP };
+enum { OPTION_ROWS = 1, OPTION_SEED, OPTION_JSON, OPTION_FORMAT };
 enum { ROWS_DEFAULT = 1000, CONVERT_ROWS = 256, BATCH = 37 };
 
 struct options {
@@ -49,12 +49,13 @@ static bool format_parse(enum model_format *out, const char *text) {
     return false;
 }
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     switch (option) {
     case OPTION_ROWS:
-        return model_u32_parse(&o->rows, optarg, 1, 100000000);
+        return command_u32_parse(&o->rows, optarg, 1, 100000000);
     case OPTION_SEED:
-        return model_u32_parse(&o->seed, optarg, 0, UINT32_MAX);
+        return command_u32_parse(&o->seed, optarg, 0, UINT32_MAX);
     case OPTION_JSON:
         o->json = true;
         return true;
@@ -69,23 +70,11 @@ static bool option_apply(struct options *o, int option) {
 static int options_read(struct options *o, int argc, char **argv, const struct option *table,
                         const char *help, int files) {
     *o = (struct options){.rows = ROWS_DEFAULT, .seed = 1};
-    int option, index = 0;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "", table, &index)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (option == '?') {
-            fputs(help, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return model_usage_error(help, "'%s' is not a value for --%s", optarg,
-                                     table[index].name);
-    }
+    const struct command_options line = {"model", help, table, option_apply};
+    int code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
     if (argc - optind != files) {
-        model_usage_error(help, files == 1 ? "which file?" : "IN and OUT, please");
+        command_usage_error("model", help, files == 1 ? "which file?" : "IN and OUT, please");
         return EXIT_USAGE;
     }
     o->in = argv[optind];
@@ -241,7 +230,7 @@ int model_check_command(int argc, char **argv) {
     static const struct option table[] = {{"rows", required_argument, NULL, OPTION_ROWS},
                                           {"seed", required_argument, NULL, OPTION_SEED},
                                           {"json", no_argument, NULL, OPTION_JSON},
-                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          {"help", no_argument, NULL, COMMAND_HELP},
                                           {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, check_usage, 1);
@@ -363,7 +352,7 @@ static enum status convert(const struct options *o, struct err *err) {
 
 int model_convert_command(int argc, char **argv) {
     static const struct option table[] = {{"format", required_argument, NULL, OPTION_FORMAT},
-                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          {"help", no_argument, NULL, COMMAND_HELP},
                                           {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, convert_usage, 2);

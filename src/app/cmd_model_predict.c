@@ -74,8 +74,7 @@ enum {
     OPTION_ITERATIONS,
     OPTION_HEADER,
     OPTION_BY_NAME,
-    OPTION_IGNORE,
-    OPTION_HELP
+    OPTION_IGNORE
 };
 
 static const struct option long_options[] = {
@@ -89,10 +88,11 @@ static const struct option long_options[] = {
     {"header", required_argument, NULL, OPTION_HEADER},
     {"by-name", no_argument, NULL, OPTION_BY_NAME},
     {"ignore", required_argument, NULL, OPTION_IGNORE},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0}};
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     switch (option) {
     case OPTION_MODEL:
         o->model = optarg;
@@ -128,26 +128,16 @@ static bool option_apply(struct options *o, int option) {
 /* -1: go on; else the exit code. */
 static int options_read(struct options *o, int argc, char **argv) {
     *o = (struct options){.output = "-"};
-    int option, index = 0;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, &index)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(usage, stdout);
-            return EXIT_DONE;
-        }
-        if (option == '?') {
-            fputs(usage, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return model_usage_error(usage, "'%s' is not a value for --%s", optarg,
-                                     long_options[index].name);
-    }
-    if (optind < argc) return model_usage_error(usage, "'%s' is not an option", argv[optind]);
+    const struct command_options line = {"model", usage, long_options, option_apply};
+    int code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
+    if (optind < argc)
+        return command_usage_error("model", usage, "'%s' is not an option", argv[optind]);
     if (!o->model || !o->input)
-        return model_usage_error(usage, "--%s is missing", o->model ? "input" : "model");
+        return command_usage_error("model", usage, "--%s is missing", o->model ? "input" : "model");
     if (o->kinds_given > 1)
-        return model_usage_error(usage, "--raw, --leaf and --contrib exclude each other");
+        return command_usage_error("model", usage,
+                                   "--raw, --leaf and --contrib exclude each other");
     return -1;
 }
 

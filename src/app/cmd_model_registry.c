@@ -48,8 +48,7 @@ enum {
     OPTION_PARENT,
     OPTION_KIND,
     OPTION_ONLY,
-    OPTION_VERIFY,
-    OPTION_HELP
+    OPTION_VERIFY
 };
 
 struct options {
@@ -59,7 +58,8 @@ struct options {
     enum promotion_state only;
 };
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     switch (option) {
     case OPTION_STATE:
         o->state = optarg;
@@ -91,31 +91,20 @@ static bool option_apply(struct options *o, int option) {
 static int options_read(struct options *o, int argc, char **argv, const struct option *table,
                         const char *help, const char *what) {
     *o = (struct options){.reason = "by hand", .argument = ""};
-    int option, index = 0;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "", table, &index)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (option == '?') {
-            fputs(help, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return model_usage_error(help, "'%s' is not a value for --%s", optarg,
-                                     table[index].name);
-    }
+    const struct command_options line = {"model", help, table, option_apply};
+    int code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
     int extra = optind + (what != NULL);
-    if (extra < argc) return model_usage_error(help, "'%s' is one too many", argv[extra]);
-    if (extra > argc) return model_usage_error(help, "which %s?", what);
+    if (extra < argc)
+        return command_usage_error("model", help, "'%s' is one too many", argv[extra]);
+    if (extra > argc) return command_usage_error("model", help, "which %s?", what);
     if (what) o->argument = argv[optind];
     return -1;
 }
 
 #define OPTIONS_COMMON                                                                             \
     {"state", required_argument, NULL, OPTION_STATE}, {"json", no_argument, NULL, OPTION_JSON},    \
-        {"help", no_argument, NULL, OPTION_HELP}, {                                                \
+        {"help", no_argument, NULL, COMMAND_HELP}, {                                               \
         NULL, 0, NULL, 0                                                                           \
     }
 
@@ -397,7 +386,7 @@ int model_rollback_command(int argc, char **argv) {
     struct swap swap = {0};
     int code = options_read(&o, argc, argv, swap_options, rollback_usage, "kind");
     if (code < 0 && !model_kind_parse(&o.kind, o.argument, strlen(o.argument)))
-        return model_usage_error(rollback_usage, "'%s' is not a kind", o.argument);
+        return command_usage_error("model", rollback_usage, "'%s' is not a kind", o.argument);
     if (code < 0) code = model_registry_open(&r, o.state, false, &err);
     if (code >= 0) return code;
     enum status st = roll_back(&swap, r, &o, &err);

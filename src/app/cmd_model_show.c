@@ -28,15 +28,7 @@ static const char importance_usage[] =
     "  --json       as JSON\n"
     "example: quantum model importance --top 10 m.txt\n";
 
-enum {
-    OPTION_TREE = 1,
-    OPTION_JSON,
-    OPTION_BY,
-    OPTION_TOP,
-    OPTION_STATE,
-    OPTION_HELP,
-    NAMES_SHOWN = 8
-};
+enum { OPTION_TREE = 1, OPTION_JSON, OPTION_BY, OPTION_TOP, OPTION_STATE, NAMES_SHOWN = 8 };
 
 struct options {
     const char *path, *state;
@@ -44,11 +36,12 @@ struct options {
     uint32_t tree, top;
 };
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     switch (option) {
     case OPTION_TREE:
         o->has_tree = true;
-        return model_u32_parse(&o->tree, optarg, 0, UINT32_MAX);
+        return command_u32_parse(&o->tree, optarg, 0, UINT32_MAX);
     case OPTION_JSON:
         o->json = true;
         return true;
@@ -59,7 +52,7 @@ static bool option_apply(struct options *o, int option) {
         o->by_split = strcmp(optarg, "split") == 0;
         return o->by_split || strcmp(optarg, "gain") == 0;
     case OPTION_TOP:
-        return model_u32_parse(&o->top, optarg, 1, UINT32_MAX);
+        return command_u32_parse(&o->top, optarg, 1, UINT32_MAX);
     default:
         return false;
     }
@@ -69,23 +62,12 @@ static bool option_apply(struct options *o, int option) {
 static int options_read(struct options *o, int argc, char **argv, const struct option *table,
                         const char *help) {
     *o = (struct options){0};
-    int option, index = 0;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "", table, &index)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (option == '?') {
-            fputs(help, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return model_usage_error(help, "'%s' is not a value for --%s", optarg,
-                                     table[index].name);
-    }
+    const struct command_options line = {"model", help, table, option_apply};
+    int code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
     if (optind + 1 != argc)
-        return model_usage_error(help, optind < argc ? "one file, please" : "which file?");
+        return command_usage_error("model", help,
+                                   optind < argc ? "one file, please" : "which file?");
     o->path = argv[optind];
     return -1;
 }
@@ -260,7 +242,7 @@ int model_show_command(int argc, char **argv) {
     static const struct option table[] = {{"tree", required_argument, NULL, OPTION_TREE},
                                           {"state", required_argument, NULL, OPTION_STATE},
                                           {"json", no_argument, NULL, OPTION_JSON},
-                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          {"help", no_argument, NULL, COMMAND_HELP},
                                           {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, show_usage);
@@ -372,7 +354,7 @@ int model_importance_command(int argc, char **argv) {
     static const struct option table[] = {{"by", required_argument, NULL, OPTION_BY},
                                           {"top", required_argument, NULL, OPTION_TOP},
                                           {"json", no_argument, NULL, OPTION_JSON},
-                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          {"help", no_argument, NULL, COMMAND_HELP},
                                           {NULL, 0, NULL, 0}};
     struct options o;
     int code = options_read(&o, argc, argv, table, importance_usage);

@@ -88,8 +88,7 @@ enum {
     OPTION_BY_NAME,
     OPTION_THREADS,
     OPTION_MEMORY_MAX,
-    OPTION_JSON,
-    OPTION_HELP
+    OPTION_JSON
 };
 
 static const struct option long_options[] = {
@@ -109,7 +108,7 @@ static const struct option long_options[] = {
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"memory-max", required_argument, NULL, OPTION_MEMORY_MAX},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, COMMAND_HELP},
     {NULL, 0, NULL, 0}};
 
 /* The options that are kept as text. */
@@ -140,7 +139,8 @@ static const char **option_text(struct options *o, int option) {
     }
 }
 
-static bool option_apply(struct options *o, int option) {
+static bool option_apply(void *options, int option) {
+    struct options *o = options;
     const char **text = option_text(o, option);
     if (text) {
         *text = optarg;
@@ -156,7 +156,7 @@ static bool option_apply(struct options *o, int option) {
         o->by_name = true;
         return true;
     case OPTION_THREADS:
-        return model_u32_parse(&o->threads, optarg, 1, 1024);
+        return command_u32_parse(&o->threads, optarg, 1, 1024);
     case OPTION_MEMORY_MAX:
         return model_bytes_parse(&o->memory_max, optarg);
     case OPTION_JSON:
@@ -181,24 +181,13 @@ static const char *option_missing(const struct options *o) {
 /* -1: go on; else the exit code. */
 static int options_read(struct options *o, int argc, char **argv) {
     *o = (struct options){.params = ""};
-    int option, index = 0;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, &index)) != -1) {
-        if (option == OPTION_HELP) {
-            fputs(usage, stdout);
-            return EXIT_DONE;
-        }
-        if (option == '?') {
-            fputs(usage, stderr); /* getopt has said what is wrong */
-            return EXIT_USAGE;
-        }
-        if (!option_apply(o, option))
-            return model_usage_error(usage, "'%s' is not a value for --%s", optarg,
-                                     long_options[index].name);
-    }
-    if (optind < argc) return model_usage_error(usage, "'%s' is not an option", argv[optind]);
+    const struct command_options line = {"model", usage, long_options, option_apply};
+    int code = command_options_read(o, &line, argc, argv);
+    if (code >= 0) return code;
+    if (optind < argc)
+        return command_usage_error("model", usage, "'%s' is not an option", argv[optind]);
     const char *missing = option_missing(o);
-    return missing ? model_usage_error(usage, "%s", missing) : -1;
+    return missing ? command_usage_error("model", usage, "%s", missing) : -1;
 }
 
 /* ---- columns ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/cmd_model.h"
+#include "app/command.h"
 #include "base/rng.h"
 
 enum { ALIGN = 64 };
@@ -21,7 +22,7 @@ static bool bound_parse(uint32_t *out, const char *text, size_t size, uint32_t a
     if (size >= sizeof copy) return false;
     memcpy(copy, text, size);
     copy[size] = 0;
-    return model_u32_parse(out, copy, 0, UINT32_MAX);
+    return command_u32_parse(out, copy, 0, UINT32_MAX);
 }
 
 enum status model_iterations(uint32_t *first, uint32_t *last, const struct tree_model *m,

@@ -2,6 +2,10 @@
 #ifndef APP_COMMAND_H
 #define APP_COMMAND_H
 
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Exit codes, stable. */
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
 
@@ -14,7 +18,7 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(doctor,                                                                                      \
       "check clock, keys, rules, modes and capabilities of a venue, and say what up would do")     \
     X(exchange, "a futures exchange of your own, with the venue's interface, for any client")      \
-    X(train, "train the XGBoost voter on candles")                                                 \
+    X(train, "train the voters on candles, with a report of what they know")                       \
     X(model, "train, use and look at models of trees: XGBoost's and LightGBM's formats")           \
     X(forecast, "the forecasting networks outside trading: train, measure, forecast, check")       \
     X(data, "import, list, check, show and synthesise candles")                                    \
@@ -28,5 +32,26 @@ COMMAND_TABLE(COMMAND_DECLARE)
 
 /* The state directory: option, else $QUANTUM_STATE, else XDG data folder + /quantum. Made if missing. */
 int state_dir(char *out, unsigned long size, const char *option);
+
+/* ---- options: command_options.c ---- */
+
+/* What a table gives for --help; the other values are the command's own, small and above 0. */
+enum { COMMAND_HELP = 0x7000 };
+
+struct command_options {
+    const char *command; /* before its messages: "model" */
+    const char *help;
+    const struct option *table;
+    /* Takes one option with its optarg; false: that is no value for it. */
+    bool (*apply)(void *options, int option);
+};
+/* -1: go on, what is no option begins at argv[optind]; else the exit code, and all has been said. */
+int command_options_read(void *options, const struct command_options *c, int argc, char **argv);
+/* Prints "COMMAND: ...", then the help; returns EXIT_USAGE. */
+int command_usage_error(const char *command, const char *help, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Decimal digits alone, of a number in [lo, hi]. */
+bool command_u64_parse(uint64_t *out, const char *text, uint64_t lo, uint64_t hi);
+bool command_u32_parse(uint32_t *out, const char *text, uint32_t lo, uint32_t hi);
 
 #endif

@@ -8,9 +8,9 @@
 
 /* Pixels. Widths of text are reckoned, not measured: the viewer's font is not known here. */
 enum {
-    MARGIN = 18,
-    TITLE_HEIGHT = 24,
-    LINE_HEIGHT = 18, /* subtitle, a row of the legend */
+    MARGIN = CHART_MARGIN,
+    TITLE_HEIGHT = CHART_TITLE_HEIGHT,
+    LINE_HEIGHT = CHART_LINE_HEIGHT, /* subtitle, a row of the legend */
     LEGEND_SWATCH = 22,
     LEGEND_GAP = 20,
     PANEL_GAP = 26,
@@ -20,6 +20,7 @@ enum {
     LETTER_WIDTH_TENTHS = 70,
     TITLE_LETTER_TENTHS = 92,
     TICK_WIDTH = 64,
+    TICK_DATE_WIDTH = 104,
     TICK_HEIGHT = 34
 };
 static const double VALUE_MAX = 1e100; /* spans and steps stay far from overflow */
@@ -32,7 +33,7 @@ static const char STYLE[] =
     ".b,.p{fill:#fff}.g{stroke:#e4e8ec}.x{stroke:#8c959f}.r{stroke:#8c959f;stroke-dasharray:2 3}"
     ".l{fill:none;stroke-width:1.7;stroke-linejoin:round;stroke-linecap:round}.d{stroke-dasharray:"
     "5 4}"
-    ".p{stroke-width:2}.q{opacity:.2}"
+    ".p{stroke-width:2}.q{opacity:.2}.w{fill:none;stroke-width:1.3}.o{opacity:.75}"
     ".s0{stroke:#0072b2}.s1{stroke:#d55e00}.s2{stroke:#009e73}.s3{stroke:#a3558f}.s4{stroke:#"
     "8c5a2b}"
     ".s5{stroke:#3aa0d8}.s6{stroke:#24292f}.s7{stroke:#8c959f}"
@@ -68,9 +69,23 @@ static double series_x(const struct chart_series *s, size_t i) {
     return s->x ? s->x[i] : (double)i;
 }
 
+static bool has_two_ends(const struct chart_series *s) {
+    return s->kind == CHART_BAND || s->kind == CHART_SPANS;
+}
+
 static bool point_drawn(const struct chart_panel *p, const struct chart_series *s, size_t i) {
     return scale_takes(&p->x, series_x(s, i)) && scale_takes(&p->y, s->y[i]) &&
-           (s->kind != CHART_BAND || scale_takes(&p->y, s->y_high[i]));
+           (!has_two_ends(s) || scale_takes(&p->y, s->y_high[i]));
+}
+
+/* Half of what a bar may take: of the least step between two points; of 1 for a bar alone. */
+static double bar_half(const struct chart_series *s) {
+    double least = INFINITY;
+    for (size_t i = 1; i < s->count; i++) {
+        double step = fabs(series_x(s, i) - series_x(s, i - 1));
+        if (step > 0 && step < least) least = step;
+    }
+    return isfinite(least) ? least / 2 : 0.5;
 }
 
 struct range {
@@ -80,6 +95,16 @@ struct range {
 static void range_take(struct range *r, double value) {
     if (!(value >= r->low)) r->low = value;
     if (!(value <= r->high)) r->high = value;
+}
+
+/* What point i of a series takes of both axes. */
+static void ranges_take(struct range *x, struct range *y, const struct chart_series *s, size_t i,
+                        double half) {
+    range_take(x, series_x(s, i) - half);
+    range_take(x, series_x(s, i) + half);
+    range_take(y, s->y[i]);
+    if (has_two_ends(s)) range_take(y, s->y_high[i]);
+    if (s->kind == CHART_BARS) range_take(y, 0);
 }
 
 /* The span of what is drawn, and whether all of it can be. */
@@ -92,15 +117,16 @@ static enum status panel_ranges(struct range *x, struct range *y, const struct c
     for (uint32_t k = 0; k < p->series_count; k++) {
         const struct chart_series *s = &p->series[k];
         size_t drawn = 0;
-        if (!s->y || (unsigned)s->colour >= CHART_COLOURS || (s->kind == CHART_BAND && !s->y_high))
+        bool is_bars = s->kind == CHART_BARS;
+        if (!s->y || (unsigned)s->colour >= CHART_COLOURS || (has_two_ends(s) && !s->y_high) ||
+            (is_bars && (p->x.log || p->y.log)))
             return err_set(err, ST_RANGE, "chart: panel %" PRIu32 ", series %" PRIu32 ": a field",
                            index, k);
+        double half = is_bars ? bar_half(s) : 0;
         for (size_t i = 0; i < s->count; i++) {
             if (!point_drawn(p, s, i)) continue;
             drawn++;
-            range_take(x, series_x(s, i));
-            range_take(y, s->y[i]);
-            if (s->kind == CHART_BAND) range_take(y, s->y_high[i]);
+            ranges_take(x, y, s, i, half);
         }
         if (!drawn)
             return err_set(err, ST_RANGE,
@@ -127,22 +153,29 @@ static enum status plot_scale(struct plot *out, const struct chart_panel *p, uin
     if (st != ST_OK) return st;
     out->panel = p;
     out->x = scale_over(&p->x, x.low, x.high, 0, 0);
+    bool stands = false; /* bars stand on zero */
+    for (uint32_t k = 0; k < p->series_count; k++) stands |= p->series[k].kind == CHART_BARS;
     /* Air above and below, but for an end the caller set. */
-    out->y = scale_over(&p->y, y.low, y.high, y.low == p->y.low ? 0 : 0.04,
-                        y.high == p->y.high ? 0 : 0.04);
+    out->y =
+        scale_over(&p->y, y.low, y.high, y.low == p->y.low || (stands && y.low == 0) ? 0 : 0.04,
+                   y.high == p->y.high ? 0 : 0.04);
     return ST_OK;
 }
 
-static double text_width(const char *s) {
+double chart_text_width(const char *s) {
     return (double)text_letters(s) * LETTER_WIDTH_TENTHS / 10;
 }
 
-static size_t letters_in(double width, int letter_tenths) {
+static size_t letters_of(double width, int letter_tenths) {
     return width > 0 ? (size_t)(width * 10 / letter_tenths) : 0;
 }
 
-static void add_text(struct text *t, double x, double y, const char *attributes, const char *s,
-                     size_t letters_max) {
+size_t chart_letters_in(double width) {
+    return letters_of(width, LETTER_WIDTH_TENTHS);
+}
+
+void chart_add_text(struct text *t, double x, double y, const char *attributes, const char *s,
+                    size_t letters_max) {
     text_add(t, "<text x=\"%.2f\" y=\"%.2f\"%s>", x, y, attributes);
     text_add_escaped(t, s, letters_max);
     text_add(t, "</text>\n");
@@ -152,8 +185,13 @@ static void add_swatch(struct text *t, const struct chart_series *s, double x, d
     double middle = x + LEGEND_SWATCH / 2.0;
     switch (s->kind) {
     case CHART_BAND:
-        text_add(t, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%d\" height=\"10\" class=\"q f%d\"/>\n", x,
-                 y - 9, LEGEND_SWATCH, (int)s->colour);
+    case CHART_BARS:
+        text_add(t, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%d\" height=\"10\" class=\"%s f%d\"/>\n",
+                 x, y - 9, LEGEND_SWATCH, s->kind == CHART_BAND ? "q" : "o", (int)s->colour);
+        return;
+    case CHART_SPANS:
+        text_add(t, "<path d=\"M%.2f %.2fv12M%.2f %.2fh6M%.2f %.2fh6\" class=\"w s%d\"/>\n", middle,
+                 y - 10, middle - 3, y - 10, middle - 3, y + 2, (int)s->colour);
         return;
     case CHART_POINTS:
         text_add(t, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"4\" class=\"p s%d\"/>\n", middle, y - 4,
@@ -189,15 +227,15 @@ static double add_legend(struct text *t, const struct chart *c, double y, double
             const struct chart_series *s = &c->panels[p].series[k];
             if (!s->name || name_seen(c, p, k)) continue;
             double room = width - 2 * MARGIN - LEGEND_SWATCH - 6;
-            double entry = LEGEND_SWATCH + 6 + fmin(text_width(s->name), room);
+            double entry = LEGEND_SWATCH + 6 + fmin(chart_text_width(s->name), room);
             if (any && x + entry > width - MARGIN) {
                 x = MARGIN;
                 y += LINE_HEIGHT;
             }
             if (t) {
                 add_swatch(t, s, x, y + 12);
-                add_text(t, x + LEGEND_SWATCH + 6, y + 12, "", s->name,
-                         letters_in(room, LETTER_WIDTH_TENTHS));
+                chart_add_text(t, x + LEGEND_SWATCH + 6, y + 12, "", s->name,
+                               chart_letters_in(room));
             }
             x += entry + LEGEND_GAP;
             any = true;
@@ -255,6 +293,33 @@ static void add_points(struct text *t, const struct plot *p, const struct chart_
                      scale_at(&p->x, series_x(s, i)), scale_at(&p->y, s->y[i]), (int)s->colour);
 }
 
+static void add_spans(struct text *t, const struct plot *p, const struct chart_series *s) {
+    enum { CAP = 6 };
+    text_add(t, "<path class=\"w s%d\" d=\"", (int)s->colour);
+    for (size_t i = 0; i < s->count; i++) {
+        if (!point_drawn(p->panel, s, i)) continue;
+        double x = scale_at(&p->x, series_x(s, i)), low = scale_at(&p->y, s->y[i]);
+        double high = scale_at(&p->y, s->y_high[i]);
+        double left = fmax(x - CAP / 2.0, p->box.left), right = fmin(x + CAP / 2.0, p->box.right);
+        text_add(t, "M%.2f %.2fV%.2fM%.2f %.2fH%.2fM%.2f %.2fH%.2f", x, low, high, left, low, right,
+                 left, high, right);
+    }
+    text_add(t, "\"/>\n");
+}
+
+static void add_bars(struct text *t, const struct plot *p, const struct chart_series *s) {
+    static const double share = 0.9; /* of the step */
+    double half = bar_half(s) * share;
+    text_add(t, "<path class=\"o f%d\" d=\"", (int)s->colour);
+    for (size_t i = 0; i < s->count; i++) {
+        if (!point_drawn(p->panel, s, i)) continue;
+        double x = series_x(s, i);
+        text_add(t, "M%.2f %.2fH%.2fV%.2fH%.2fZ", scale_at(&p->x, x - half), scale_at(&p->y, 0),
+                 scale_at(&p->x, x + half), scale_at(&p->y, s->y[i]), scale_at(&p->x, x - half));
+    }
+    text_add(t, "\"/>\n");
+}
+
 static void add_series(struct text *t, const struct plot *p, const struct chart_series *s) {
     switch (s->kind) {
     case CHART_LINE:
@@ -267,6 +332,12 @@ static void add_series(struct text *t, const struct plot *p, const struct chart_
     case CHART_BAND:
         add_band(t, p, s);
         return;
+    case CHART_SPANS:
+        add_spans(t, p, s);
+        return;
+    case CHART_BARS:
+        add_bars(t, p, s);
+        return;
     }
 }
 
@@ -275,29 +346,31 @@ static void add_axes(struct text *t, const struct plot *p) {
     for (uint32_t i = 0; i < p->y_ticks.count; i++) {
         double y = scale_at(&p->y, p->y_ticks.values[i]);
         text_add(t, "<path class=\"g\" d=\"M%.2f %.2fH%.2f\"/>\n", b->left, y, b->right);
-        add_text(t, b->left - 6, y + 4, " text-anchor=\"end\"", p->y_ticks.labels[i], TICK_SIZE);
+        chart_add_text(t, b->left - 6, y + 4, " text-anchor=\"end\"", p->y_ticks.labels[i],
+                       TICK_SIZE);
     }
     for (uint32_t i = 0; i < p->x_ticks.count; i++) {
         double x = scale_at(&p->x, p->x_ticks.values[i]);
         text_add(t, "<path class=\"x\" d=\"M%.2f %.2fv4\"/>\n", x, b->bottom);
-        add_text(t, x, b->bottom + 16, " text-anchor=\"middle\"", p->x_ticks.labels[i], TICK_SIZE);
+        chart_add_text(t, x, b->bottom + 16, " text-anchor=\"middle\"", p->x_ticks.labels[i],
+                       TICK_SIZE);
     }
     text_add(t, "<path class=\"x\" d=\"M%.2f %.2fH%.2f\"/>\n", b->left, b->bottom, b->right);
     if (p->panel->x.label)
-        add_text(t, b->right, b->bottom + 31, " text-anchor=\"end\"", p->panel->x.label,
-                 letters_in(b->right - b->left, LETTER_WIDTH_TENTHS));
+        chart_add_text(t, b->right, b->bottom + 31, " text-anchor=\"end\"", p->panel->x.label,
+                       chart_letters_in(b->right - b->left));
 }
 
 static void add_plot(struct text *t, const struct plot *p, double left) {
     const struct chart_panel *panel = p->panel;
     const struct box *b = &p->box;
-    size_t letters = letters_in(b->right - left, LETTER_WIDTH_TENTHS);
+    size_t letters = chart_letters_in(b->right - left);
     double y = b->top - PANEL_AIR;
     if (panel->y.label) {
-        add_text(t, left, y, "", panel->y.label, letters);
+        chart_add_text(t, left, y, "", panel->y.label, letters);
         y -= PANEL_HEAD;
     }
-    if (panel->title) add_text(t, left, y, " class=\"n\"", panel->title, letters * 9 / 10);
+    if (panel->title) chart_add_text(t, left, y, " class=\"n\"", panel->title, letters * 9 / 10);
     add_axes(t, p);
     if (scale_takes(&panel->x, panel->rule_x) && panel->rule_x >= p->x.low &&
         panel->rule_x <= p->x.high)
@@ -323,7 +396,7 @@ static struct layout lay_out(const struct chart *c, const struct plot *plots) {
         titled |= c->panels[i].title != NULL;
         labelled |= c->panels[i].y.label != NULL;
         for (uint32_t k = 0; k < plots[i].y_ticks.count; k++)
-            l.gutter = fmax(l.gutter, text_width(plots[i].y_ticks.labels[k]) + 10);
+            l.gutter = fmax(l.gutter, chart_text_width(plots[i].y_ticks.labels[k]) + 10);
     }
     l.head = PANEL_HEAD * (titled + labelled) + PANEL_AIR;
     uint32_t rows = (c->panel_count + l.columns - 1) / l.columns;
@@ -343,41 +416,45 @@ static void place(struct plot *p, const struct layout *l, double left, double to
     p->y.to = p->box.top;
 }
 
+void chart_open(struct text *t, double width, double height, const char *title,
+                const char *subtitle) {
+    double y = MARGIN, inner = width - 2 * MARGIN;
+    text_add(t,
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+             "viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n",
+             width, height, width, height);
+    if (title) {
+        text_add(t, "<title>");
+        text_add_escaped(t, title, SIZE_MAX);
+        text_add(t, "</title>\n");
+    }
+    text_add(t, "%s<rect class=\"b\" width=\"%.0f\" height=\"%.0f\" rx=\"6\"/>\n", STYLE, width,
+             height);
+    if (title) {
+        chart_add_text(t, MARGIN, y + 14, " class=\"h\"", title,
+                       letters_of(inner, TITLE_LETTER_TENTHS));
+        y += TITLE_HEIGHT;
+    }
+    if (subtitle) chart_add_text(t, MARGIN, y + 11, "", subtitle, chart_letters_in(inner));
+}
+
 static void add_chart(struct text *t, const struct chart *c, struct plot *plots) {
     /* Value ticks first: how wide their labels are decides where a panel begins. */
     uint32_t down = (c->panel_count == 1 ? 300 : 180) / TICK_HEIGHT;
     for (uint32_t i = 0; i < c->panel_count; i++)
-        ticks_over(&plots[i].y_ticks, &plots[i].y, down, c->panels[i].y.whole);
+        ticks_over(&plots[i].y_ticks, &plots[i].y, down, &c->panels[i].y);
     struct layout l = lay_out(c, plots);
-    text_add(t,
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-             "viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n",
-             l.width, l.height, l.width, l.height);
-    if (c->title) {
-        text_add(t, "<title>");
-        text_add_escaped(t, c->title, SIZE_MAX);
-        text_add(t, "</title>\n");
-    }
-    text_add(t, "%s<rect class=\"b\" width=\"%.0f\" height=\"%.0f\" rx=\"6\"/>\n", STYLE, l.width,
-             l.height);
-    double y = MARGIN, inner = l.width - 2 * MARGIN;
-    if (c->title) {
-        add_text(t, MARGIN, y + 14, " class=\"h\"", c->title,
-                 letters_in(inner, TITLE_LETTER_TENTHS));
-        y += TITLE_HEIGHT;
-    }
-    if (c->subtitle) {
-        add_text(t, MARGIN, y + 11, "", c->subtitle, letters_in(inner, LETTER_WIDTH_TENTHS));
-        y += LINE_HEIGHT;
-    }
+    chart_open(t, l.width, l.height, c->title, c->subtitle);
+    double y = MARGIN + (c->title ? TITLE_HEIGHT : 0) + (c->subtitle ? LINE_HEIGHT : 0);
     add_legend(t, c, y, l.width);
-    uint32_t across = (uint32_t)(l.panel_width - l.gutter) / TICK_WIDTH;
     for (uint32_t i = 0; i < c->panel_count; i++) {
         uint32_t row = i / l.columns, column = i % l.columns;
         double left = MARGIN + column * (l.panel_width + PANEL_GAP);
         double top = l.top + row * (l.panel_height + 8);
         place(&plots[i], &l, left, top);
-        ticks_over(&plots[i].x_ticks, &plots[i].x, across, c->panels[i].x.whole);
+        uint32_t each = c->panels[i].x.time ? TICK_DATE_WIDTH : TICK_WIDTH;
+        ticks_over(&plots[i].x_ticks, &plots[i].x, (uint32_t)(l.panel_width - l.gutter) / each,
+                   &c->panels[i].x);
         add_plot(t, &plots[i], left);
     }
     text_add(t, "</svg>\n");

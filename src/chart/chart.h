@@ -1,5 +1,5 @@
-/* Pictures of numbers as SVG text: lines, points and bands over a horizontal axis, one or several panels under one title and one
- * legend. No library, no files: the caller writes the text where it wants it.
+/* Pictures of numbers as SVG text: lines, points, bands and bars over a horizontal axis, one or several panels under one title and
+ * one legend; and named values as a ranking. No library, no files: the caller writes the text where it wants it.
  *
  *     double valid[3] = {0.41, 0.39, 0.40};
  *     struct chart_series lines[] = {{.name = "validation", .kind = CHART_LINE, .y = valid, .count = 3}};
@@ -28,7 +28,9 @@ enum chart_kind {
     CHART_LINE, /* through the points in the order given */
     CHART_DASHED,
     CHART_POINTS, /* rings */
-    CHART_BAND    /* between y and y_high */
+    CHART_BAND,   /* between y and y_high */
+    CHART_SPANS,  /* an upright stroke from y to y_high at each point: intervals */
+    CHART_BARS    /* from zero to y, as wide as the least step between two points */
 };
 /* CHART_GREY for what is only a measure (persistence, a diagonal). */
 enum chart_colour {
@@ -50,7 +52,7 @@ struct chart_series {
     enum chart_colour colour;
     const double *x;      /* (count); NULL: 0, 1, 2, … */
     const double *y;      /* (count) */
-    const double *y_high; /* (count) of a band; else NULL */
+    const double *y_high; /* (count) of a band or of spans; else NULL */
     size_t count;
 };
 
@@ -58,6 +60,7 @@ struct chart_axis {
     const char *label; /* with the unit: "price, USDT"; NULL: none */
     bool log;          /* base 10 */
     bool whole;        /* ticks at whole numbers only */
+    bool time;         /* values are seconds since 1970, UTC: ticks at dates */
     double low, high;  /* the axis reaches at least there; NaN: as far as the data */
 };
 
@@ -84,5 +87,21 @@ struct chart {
  * Returns  ST_OK; ST_RANGE (no panel, no series, a series without a point that can be drawn, too many, a value beyond 1e100:
  *          named in err); ST_NO_MEMORY. *out is NULL then. */
 enum status chart_svg(char **out, size_t *size, const struct chart *chart, struct err *err);
+
+/* Named values as lying bars, one below the other in the order given. */
+struct chart_ranking {
+    const char *title;
+    const char *subtitle;     /* NULL: none */
+    const char *const *names; /* (count) */
+    const double *values;     /* (count) finite; below zero they go to the left */
+    const char *const
+        *texts; /* (count) each value as it is to be read, behind its bar; NULL: none */
+    uint32_t count;
+    enum chart_colour colour;
+};
+enum { CHART_RANKS_MAX = 256 };
+/* Returns as chart_svg; ST_RANGE: no value, too many, one that is not finite or beyond 1e100. */
+enum status chart_ranking_svg(char **out, size_t *size, const struct chart_ranking *ranking,
+                              struct err *err);
 
 #endif

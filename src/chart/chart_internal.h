@@ -1,20 +1,9 @@
-/* What the chart's files share: growing text, and an axis's scale with its ticks. */
+/* What the chart's files share: an axis's scale with its ticks. */
 #ifndef CHART_INTERNAL_H
 #define CHART_INTERNAL_H
 
 #include "chart/chart.h"
-
-/* Text that grows; a failed allocation sticks. */
-struct text {
-    char *data;
-    size_t size, capacity;
-    bool failed;
-};
-void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* As XML text: escaped, what XML 1.0 cannot hold (and what is no UTF-8) as U+FFFD; behind `letters_max` letters an ellipsis. */
-void text_add_escaped(struct text *t, const char *s, size_t letters_max);
-/* Letters, for widths. */
-size_t text_letters(const char *s);
+#include "chart/text.h"
 
 /* A value's place: straight between `from` at low and `to` at high, in logarithms if log. */
 struct scale {
@@ -36,7 +25,21 @@ struct ticks {
     double values[TICKS_MAX];
     char labels[TICKS_MAX][TICK_SIZE];
 };
-/* Round values within the scale, about `wanted` of them and at least one; whole: of whole numbers only. */
-void ticks_over(struct ticks *out, const struct scale *s, uint32_t wanted, bool whole);
+/* Round values within the scale, about `wanted` of them and at least one: of whole numbers only, or the beginnings of minutes, hours,
+ * days, months, where the axis says so. */
+void ticks_over(struct ticks *out, const struct scale *s, uint32_t wanted,
+                const struct chart_axis *axis);
+
+/* ---- what pictures are made of: chart.c ---- */
+
+enum { CHART_MARGIN = 18, CHART_TITLE_HEIGHT = 24, CHART_LINE_HEIGHT = 18 };
+/* Pixels a text takes, reckoned: the viewer's font is not known here. */
+double chart_text_width(const char *s);
+size_t chart_letters_in(double width);
+void chart_add_text(struct text *t, double x, double y, const char *attributes, const char *s,
+                    size_t letters_max);
+/* The document's start: size, style, ground, title and subtitle (each may be NULL). */
+void chart_open(struct text *t, double width, double height, const char *title,
+                const char *subtitle);
 
 #endif

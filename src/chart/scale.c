@@ -1,6 +1,8 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/tstamp.h"
 #include "chart/chart_internal.h"
 #include "num/elementary.h"
 
@@ -117,14 +119,67 @@ static void ticks_log(struct ticks *t, const struct scale *s, uint32_t wanted) {
     }
 }
 
-void ticks_over(struct ticks *out, const struct scale *s, uint32_t wanted, bool whole) {
+/* "2024-05-01", or "05-01 12:00" below a day's step. */
+static void ticks_add_time(struct ticks *t, int64_t second, bool with_hour) {
+    char text[TSTAMP_TEXT_SIZE];
+    if (t->count == TICKS_MAX) return;
+    tstamp_format(text, second * NS_PER_SECOND);
+    t->values[t->count] = (double)second;
+    if (with_hour)
+        snprintf(t->labels[t->count++], TICK_SIZE, "%.5s %.5s", text + 5, text + 11);
+    else
+        snprintf(t->labels[t->count++], TICK_SIZE, "%.10s", text);
+}
+
+/* Firsts of every `step`th month, January first. */
+static void ticks_months(struct ticks *t, const struct scale *s, int64_t step) {
+    enum { DAY = 86400 };
+    char text[TSTAMP_TEXT_SIZE];
+    for (int64_t day = (int64_t)ceil(s->low / DAY); day * DAY <= (int64_t)s->high; day++) {
+        tstamp_format(text, day * DAY * NS_PER_SECOND);
+        int64_t month = 12 * strtol(text, NULL, 10) + strtol(text + 5, NULL, 10) - 1;
+        if (strncmp(text + 8, "01", 2) == 0 && month % step == 0)
+            ticks_add_time(t, day * DAY, false);
+    }
+}
+
+/* The least of the steps people count time by that gives no more ticks than wanted. */
+static void ticks_time(struct ticks *t, const struct scale *s, uint32_t wanted) {
+    static const int64_t steps[] = {60,        300,   900,       3600,      4 * 3600,
+                                    12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400};
+    static const int64_t months[] = {1, 2, 3, 6, 12, 24, 60, 120};
+    static const double month_s = 30.44 * 86400;
+    double raw = (s->high - s->low) / wanted;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        if ((double)steps[i] < raw) continue;
+        for (int64_t k = (int64_t)ceil(s->low / (double)steps[i]); k * steps[i] <= (int64_t)s->high;
+             k++)
+            ticks_add_time(t, k * steps[i], steps[i] < 86400);
+        return;
+    }
+    for (size_t i = 0; i < sizeof months / sizeof *months; i++)
+        if ((double)months[i] * month_s >= raw) {
+            ticks_months(t, s, months[i]);
+            return;
+        }
+}
+
+/* Where the program's time is at home: 1970 to 2200. */
+static bool scale_is_of_dates(const struct scale *s) {
+    return s->low >= 0 && s->high <= 7258118400.0;
+}
+
+void ticks_over(struct ticks *out, const struct scale *s, uint32_t wanted,
+                const struct chart_axis *axis) {
     out->count = 0;
     if (wanted < 2) wanted = 2;
     if (wanted > TICKS_MAX - 2) wanted = TICKS_MAX - 2;
+    if (axis->time && !s->log && scale_is_of_dates(s)) ticks_time(out, s, wanted);
+    if (out->count) return;
     if (s->log && s->high / s->low >= 10)
         ticks_log(out, s, wanted);
     else
-        ticks_linear(out, s, wanted, whole);
+        ticks_linear(out, s, wanted, axis->whole);
     if (out->count) return;
     /* Whole numbers wider apart than the axis is long: its middle, whatever it is. */
     out->count = 1;

@@ -142,15 +142,15 @@ static void test_log_axis_places_by_ratio(void **state) {
     assert_true(fabs(scale_at(&s, 0.1) - 100) < 1e-9);
     assert_true(fabs(scale_at(&s, 1) - 200) < 1e-9);
     struct ticks t;
-    ticks_over(&t, &s, 4, false);
+    ticks_over(&t, &s, 4, &(struct chart_axis){0});
     assert_int_equal(t.count, 5);
     static const char *const labels[] = {"0.01", "0.1", "1", "10", "100"};
     for (uint32_t i = 0; i < 5; i++) assert_string_equal(t.labels[i], labels[i]);
-    ticks_over(&t, &s, 13, false); /* room for 2 and 5 between them */
+    ticks_over(&t, &s, 13, &(struct chart_axis){0}); /* room for 2 and 5 between them */
     assert_int_equal(t.count, 13);
     assert_string_equal(t.labels[1], "0.02");
     s = scale_over(&axis, 1e-60, 1e60, 0, 0);
-    ticks_over(&t, &s, 6, false);
+    ticks_over(&t, &s, 6, &(struct chart_axis){0});
     assert_true(t.count >= 5 && t.count <= 7);
     assert_string_equal(t.labels[0], "1e-60");
     assert_false(scale_takes(&axis, 0));
@@ -179,7 +179,7 @@ static void test_ticks_are_round(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct scale s = {.low = cases[i].low, .high = cases[i].high, .to = 100};
         struct ticks t;
-        ticks_over(&t, &s, cases[i].wanted, cases[i].whole);
+        ticks_over(&t, &s, cases[i].wanted, &(struct chart_axis){.whole = cases[i].whole});
         print_message("%s … %s (%u)\n", t.labels[0], t.labels[t.count - 1], t.count);
         assert_string_equal(t.labels[0], cases[i].first);
         assert_string_equal(t.labels[t.count - 1], cases[i].last);
@@ -202,7 +202,8 @@ static void test_ticks_property(void **state) {
         struct scale s = scale_over(&axis, low, high, 0.04, 0.04);
         s.to = 500;
         struct ticks t;
-        ticks_over(&t, &s, 2 + (uint32_t)rng_below(&rng, 12), rng_below(&rng, 2));
+        uint32_t wanted = 2 + (uint32_t)rng_below(&rng, 12);
+        ticks_over(&t, &s, wanted, &(struct chart_axis){.whole = rng_below(&rng, 2)});
         assert_true(t.count >= 1 && t.count <= TICKS_MAX);
         double step = t.count > 1 ? t.values[1] - t.values[0] : s.high - s.low;
         for (uint32_t k = 0; k < t.count; k++) {
@@ -337,6 +338,131 @@ static void test_refusals(void **state) {
     refused(&panel, 1, "(loss)");
 }
 
+/* The path of the first element of a class. */
+static void path_of(const char *svg, const char *class_name, char *out, size_t size) {
+    char begin[64];
+    snprintf(begin, sizeof begin, "class=\"%s\" d=\"", class_name);
+    const char *p = strstr(svg, begin);
+    assert_non_null(p);
+    p += strlen(begin);
+    size_t n = strcspn(p, "\"");
+    assert_true(n < size);
+    memcpy(out, p, n);
+    out[n] = '\0';
+}
+
+/* Bars stand on zero, which the axis reaches then; side by side, none on another; gaps are left out. */
+static void test_bars_stand_on_zero(void **state) {
+    (void)state;
+    char path[512];
+    double x[] = {0.1, 0.2, 0.3, 0.5}, y[] = {10, 30, NAN, -5};
+    struct chart_series s = {.kind = CHART_BARS, .x = x, .y = y, .count = 4};
+    char *svg = draw(&s, 1, false);
+    path_of(svg, "o f0", path, sizeof path);
+    assert_int_equal(svg_count(path, "M"), 3);
+    double right = 0, ground = 0;
+    const char *p = path;
+    for (int i = 0; i < 3; i++, p++) {
+        double left, base, edge, top, back;
+        assert_int_equal(sscanf(p, "M%lf %lfH%lfV%lfH%lf", &left, &base, &edge, &top, &back), 5);
+        assert_true(left >= right && edge > left && back == left);
+        if (i) assert_true(base == ground);
+        assert_true(i < 2 ? top < base : top > base);
+        right = edge;
+        ground = base;
+        p = strchr(p, 'Z');
+        assert_non_null(p);
+    }
+    assert_int_equal(svg_count(svg, ">0<"), 1);
+    free(svg);
+    struct chart_panel panel = chart_panel_defaults();
+    panel.series = &s;
+    panel.series_count = 1;
+    panel.y.log = true;
+    refused(&panel, 1, "series 0"); /* no zero to stand on */
+}
+
+static void test_spans_reach_from_low_to_high(void **state) {
+    (void)state;
+    char path[512];
+    double y[] = {1, 2, 3}, high[] = {2, NAN, 5};
+    struct chart_series s = {.kind = CHART_SPANS, .y = y, .y_high = high, .count = 3};
+    char *svg = draw(&s, 1, false);
+    path_of(svg, "w s0", path, sizeof path);
+    assert_int_equal(svg_count(path, "V"), 2); /* one without an end is a gap */
+    assert_int_equal(svg_count(path, "H"), 4);
+    double x, low, top;
+    assert_int_equal(sscanf(path, "M%lf %lfV%lf", &x, &low, &top), 3);
+    assert_true(low > top);
+    free(svg);
+}
+
+static void ticks_of(struct ticks *t, double low, double high, uint32_t wanted) {
+    struct scale s = {.low = low, .high = high, .to = 500};
+    ticks_over(t, &s, wanted, &(struct chart_axis){.time = true});
+}
+
+/* Beginnings of days, months, hours; never 1e5 seconds. */
+static void test_ticks_of_time(void **state) {
+    (void)state;
+    struct ticks t;
+    const double day = 86400, y2024 = 1704067200; /* 2024-01-01 */
+    ticks_of(&t, y2024 + 3 * 3600, y2024 + 5.5 * day, 6);
+    assert_int_equal(t.count, 5);
+    assert_string_equal(t.labels[0], "2024-01-02");
+    assert_true(t.values[4] == y2024 + 5 * day);
+    ticks_of(&t, y2024 - 20 * day, y2024 + 100 * day, 6);
+    assert_int_equal(t.count, 4);
+    assert_string_equal(t.labels[0], "2024-01-01");
+    assert_string_equal(t.labels[2], "2024-03-01");
+    assert_true(t.values[2] == y2024 + 60 * day); /* a leap year */
+    ticks_of(&t, y2024 + 600, y2024 + 3.2 * 3600, 5);
+    assert_int_equal(t.count, 3);
+    assert_string_equal(t.labels[1], "01-01 02:00");
+    ticks_of(&t, y2024, y2024 + 1500 * day, 5);
+    assert_string_equal(t.labels[1], "2025-01-01");
+    assert_true(t.count >= 3 && t.count <= 6);
+    ticks_of(&t, -1e15, 1e15, 5); /* no dates there: numbers */
+    assert_true(t.count >= 1 && !strchr(t.labels[0], ':'));
+    ticks_of(&t, y2024, y2024 + 2, 5);
+    assert_true(t.count >= 1);
+}
+
+static void test_ranking(void **state) {
+    (void)state;
+    const char *names[] = {"volume <z>", "atr", "rank"}, *texts[] = {"50 %", "-25 %", "0 %"};
+    double values[] = {0.5, -0.25, 0};
+    struct chart_ranking r = {.title = "Importance & more",
+                              .names = names,
+                              .values = values,
+                              .texts = texts,
+                              .count = 3,
+                              .colour = CHART_GREEN};
+    char *svg;
+    size_t size;
+    struct err err = {0};
+    assert_int_equal(chart_ranking_svg(&svg, &size, &r, &err), ST_OK);
+    assert_int_equal(strlen(svg), size);
+    svg_check(svg);
+    assert_int_equal(svg_count(svg, "volume &lt;z&gt;"), 1);
+    assert_int_equal(svg_count(svg, ">-25 %<"), 1);
+    double x[3], width[3];
+    const char *p = svg;
+    for (int i = 0; i < 3; i++) {
+        while (sscanf(p, "<rect x=\"%lf\" y=\"%*f\" width=\"%lf\"", &x[i], &width[i]) != 2) p++;
+        p++;
+    }
+    assert_true(fabs(width[0] - 2 * width[1]) < 0.02 && width[2] == 0);
+    assert_true(fabs(x[1] + width[1] - x[0]) < 0.02); /* to the left of zero, up to it */
+    free(svg);
+    values[1] = NAN;
+    assert_int_equal(chart_ranking_svg(&svg, &size, &r, &err), ST_RANGE);
+    assert_null(svg);
+    assert_non_null(strstr(err.text, "value 1 (atr)"));
+    r.count = 0;
+    assert_int_equal(chart_ranking_svg(&svg, &size, &r, &err), ST_RANGE);
+}
+
 /* Any numbers: a document with everything inside it. */
 static void test_any_numbers(void **state) {
     (void)state;
@@ -355,7 +481,7 @@ static void test_any_numbers(void **state) {
         }
         y[0] = high[0] = size;
         struct chart_series s = {.name = "any",
-                                 .kind = (enum chart_kind)rng_below(&rng, 4),
+                                 .kind = (enum chart_kind)rng_below(&rng, CHART_BARS + 1),
                                  .x = rng_below(&rng, 2) ? x : NULL,
                                  .y = y,
                                  .y_high = high,
@@ -363,8 +489,8 @@ static void test_any_numbers(void **state) {
         struct chart_panel panel = chart_panel_defaults();
         panel.series = &s;
         panel.series_count = 1;
-        panel.y.log = rng_below(&rng, 2);
-        panel.x.log = s.x && rng_below(&rng, 2);
+        panel.y.log = s.kind != CHART_BARS && rng_below(&rng, 2);
+        panel.x.log = s.kind != CHART_BARS && s.x && rng_below(&rng, 2);
         panel.y.label = "size";
         free(draw_panels(&panel, 1, "any"));
     }
@@ -383,6 +509,10 @@ int main(void) {
         cmocka_unit_test(test_many_panels_share_a_legend),
         cmocka_unit_test(test_axis_reaches),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bars_stand_on_zero),
+        cmocka_unit_test(test_spans_reach_from_low_to_high),
+        cmocka_unit_test(test_ticks_of_time),
+        cmocka_unit_test(test_ranking),
         cmocka_unit_test(test_any_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

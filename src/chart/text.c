@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json_internal.h" /* json_utf8_length: what well-formed UTF-8 is */
-#include "chart/chart_internal.h"
+#include "chart/text.h"
 
 static bool text_reserve(struct text *t, size_t more) {
     if (t->failed) return false;
@@ -32,6 +32,13 @@ void text_add(struct text *t, const char *format, ...) {
         t->size += (size_t)vsnprintf(t->data + t->size, (size_t)n + 1, format, again);
     va_end(again);
     va_end(args);
+}
+
+void text_add_raw(struct text *t, const char *data, size_t size) {
+    if (!text_reserve(t, size)) return;
+    memcpy(t->data + t->size, data, size);
+    t->size += size;
+    t->data[t->size] = '\0';
 }
 
 static const char REPLACEMENT[] = "\xEF\xBF\xBD"; /* U+FFFD */
