@@ -20,6 +20,7 @@ enum { TEXT_FIELD_SIZE = 32 };
 #define FIELD_DECLARE_MODE(n)           uint32_t n;
 #define FIELD_DECLARE_VOTE(n)           uint32_t n;
 #define FIELD_DECLARE_MODEL(n)          uint32_t n;
+#define FIELD_DECLARE_ARM(n)            uint32_t n;
 #define FIELD_DECLARE_U64(n)            uint64_t n;
 #define FIELD_DECLARE_HEX(n)            uint64_t n;
 #define FIELD_DECLARE_I64(n)            int64_t n;

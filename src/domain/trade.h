@@ -37,6 +37,10 @@ enum strategy_kind {
 };
 const char *strategy_text(enum strategy_kind kind); /* "ensemble" "momentum" "random" "sma_cross" */
 
+/* How a trade is managed: the number of one of brain/strategy's profiles, ARM_NONE for a rule that
+ * brings its own. Kept equal to them where both are known (kernel/events.c). */
+enum { ARM_NONE = 7 };
+
 struct trade_closed {
     uint64_t trade_id;  /* 1, 2, 3 … within a run */
     uint64_t intent_id; /* the intent that opened it */
@@ -56,6 +60,9 @@ struct trade_closed {
     money_t risk;                     /* loss at the first stop, >= 0: one R */
     int64_t time_to_protected_ns;     /* first entry fill to confirmed stop; -1 never */
     double confidence, expected_edge; /* as the signal said them; fractions */
+    double drawdown_max; /* largest unrealised loss on the way / notional at entry, 0..1 */
+    uint32_t arm;        /* of the intent */
+    uint32_t targets;    /* targets that were reached */
 };
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "brain/ensemble/ensemble.h"
+#include "brain/strategy/strategy.h"
 #include "kernel/view.h"
 
 /* X(KIND, size, JSON form, rule) */
@@ -26,6 +27,7 @@
     X(MODE, 4, "text", "mode")                                                                     \
     X(VOTE, 4, "text", "state of a voter")                                                         \
     X(MODEL, 4, "text", "model")                                                                   \
+    X(ARM, 4, "text", "way to manage a trade, or none")                                            \
     X(U64, 8, "integer", "0..2^63-1")                                                              \
     X(HEX, 8, "text", "16 hexadecimal digits")                                                     \
     X(I64, 8, "integer", "signed")                                                                 \
@@ -144,6 +146,7 @@ static const struct field engine_changed_fields[] = {ENGINE_CHANGED_FIELDS(FIELD
 #define KIND_SIZE_MODE                4
 #define KIND_SIZE_VOTE                4
 #define KIND_SIZE_MODEL               4
+#define KIND_SIZE_ARM                 4
 #define KIND_SIZE_U64                 8
 #define KIND_SIZE_HEX                 8
 #define KIND_SIZE_I64                 8
@@ -158,6 +161,8 @@ static const struct field engine_changed_fields[] = {ENGINE_CHANGED_FIELDS(FIELD
 #define KIND_SIZE_ORDER_ID            CLIENT_ORDER_ID_SIZE
 #define KIND_SIZE_TEXT                TEXT_FIELD_SIZE
 #define FIELD_SIZE(kind, name, about) +KIND_SIZE_##kind
+
+static_assert((int)ARM_NONE == (int)STRATEGY_NONE, "arms are numbered by brain/strategy");
 
 /* No padding, no member outside the list: a journaled struct has no byte that nobody set. */
 #define EVENT_PACKED(id, constant, tag, type, version, published, fields, about)                   \
@@ -244,6 +249,8 @@ static const char *enum_text(enum kind kind, uint32_t v) {
         return v <= MODE_LIVE ? run_mode_text((enum run_mode)v) : "?";
     case KIND_VOTE:
         return v <= VOTE_EXCLUDED ? vote_state_text((enum vote_state)v) : "?";
+    case KIND_ARM:
+        return v <= STRATEGY_NONE ? strategy_name((enum strategy_id)v) : "?";
     case KIND_MODEL:
         return v < MODEL_COUNT ? model_kind_text((enum model_kind)v) : "?";
     default:

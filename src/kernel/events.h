@@ -211,7 +211,10 @@
     F(MONEY, risk, "loss at the first stop: one R")                                                \
     F(I64, time_to_protected_ns, "first fill to confirmed stop; -1 never")                         \
     F(F64, confidence, "of the intent")                                                            \
-    F(F64, expected_edge, "of the intent; NaN where the rule has none")
+    F(F64, expected_edge, "of the intent; NaN where the rule has none")                            \
+    F(PROB, drawdown_max, "largest unrealised loss on the way / notional at entry")                \
+    F(ARM, arm, "way it was managed; none for a rule")                                             \
+    F(U32, targets, "targets that were reached")
 
 #define MODEL_CHANGED_FIELDS(F)                                                                    \
     F(TS, ts, "when it takes effect")                                                              \
@@ -306,7 +309,7 @@ struct engine_changed {
       "one voter's answer on one symbol")                                                          \
     E(4, EVENT_SIGNAL, signal, "ai.signal_generated", 1, true, SIGNAL_FIELDS,                      \
       "the ensemble's answer where it is not HOLD")                                                \
-    E(5, EVENT_TRADE_INTENT, trade_intent, "trade.intent", 1, true, TRADE_INTENT_FIELDS,           \
+    E(5, EVENT_TRADE_INTENT, trade_intent, "trade.intent", 2, true, TRADE_INTENT_FIELDS,           \
       "what the bot wants, once")                                                                  \
     E(6, EVENT_INTENT_DELIVERED, intent_delivered, "intent.delivered", 1, false,                   \
       INTENT_DELIVERED_FIELDS, "an intent came back from the bus")                                 \
@@ -322,7 +325,7 @@ struct engine_changed {
       POSITION_PROTECTED_FIELDS, "the venue confirmed the stop")                                   \
     E(12, EVENT_POSITION_ALARM, position_alarm, "risk.alert", 1, true, POSITION_ALARM_FIELDS,      \
       "a position could not be protected and is being closed")                                     \
-    E(13, EVENT_TRADE_CLOSED, trade_closed, "trade.closed", 1, true, TRADE_CLOSED_FIELDS,          \
+    E(13, EVENT_TRADE_CLOSED, trade_closed, "trade.closed", 2, true, TRADE_CLOSED_FIELDS,          \
       "a position ended")                                                                          \
     E(14, EVENT_POLICY_UPDATED, policy_updated, "policy.updated", 1, true, POLICY_UPDATED_FIELDS,  \
       "a limit changed")                                                                           \

@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "brain/ensemble/ensemble.h"
+#include "brain/strategy/strategy.h"
 #include "kernel/events.h"
 
 enum { JSON_MAX = 4096, TS = 5 };
@@ -98,6 +99,10 @@ static void put_VOTE(struct object *o) {
 }
 static void put_MODEL(struct object *o) {
     ONE_OF("xgboost", "lightgbm", "nhits", "patchtst");
+}
+static void put_ARM(struct object *o) {
+    ONE_OF("defensive", "moderate", "moderate_aggressive", "balanced_aggressive",
+           "ultra_aggressive", "scalp", "trend_rider", "none");
 }
 static void put_U64(struct object *o) {
     put(o, "%" PRIu64, wide(o) >> 1);
@@ -252,9 +257,11 @@ static void the_wire_form_of_an_intent_by_hand(void **state) {
         "\"BTCUSDT\","
         "\"instrument_index\":3,\"side\":\"SELL\",\"position_size_usd\":\"1000\",\"leverage\":3,"
         "\"strategy\":\"momentum\",\"entry_price\":\"60000.1\",\"stop_loss\":\"61200.2\","
-        "\"take_profit\":\"57600\",\"stop_distance\":0.02,\"take_distance\":0.04,\"confidence\":0."
-        "52,"
-        "\"edge\":null,\"horizon_bars\":0,\"reserved\":0,\"created\":1727740800000000000,"
+        "\"take_profit\":\"57600\",\"stop_distance\":0.02,\"take_distance\":0.04,"
+        "\"take_distance_2\":0.0625,\"take_distance_3\":0.125,\"take_part_1\":0.5,"
+        "\"take_part_2\":0.25,\"break_even_distance\":0.03125,\"trail_from_distance\":0.0625,"
+        "\"trail_distance\":0.015625,\"confidence\":0.52,"
+        "\"edge\":null,\"horizon_bars\":0,\"arm\":\"scalp\",\"created\":1727740800000000000,"
         "\"expires\":1727744400000000000}";
     struct event e;
     event_init(&e, EVENT_TRADE_INTENT, TS);
@@ -272,8 +279,16 @@ static void the_wire_form_of_an_intent_by_hand(void **state) {
                                .take_profit = {5760000000000},
                                .stop_distance = 0.02,
                                .take_distance = 0.04,
+                               .take_distance_2 = 0.0625,
+                               .take_distance_3 = 0.125,
+                               .take_part_1 = 0.5,
+                               .take_part_2 = 0.25,
+                               .break_even_distance = 0.03125,
+                               .trail_from_distance = 0.0625,
+                               .trail_distance = 0.015625,
                                .confidence = 0.52,
                                .edge = (double)NAN,
+                               .arm = STRATEGY_SCALP,
                                .created = INT64_C(1727740800000000000),
                                .expires = INT64_C(1727744400000000000)};
     char text[JSON_MAX];
@@ -282,7 +297,7 @@ static void the_wire_form_of_an_intent_by_hand(void **state) {
     assert_string_equal(text, json);
     struct event back;
     struct err err;
-    assert_int_equal(event_decode(&back, "trade.intent", 1, TS, json, strlen(json), &err), ST_OK);
+    assert_int_equal(event_decode(&back, "trade.intent", 2, TS, json, strlen(json), &err), ST_OK);
     assert_memory_equal(&back.u, &e.u, sizeof *t);
     assert_int_equal(event_encode(text, size, &size, &e), ST_FULL); /* no room for the end */
 }
@@ -353,6 +368,7 @@ static const struct {
     {"MODE", {"\"LIVE\"", "\"mainnet\"", "3"}},
     {"VOTE", {"\"?\"", "1"}},
     {"MODEL", {"\"XGBoost\"", "0"}},
+    {"ARM", {"\"?\"", "\"Scalp\"", "7", "null"}},
     {"U64", {"-1", "9223372036854775808", "\"7\"", "0.5", "null"}},
     {"HEX",
      {"\"ff\"", "\"00000000000000FF\"", "\"0x000000000000ff\"", "255", "\"00000000000000fg\""}},
@@ -500,11 +516,11 @@ static void published_ids_and_sizes_never_change(void **state) {
     } frozen[] = {
         {"run.started", 1, 88},         {"tape.advanced", 1, 16},
         {"model.answered", 1, 64},      {"ai.signal_generated", 1, 128},
-        {"trade.intent", 1, 144},       {"intent.delivered", 1, 8},
+        {"trade.intent", 2, 200},       {"intent.delivered", 1, 8},
         {"intent.denied", 1, 88},       {"order.placed", 1, 88},
         {"execution.result", 1, 168},   {"trade.opened", 1, 80},
         {"position.protected", 1, 56},  {"risk.alert", 1, 80},
-        {"trade.closed", 1, 152},       {"policy.updated", 1, 88},
+        {"trade.closed", 2, 168},       {"policy.updated", 1, 88},
         {"state.hash", 1, 16},          {"market.klines", 1, 104},
         {"market.tick", 1, 56},         {"clock.advanced", 1, 8},
         {"instrument.changed", 1, 128}, {"model.updated", 1, 144},

@@ -162,6 +162,7 @@ enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config 
     intent->confidence = confidence;
     intent->edge = config->strategy == STRATEGY_ENSEMBLE ? input->edge : (double)NAN;
     intent->horizon_bars = config->horizon_bars;
+    intent->arm = ARM_NONE;
     intent->created = input->now_ns;
     intent->expires = input->now_ns + config->intent_ttl_ns;
     return BOT_INTENT;

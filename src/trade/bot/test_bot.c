@@ -133,7 +133,11 @@ static void an_intent_is_whole(void **state) {
     assert_int_equal(t.take_profit.e8, 198 * FX_ONE);
     assert_true(t.stop_distance == 0.01 && t.take_distance == 0.01 && t.edge == 0.004);
     assert_int_equal(t.horizon_bars, 12);
-    assert_int_equal(t.reserved, 0);
+    assert_int_equal(t.arm, ARM_NONE);
+    /* A rule has one target and leaves its stop where it is. */
+    assert_true(t.take_distance_2 == 0 && t.take_distance_3 == 0);
+    assert_true(t.take_part_1 == 0 && t.take_part_2 == 0);
+    assert_true(t.break_even_distance == 0 && t.trail_distance == 0);
     assert_int_equal(t.created, T0);
     assert_int_equal(t.expires, T0 + HOUR);
 }

@@ -297,4 +297,5 @@ void exits_trade(struct trade_closed *out, const struct exits_state *state, uint
         state->protected_ts_ns ? state->protected_ts_ns - state->entry_ts_ns : -1;
     out->confidence = state->intent.confidence;
     out->expected_edge = state->intent.edge;
+    out->arm = state->intent.arm;
 }
