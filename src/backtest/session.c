@@ -43,6 +43,26 @@ static struct simex_config exchange_config(const struct session_options *o) {
     return c;
 }
 
+/* The engine's figures that have their place elsewhere: labels, limits, costs. */
+static struct engine_config engine_config_of(const struct kernel_config *c,
+                                             const struct label_spec *spec) {
+    struct engine_config e = engine_config_defaults(c->interval_ns, spec->horizon_bars);
+    e.seed = c->seed;
+    e.barrier_atr = spec->barrier_atr;
+    e.barrier_min = spec->barrier_cost_multiple * spec->cost_round_trip;
+    e.cost = e.governance.classic_cost = spec->cost_round_trip;
+    e.stop_min = c->limits.stop_cost_multiple * spec->cost_round_trip;
+    e.ensemble.confidence_min = c->bot.confidence_min;
+    /* The table's least confidences were those of uncalibrated answers; a calibrated one of three labels is
+     * rarely above them, however good it is. */
+    e.strategy.use_confidence = 0;
+    e.sizing.leverage_max = c->limits.leverage_max;
+    e.sizing.stop_risk = c->limits.risk_per_trade;
+    e.sizing.total_max = e.portfolio.total_max = c->limits.exposure_total_max;
+    e.portfolio.positions_max = c->limits.positions_max;
+    return e;
+}
+
 static struct kernel_config kernel_config_of(const struct session_options *o) {
     int64_t interval = feed_interval_ns(o->feed);
     struct label_spec spec = o->labels ? *o->labels : label_spec_defaults();
@@ -60,7 +80,6 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
         .bot = bot_config_defaults(o->strategy, interval),
         .limits = risk_limits_defaults(),
         .exits = exits_config_defaults(),
-        .ensemble = ensemble_config_defaults(),
     };
     c.bot.seed = o->seed;
     if (o->strategy == STRATEGY_ENSEMBLE || o->barrier_exits) {
@@ -73,6 +92,7 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
     c.limits.cost_gate = o->strategy == STRATEGY_ENSEMBLE;
     if (c.limits.cooldown_ns < interval) c.limits.cooldown_ns = interval;
     c.limits.market_age_ns_max = 2 * interval;
+    c.engine = engine_config_of(&c, &spec);
     return c;
 }
 
@@ -257,8 +277,17 @@ void session_decide(struct session *s, int64_t close) {
     }
     if (s->failed != ST_OK) return;
     s->out.count = 0;
-    kernel_close(s->kernel, &s->out, close, ensemble ? s->votes : NULL,
-                 s->kernel_config.features ? s->atr : NULL);
+    const struct kernel_close_input in = {
+        .close_ts_ns = close,
+        .rows = s->rows,
+        .stride = feature_count(),
+        .votes = ensemble && close >= s->kernel_config.trade_from_ns ? s->votes : NULL,
+        .scratch = s->scratch};
+    if (s->scratch) s->scratch->count = 0;
+    kernel_close(s->kernel, &s->out, &in);
+    if (s->o.observer && s->scratch && s->scratch->count > 0)
+        s->o.observer->decided(s->o.observer->context, close, s->scratch->decisions, s->votes,
+                               s->scratch->count);
     if (s->out.count == 0) return; /* most bars lead to nothing */
     session_handle(s, &s->out);
     if (!s->o.port) session_deliver(s);
@@ -474,14 +503,34 @@ static void record_start(struct session *s) {
     session_record(s, &e);
 }
 
+/* What the files say of themselves, to the engine: their own tests are what they are held against. */
+static void seat_models(struct session *s) {
+    if (s->o.strategy != STRATEGY_ENSEMBLE) return;
+    for (uint32_t k = 0; k < MODEL_COUNT && s->failed == ST_OK; k++) {
+        if (!s->o.models[k]) continue;
+        const struct learn_report *r = served_model_report(s->o.models[k]);
+        struct engine_model m = {.test.loss_mean = r->logloss_test};
+        memcpy(m.test.label_share, r->predicted_share, sizeof m.test.label_share);
+        s->out.count = 0;
+        s->failed = kernel_model(s->kernel, &s->out, (enum model_kind)k, &m,
+                                 feed_from_ns(s->o.feed), s->err);
+        if (s->failed == ST_OK) session_handle(s, &s->out);
+    }
+}
+
 static enum status allocate(struct session *s, struct err *err) {
     s->kernel_config = kernel_config_of(&s->o);
+    bool ensemble = s->o.strategy == STRATEGY_ENSEMBLE;
+    const char *fault = ensemble ? engine_config_fault(&s->kernel_config.engine) : NULL;
+    if (fault) return err_set(err, ST_INVALID, "engine: %s", fault);
     s->simex_config = exchange_config(&s->o);
     s->kernel_size = kernel_size(&s->kernel_config);
     s->simex_size = s->o.port ? 0 : simex_size(&s->simex_config);
     s->state = session_block(sizeof *s->state);
     s->kernel = session_block(s->kernel_size);
     s->simex = s->o.port ? NULL : session_block(s->simex_size);
+    s->scratch = ensemble ? session_block(sizeof *s->scratch) : NULL;
+    if (ensemble && !s->scratch) return err_set(err, ST_NO_MEMORY, "session: out of memory");
     if (!s->state || !s->kernel || (!s->simex && !s->o.port))
         return err_set(err, ST_NO_MEMORY, "session of %u symbols: out of memory",
                        feed_symbol_count(s->o.feed));
@@ -572,6 +621,7 @@ static void close_all(struct session *s, struct err *err) {
     free(s->state);
     free(s->kernel);
     free(s->simex);
+    free(s->scratch);
     session_rows_destroy(s);
 }
 
@@ -667,7 +717,10 @@ enum status session_run(struct session_result *out, const struct session_options
         if (s->o.run_dir) s->failed = open_run_dir(s, out, err);
     }
     if (s->failed == ST_OK) {
-        if (s->covered == 0) record_start(s);
+        if (s->covered == 0) {
+            record_start(s);
+            seat_models(s);
+        }
         publish_view(s, true);
         bool done = false;
         if (s->o.port)

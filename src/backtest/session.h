@@ -28,6 +28,13 @@ struct session_progress {
     bool recovering;
 };
 
+/* Told of each close at which the engine was asked. decisions (count), votes (count, MODEL_COUNT): borrowed for the call. */
+struct session_observer {
+    void (*decided)(void *context, int64_t close_ns, const struct engine_decision *decisions,
+                    const struct model_vote *votes, uint32_t count);
+    void *context;
+};
+
 struct session_options {
     struct feed *feed;             /* positioned by the session */
     const struct venue_port *port; /* NULL: the embedded exchange; else the feed is a live one */
@@ -41,11 +48,12 @@ struct session_options {
     bool
         barrier_exits; /* exits at the barrier whatever the strategy (baselines of an ensemble run) */
     double speed;      /* market seconds per wall second; 0: as fast as possible */
-    const char *run_dir;                  /* NULL: nothing is kept and there is no bus */
-    const char *bus_url;                  /* NULL: embedded, in run_dir */
-    struct view_box *view_box;            /* NULL: nobody looks */
-    const struct view_model *view_models; /* (MODEL_COUNT) how the models are shown; NULL: not */
-    const volatile sig_atomic_t *stop;    /* set to non-zero to end cleanly; NULL never */
+    const char *run_dir;                     /* NULL: nothing is kept and there is no bus */
+    const char *bus_url;                     /* NULL: embedded, in run_dir */
+    struct view_box *view_box;               /* NULL: nobody looks */
+    const struct view_model *view_models;    /* (MODEL_COUNT) how the models are shown; NULL: not */
+    const struct session_observer *observer; /* NULL: nobody */
+    const volatile sig_atomic_t *stop;       /* set to non-zero to end cleanly; NULL never */
     bool verify;         /* run_dir's journal is only read: replay it and compare */
     bool durable;        /* fdatasync before a command leaves: paper and live. A replay's venue dies
                                      with it, so there the journal only has to survive the process */

@@ -39,6 +39,7 @@ struct session {
     struct simex *simex;
     struct simex_config simex_config;
     struct kernel_config kernel_config;
+    struct kernel_scratch *scratch; /* NULL: no ensemble */
     size_t kernel_size, simex_size;
     struct journal *journal;
     struct journal_reader *reader; /* not NULL: recovering or verifying */

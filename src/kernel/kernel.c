@@ -26,6 +26,12 @@ static void lay_out(struct kernel *k, const struct kernel_config *c) {
     k->instruments_at = carve(&at, sizeof(struct instrument) * k->n);
     k->rings_at = carve(&at, sizeof(int64_t) * k->ring_capacity * k->n);
     k->series_at = carve(&at, c->features ? feature_series_size() * k->n : 0);
+    size_t n = c->bot.strategy == STRATEGY_ENSEMBLE ? k->n : 0;
+    k->engine_at = carve(&at, n ? engine_size(k->n) : 0);
+    k->decisions_at = carve(&at, sizeof(struct engine_decision) * n);
+    k->rows_at = carve(&at, sizeof(float) * FEATURE_COUNT_MAX * n);
+    k->bars_at = carve(&at, sizeof(struct bar) * n);
+    k->volumes_at = carve(&at, sizeof(double) * k->day_bars * n);
     k->size = (at + 63) & ~(size_t)63;
 }
 
@@ -43,6 +49,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
     lay_out(k, config);
     k->config = *config;
     k->config.instruments = NULL;
+    k->config.residuals = NULL;
     risk_limits_clamp(&k->config.limits);
     ASSERT(k->config.limits.positions_max <= OPEN_MAX);
     for (uint32_t i = 0; i < k->n; i++) {
@@ -53,6 +60,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
         cold_of(k, i)->signal.action = LABEL_HOLD;
         if (config->features) feature_series_init(series_of(k, i), config->interval_ns);
     }
+    if (has_engine(k)) kernel_engine_init(k, config);
     k->curve_stride = 1;
     k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak =
         config->wallet_start;
@@ -88,16 +96,21 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                               c->exits.stop_attempts_max,
                               (uint64_t)c->exits.close_answer_ns_max,
                               (uint64_t)c->limits.market_age_ns_max};
-    const double reals[] = {c->bot.confidence_min,        c->bot.barrier_atr,
-                            c->bot.barrier_min,           c->bot.random_rate,
-                            c->limits.confidence_min,     c->limits.risk_per_trade,
-                            c->limits.exposure_total_max, c->limits.price_deviation_max,
-                            c->limits.edge_cost_multiple, c->limits.stop_cost_multiple,
-                            c->limits.slippage,           c->ensemble.confidence_min,
-                            c->ensemble.weights[0],       c->ensemble.weights[1],
-                            c->ensemble.weights[2],       c->ensemble.weights[3]};
+    const double reals[] = {c->bot.confidence_min,
+                            c->bot.barrier_atr,
+                            c->bot.barrier_min,
+                            c->bot.random_rate,
+                            c->limits.confidence_min,
+                            c->limits.risk_per_trade,
+                            c->limits.exposure_total_max,
+                            c->limits.price_deviation_max,
+                            c->limits.edge_cost_multiple,
+                            c->limits.stop_cost_multiple,
+                            c->limits.slippage};
     h = hash_chain(h, words, sizeof words);
     h = hash_chain(h, reals, sizeof reals);
+    /* No member of it is followed by padding: its bytes are its figures. */
+    if (c->bot.strategy == STRATEGY_ENSEMBLE) h = hash_chain(h, &c->engine, sizeof c->engine);
     for (uint32_t i = 0; i < c->instrument_count; i++) {
         const struct instrument *in = &c->instruments[i];
         h = hash_chain(h, in->symbol, SYMBOL_SIZE);
@@ -219,6 +232,10 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
     h->ring_next = at + 1 == cap ? 0 : at + 1;
     if (h->ring_count < cap) h->ring_count++;
     if (k->config.features) feature_step(row, series_of(k, i), bar);
+    if (has_engine(k)) {
+        kernel_engine_volume(k, i, bar);
+        *stepped_bar(k, k->stepped_count) = *bar;
+    }
     k->stepped[k->stepped_count++] = i;
     k->totals.bars++;
     return answer;
@@ -333,6 +350,15 @@ uint64_t kernel_hash(const struct kernel *k) {
                               (uint64_t)t->funding.e8,
                               k->open_count};
     uint64_t h = hash64(words, sizeof words);
+    if (has_engine(k)) {
+        const struct engine *e = engine_of(k);
+        const uint64_t learned[] = {e->closes, e->decisions, e->entries,  e->outcomes,
+                                    e->opened, e->dropped,   e->credited, e->refused};
+        double weights[MODEL_COUNT];
+        governance_weights(weights, &e->governance);
+        h = hash_chain(h, learned, sizeof learned);
+        h = hash_chain(h, weights, sizeof weights);
+    }
     for (uint32_t j = 0; j < k->open_count; j++) {
         const struct cold *c = cold_of(k, k->open[j]);
         const int64_t position[] = {k->open[j],

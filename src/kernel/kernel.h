@@ -4,7 +4,7 @@
  *
  * One step of the feed, in this order:
  *     kernel_bar        for each symbol that has a bar at this step
- *     kernel_close      once: decisions; intents come out
+ *     kernel_close      once: the AI engine learns what came true and decides; intents come out
  *     kernel_intent     for each intent the bus delivers; orders come out
  * and, in between, whenever the venue speaks or time passes:
  *     kernel_venue, kernel_time
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/hist.h"
-#include "brain/ensemble/ensemble.h"
+#include "brain/engine/engine.h"
 #include "domain/bar.h"
 #include "kernel/events.h"
 #include "kernel/view.h"
@@ -41,14 +41,25 @@ struct kernel_config {
     struct bot_config bot;
     struct risk_limits limits;
     struct exits_config exits;
-    struct ensemble_config ensemble;
+    struct engine_config engine; /* read with STRATEGY_ENSEMBLE alone; without a fault (asserted) */
+    const struct conformal_table *residuals; /* the engine's interval begins with them; NULL none */
 };
 
 /* What one input led to. The caller empties it (count = 0) before each call. */
-enum { KERNEL_OUT_MAX = 192 };
+enum { KERNEL_OUT_MAX = INSTRUMENTS_MAX + 192 };
 struct kernel_out {
     uint32_t count;
     struct event events[KERNEL_OUT_MAX];
+};
+
+/* Working memory of kernel_close; nothing in it outlives the call. Needed with STRATEGY_ENSEMBLE alone. */
+struct kernel_scratch {
+    struct engine_scratch engine;
+    struct engine_events events;
+    struct engine_ask asks[INSTRUMENTS_MAX];
+    struct engine_decision decisions[INSTRUMENTS_MAX]; /* of the last close, in the order of asks */
+    uint32_t count, reserved;
+    money_t equity; /* fractions of the decisions are fractions of it */
 };
 
 size_t kernel_size(const struct kernel_config *config);
@@ -75,10 +86,22 @@ const uint32_t *kernel_stepped(const struct kernel *k, uint32_t *count);
  * is older than the last one or seen before. */
 bool kernel_tick(struct kernel *k, uint32_t instrument_index, const struct tick *tick);
 
-/* Decisions at the close of a step. votes (stepped, MODEL_COUNT) and atr (stepped) in the order of
- * kernel_stepped, or NULL where the strategy needs none. */
-void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns,
-                  const struct model_vote *votes, const float *atr);
+/* What a step's close is decided on, in the order of kernel_stepped. */
+struct kernel_close_input {
+    int64_t close_ts_ns;
+    const float
+        *rows; /* (stepped, stride), cross-section columns filled; NULL where features are off */
+    uint32_t stride, reserved;
+    const struct model_vote *votes; /* (stepped, MODEL_COUNT); NULL: nobody was asked */
+    struct kernel_scratch *scratch; /* NULL where the strategy needs none */
+};
+void kernel_close(struct kernel *k, struct kernel_out *out, const struct kernel_close_input *in);
+/* A model file takes the seat (NULL: it is empty from now on), the first time too. Ensemble alone (asserted).
+ * ST_INVALID: references that cannot be; nothing changed. */
+enum status kernel_model(struct kernel *k, struct kernel_out *out, enum model_kind kind,
+                         const struct engine_model *model, int64_t now_ns, struct err *err);
+/* NULL: the strategy is not the ensemble. */
+const struct engine *kernel_engine(const struct kernel *k);
 void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_intent *intent,
                    int64_t now_ns);
 void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_event *event,
@@ -109,6 +132,8 @@ struct kernel_totals {
         orders_not_sent, /* eight orders of one symbol are unanswered: asked again at the next deadline */
         intents_lost; /* put out, and not delivered before they expired: their slots are free again */
     uint64_t refusals[RISK_REASON_COUNT];
+    uint64_t
+        decisions[ENGINE_REASON_COUNT]; /* of the AI engine; ENGINE_ALLOW: what became an intent */
     struct {
         int32_t code;
         uint32_t reserved;

@@ -38,20 +38,19 @@ static bool is_cooling(const struct kernel *k, struct hot *h, uint32_t i) {
     return false;
 }
 
-/* The ensemble's answer for one symbol, and its event if it is not HOLD. */
-static void step_ensemble(struct kernel *k, struct kernel_out *out, uint32_t i,
-                          const struct model_vote *votes) {
-    struct cold *c = cold_of(k, i);
-    memcpy(c->votes, votes, sizeof c->votes);
-    ensemble_step(&c->signal, &k->config.ensemble, votes);
-    c->signal_ts_ns = k->now_ns;
-    const uint64_t id_from[3] = {k->config.seed, (uint64_t)k->now_ns, i};
-    c->signal_id = hash64(id_from, sizeof id_from);
-    if (c->signal.voters == 0) {
-        k->totals.warming++;
-        return;
-    }
-    if (c->signal.action == LABEL_HOLD || k->now_ns < k->config.trade_from_ns) return;
+enum risk_reason kernel_entry_bar(struct kernel *k, uint32_t i) {
+    struct hot *h = hot_of(k, i);
+    return k->emergency_stop                  ? RISK_EMERGENCY_STOP
+           : k->closing                       ? RISK_CLOSING
+           : h->trading != INSTRUMENT_TRADING ? RISK_SYMBOL_NOT_TRADING
+           : is_cooling(k, h, i)              ? RISK_COOLDOWN
+                                              : RISK_ALLOW;
+}
+
+/* ---- the ensemble ---- */
+
+static void tell_signal(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    const struct cold *c = cold_of(k, i);
     struct event *e = kernel_emit(k, out, EVENT_SIGNAL);
     struct signal *s = &e->u.signal;
     s->signal_id = c->signal_id;
@@ -73,6 +72,23 @@ static void step_ensemble(struct kernel *k, struct kernel_out *out, uint32_t i,
     kernel_seal(k, e);
 }
 
+/* One symbol's answer, kept for whoever looks; its event if it is not HOLD. */
+static void keep_answer(struct kernel *k, struct kernel_out *out, const struct engine_decision *d,
+                        const struct model_vote *votes) {
+    uint32_t i = d->symbol;
+    struct cold *c = cold_of(k, i);
+    if (d->reason == ENGINE_NO_BAR) return; /* answered already, or no bar of this close */
+    memcpy(c->votes, votes, sizeof c->votes);
+    c->signal = d->signal;
+    c->signal_ts_ns = k->now_ns;
+    const uint64_t id_from[3] = {k->config.seed, (uint64_t)k->now_ns, i};
+    c->signal_id = hash64(id_from, sizeof id_from);
+    *decision_of(k, i) = *d;
+    k->totals.decisions[d->reason]++;
+    if (d->signal.voters == 0) k->totals.warming++;
+    if (d->signal.action != LABEL_HOLD) tell_signal(k, out, i);
+}
+
 void kernel_intent_arrived(struct kernel *k, uint32_t i) {
     struct cold *c = cold_of(k, i);
     c->intent_pending = 0;
@@ -86,6 +102,7 @@ static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i,
     if (c->intent_pending && k->now_ns >= c->pending_expires_ns) {
         /* Lost between bot and executor. It would be stale by now: the symbol need not wait for it. */
         k->totals.intents_lost++;
+        kernel_engine_dropped(k, c->pending_id);
         kernel_intent_arrived(k, i);
     }
     struct exits_actions actions;
@@ -104,23 +121,23 @@ static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i,
 struct candidate {
     struct trade_intent intent;
     double rank;
+    const struct engine_decision *decision; /* NULL: a rule's */
 };
 
 static double rank_of(const struct kernel *k, const struct trade_intent *intent) {
-    if (k->config.bot.strategy == STRATEGY_ENSEMBLE) return intent->edge;
     if (k->config.bot.strategy == STRATEGY_RANDOM) return (double)(intent->intent_id >> 11);
     return intent->confidence;
 }
 
 /* Keeps the best `limit` candidates, best first; ties stay in symbol order. */
 static void keep_best(struct candidate *best, uint32_t *count, uint32_t limit,
-                      const struct trade_intent *intent, double rank) {
+                      const struct candidate *one) {
     uint32_t at = *count;
-    while (at > 0 && rank > best[at - 1].rank) at--;
+    while (at > 0 && one->rank > best[at - 1].rank) at--;
     if (at >= limit) return;
     uint32_t last = *count < limit ? *count : limit - 1;
     for (uint32_t j = last; j > at; j--) best[j] = best[j - 1];
-    best[at] = (struct candidate){*intent, rank};
+    best[at] = *one;
     if (*count < limit) (*count)++;
 }
 
@@ -135,42 +152,40 @@ static void emit_intents(struct kernel *k, struct kernel_out *out, const struct 
         cold_of(k, i)->intent_pending = 1;
         cold_of(k, i)->pending_id = best[j].intent.intent_id;
         cold_of(k, i)->pending_expires_ns = best[j].intent.expires;
+        cold_of(k, i)->pending_size = best[j].intent.position_size_usd;
+        cold_of(k, i)->pending_side = best[j].intent.side;
+        if (best[j].decision) kernel_engine_opened(k, best[j].intent.intent_id, best[j].decision);
         k->inflight++;
         k->totals.intents++;
     }
 }
 
-/* One symbol without a position: what the bot says, and whether there is any use in asking. */
-static void consider(struct kernel *k, struct candidate *best, uint32_t *count, uint32_t slots,
-                     const struct bot_input *input) {
-    uint32_t i = input->instrument_index;
-    struct hot *h = hot_of(k, i);
-    if (bot_rule_side(&k->config.bot, input) == SIDE_NONE) {
-        k->totals.holds++;
-        return;
-    }
-    k->totals.signals++;
-    enum risk_reason reason = RISK_ALLOW;
-    if (k->emergency_stop)
-        reason = RISK_EMERGENCY_STOP;
-    else if (k->closing)
-        reason = RISK_CLOSING;
-    else if (h->trading != INSTRUMENT_TRADING)
-        reason = RISK_SYMBOL_NOT_TRADING;
-    else if (is_cooling(k, h, i))
-        reason = RISK_COOLDOWN;
-    else if (slots == 0)
-        reason = RISK_SLOTS_FULL;
-    if (reason != RISK_ALLOW) {
-        kernel_refuse(k, reason);
-        return;
-    }
-    struct trade_intent intent;
-    switch (bot_decide(&intent, &k->config.bot, input, instrument_of(k, i))) {
+static void fill_plan(struct bot_plan *out, const struct engine_decision *d, money_t equity) {
+    const struct strategy_profile *p = strategy_profile((enum strategy_id)d->strategy.arm);
+    double unit = d->take_distance[0] / p->take_atr[0]; /* of the arm's distances */
+    *out = (struct bot_plan){.position_size_usd =
+                                 money_e8(fx_from_f64(fx_to_f64(equity.e8) * d->fraction)),
+                             .leverage = d->leverage,
+                             .arm = d->strategy.arm,
+                             .stop_distance = d->stop_distance,
+                             .break_even_distance = p->break_even_atr * unit,
+                             .trail_from_distance = p->trail_from_atr * unit,
+                             .trail_distance = p->trail_distance_atr * unit};
+    memcpy(out->take_distance, d->take_distance, sizeof out->take_distance);
+    memcpy(out->take_part, p->take_part, sizeof out->take_part);
+}
+
+/* The bot's word on a symbol without a position, among the best if it is an intent. */
+static void ask_bot(struct kernel *k, struct candidate *best, uint32_t *count, uint32_t slots,
+                    const struct bot_input *input, const struct engine_decision *d) {
+    struct candidate one = {.decision = d};
+    switch (
+        bot_decide(&one.intent, &k->config.bot, input, instrument_of(k, input->instrument_index))) {
     case BOT_INTENT:
         if (*count == slots)
             kernel_refuse(k, RISK_SLOTS_FULL); /* one of them, the worst, goes without */
-        keep_best(best, count, slots, &intent, rank_of(k, &intent));
+        one.rank = d ? d->edge_net : rank_of(k, &one.intent);
+        keep_best(best, count, slots, &one);
         break;
     case BOT_HOLD:
         kernel_refuse(k, RISK_CONFIDENCE_LOW);
@@ -180,6 +195,43 @@ static void consider(struct kernel *k, struct candidate *best, uint32_t *count, 
         break;
     case BOT_CLOSE:
         break;
+    }
+}
+
+/* One symbol without a position: what the rule says, and whether there is any use in asking. */
+static void consider(struct kernel *k, struct candidate *best, uint32_t *count, uint32_t slots,
+                     const struct bot_input *input) {
+    if (bot_rule_side(&k->config.bot, input) == SIDE_NONE) {
+        k->totals.holds++;
+        return;
+    }
+    k->totals.signals++;
+    enum risk_reason reason = kernel_entry_bar(k, input->instrument_index);
+    if (reason == RISK_ALLOW && slots == 0) reason = RISK_SLOTS_FULL;
+    if (reason == RISK_ALLOW)
+        ask_bot(k, best, count, slots, input, NULL);
+    else
+        kernel_refuse(k, reason);
+}
+
+/* The same with the engine's answer. What it refused is counted by its own reasons. */
+static void consider_answer(struct kernel *k, struct candidate *best, uint32_t *count,
+                            uint32_t slots, const struct engine_decision *d, money_t equity) {
+    if (d->reason == ENGINE_NO_BAR) return;
+    if (d->signal.action == LABEL_HOLD) {
+        k->totals.holds++;
+        return;
+    }
+    k->totals.signals++;
+    if (d->reason == ENGINE_ENTRY_BARRED) {
+        enum risk_reason reason = kernel_entry_bar(k, d->symbol);
+        kernel_refuse(k, reason == RISK_ALLOW ? RISK_SLOTS_FULL : reason);
+    } else if (d->reason == ENGINE_ALLOW) {
+        struct bot_input input = kernel_bot_input(k, d->symbol);
+        struct bot_plan plan;
+        fill_plan(&plan, d, equity);
+        input.plan = &plan;
+        ask_bot(k, best, count, slots, &input, d);
     }
 }
 
@@ -206,24 +258,56 @@ static void measure(struct kernel *k) {
     k->curve[k->curve_count++] = (struct view_equity){k->now_ns, t->wallet, equity};
 }
 
-void kernel_close(struct kernel *k, struct kernel_out *out, int64_t close_ts_ns,
-                  const struct model_vote *votes, const float *atr) {
-    if (close_ts_ns > k->now_ns) k->now_ns = close_ts_ns;
-    bool trading = close_ts_ns >= k->config.trade_from_ns;
-    struct candidate best[OPEN_MAX];
-    uint32_t count = 0, used = k->open_count + k->inflight, max = k->config.limits.positions_max;
-    uint32_t slots = used < max ? max - used : 0;
+static uint32_t close_rules(struct kernel *k, struct kernel_out *out, struct candidate *best,
+                            uint32_t slots) {
+    uint32_t count = 0;
     for (uint32_t s = 0; s < k->stepped_count; s++) {
         uint32_t i = k->stepped[s];
-        if (atr) cold_of(k, i)->atr = (double)atr[s];
-        if (votes) step_ensemble(k, out, i, votes + (size_t)s * MODEL_COUNT);
-        if (!trading) continue;
         struct bot_input input = kernel_bot_input(k, i);
         if (hot_of(k, i)->busy)
             close_busy(k, out, i, &input);
         else
             consider(k, best, &count, slots, &input);
     }
+    return count;
+}
+
+static uint32_t close_ensemble(struct kernel *k, struct kernel_out *out,
+                               const struct kernel_close_input *in, struct candidate *best,
+                               uint32_t slots, bool trading) {
+    const struct kernel_scratch *w = in->scratch;
+    bool asked = kernel_engine_decide(k, out, in, trading);
+    uint32_t count = 0;
+    if (!trading) return 0;
+    for (uint32_t s = 0; asked && s < w->count; s++)
+        keep_answer(k, out, &w->decisions[s], in->votes + (size_t)s * MODEL_COUNT);
+    for (uint32_t s = 0; s < k->stepped_count; s++) {
+        uint32_t i = k->stepped[s];
+        if (hot_of(k, i)->busy) {
+            struct bot_input input = kernel_bot_input(k, i);
+            close_busy(k, out, i, &input);
+        } else if (asked) {
+            consider_answer(k, best, &count, slots, &w->decisions[s], w->equity);
+        } else {
+            k->totals.holds++; /* nobody was asked */
+        }
+    }
+    return count;
+}
+
+void kernel_close(struct kernel *k, struct kernel_out *out, const struct kernel_close_input *in) {
+    if (in->close_ts_ns > k->now_ns) k->now_ns = in->close_ts_ns;
+    bool trading = in->close_ts_ns >= k->config.trade_from_ns;
+    struct candidate best[OPEN_MAX];
+    uint32_t count = 0, used = k->open_count + k->inflight, max = k->config.limits.positions_max;
+    uint32_t slots = used < max ? max - used : 0;
+    for (uint32_t s = 0; in->rows && s < k->stepped_count; s++)
+        cold_of(k, k->stepped[s])->atr =
+            (double)feature_atr_fraction(in->rows + (size_t)s * in->stride);
+    if (has_engine(k))
+        count = close_ensemble(k, out, in, best, slots, trading);
+    else if (trading)
+        count = close_rules(k, out, best, slots);
     if (trading) {
         k->totals.bars_trading += k->stepped_count;
         emit_intents(k, out, best, count);

@@ -36,7 +36,9 @@ struct cold {
     qty_t entry_qty;   /* decided by risk, waiting for the leverage */
     uint32_t leverage; /* as the venue confirmed it, 0 unknown */
     uint32_t waiting_leverage, intent_pending, reserved;
-    uint64_t pending_id; /* of the intent on its way */
+    uint64_t pending_id;  /* of the intent on its way */
+    money_t pending_size; /* wanted notional */
+    uint32_t pending_side, reserved2;
     int64_t pending_expires_ns;
     int64_t last_funding_ts_ns;
     rate_t funding_rate; /* last settlement's */
@@ -52,6 +54,9 @@ struct cold {
 struct kernel {
     struct kernel_config config; /* .instruments is not used after init */
     size_t hot_at, cold_at, instruments_at, rings_at, series_at, size;
+    /* Of the ensemble alone, else of no size: engine, and by symbol its last answer and row; by place in
+     * `stepped` the bar; quote volume of the last day, as closes in rings. */
+    size_t engine_at, decisions_at, rows_at, bars_at, volumes_at;
     uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
     uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next,
         recent_count;
@@ -79,6 +84,24 @@ static inline int64_t *ring_of(const struct kernel *k, uint32_t i) {
 static inline struct feature_series *series_of(const struct kernel *k, uint32_t i) {
     return (struct feature_series *)((char *)k + k->series_at + (size_t)i * feature_series_size());
 }
+static inline bool has_engine(const struct kernel *k) {
+    return k->config.bot.strategy == STRATEGY_ENSEMBLE;
+}
+static inline struct engine *engine_of(const struct kernel *k) {
+    return (struct engine *)((char *)k + k->engine_at);
+}
+static inline struct engine_decision *decision_of(const struct kernel *k, uint32_t i) {
+    return (struct engine_decision *)((char *)k + k->decisions_at) + i;
+}
+static inline float *row_of(const struct kernel *k, uint32_t i) {
+    return (float *)((char *)k + k->rows_at) + (size_t)i * FEATURE_COUNT_MAX;
+}
+static inline struct bar *stepped_bar(const struct kernel *k, uint32_t place) {
+    return (struct bar *)((char *)k + k->bars_at) + place;
+}
+static inline double *volumes_of(const struct kernel *k, uint32_t i) {
+    return (double *)((char *)k + k->volumes_at) + (size_t)i * k->day_bars;
+}
 
 /* ---- kernel.c ---- */
 
@@ -94,6 +117,23 @@ void kernel_sum_up(const struct kernel *k, money_t *equity, money_t *exposure, m
 struct bot_input kernel_bot_input(const struct kernel *k, uint32_t i);
 /* The symbol's intent is no longer on its way. */
 void kernel_intent_arrived(struct kernel *k, uint32_t i);
+
+/* ---- kernel_engine.c ---- */
+
+void kernel_engine_init(struct kernel *k, const struct kernel_config *config);
+/* One bar's place in the day's volume. */
+void kernel_engine_volume(struct kernel *k, uint32_t i, const struct bar *bar);
+/* Bars and rows of the step into the engine, and what follows from them; then the answers, into scratch. False:
+ * there are none, for this close was passed before. */
+bool kernel_engine_decide(struct kernel *k, struct kernel_out *out,
+                          const struct kernel_close_input *in, bool trading);
+/* The intent was put out; was denied or came to nothing; its trade is over. */
+void kernel_engine_opened(struct kernel *k, uint64_t intent_id, const struct engine_decision *d);
+void kernel_engine_dropped(struct kernel *k, uint64_t intent_id);
+void kernel_engine_closed(struct kernel *k, const struct trade_closed *trade);
+/* Why a symbol may not enter now, whatever is said of it; RISK_ALLOW. */
+enum risk_reason kernel_entry_bar(struct kernel *k, uint32_t i);
+struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i);
 
 /* ---- kernel_trade.c ---- */
 

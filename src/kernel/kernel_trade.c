@@ -68,6 +68,7 @@ static void tell_closed(struct kernel *k, struct kernel_out *out, uint32_t i) {
     if (c->exits.protected_ts_ns == 0) k->totals.unprotected_ever++;
     c->last_close_ts_ns = k->now_ns;
     hot_of(k, i)->cooling = 1;
+    kernel_engine_closed(k, &e->u.trade_closed);
     k->recent[k->recent_next] = e->u.trade_closed;
     k->recent_next = (k->recent_next + 1) % RECENT_MAX;
     if (k->recent_count < RECENT_MAX) k->recent_count++;
@@ -133,7 +134,9 @@ void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
             tell_closed(k, out, i);
             break;
         case EXITS_TELL_FAILED:
-            break; /* the refusal is in the journal as the venue's own event */
+            /* The refusal is in the journal as the venue's own event. */
+            kernel_engine_dropped(k, c->exits.intent.intent_id);
+            break;
         case EXITS_ALARM:
             tell_alarm(k, out, i, "stop not confirmed", code);
             break;
@@ -178,7 +181,7 @@ static void deny(struct kernel *k, struct kernel_out *out, const struct trade_in
     kernel_seal(k, e);
 }
 
-static struct risk_state risk_state_of(const struct kernel *k, uint32_t i) {
+struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i) {
     const struct hot *h = hot_of(k, i);
     const struct cold *c = cold_of(k, i);
     money_t equity, exposure, margin;
@@ -236,10 +239,12 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
         reason = RISK_CLOSING;
     struct risk_verdict verdict = {.reason = reason};
     if (reason == RISK_ALLOW) {
-        struct risk_state state = risk_state_of(k, i);
+        struct risk_state state = kernel_risk_state(k, i);
         risk_check(&verdict, &state, &k->config.limits, instrument_of(k, i), intent);
     }
     if (verdict.reason != RISK_ALLOW) {
+        /* A second delivery says nothing of what became of the first. */
+        if (verdict.reason != RISK_DUPLICATE_INTENT) kernel_engine_dropped(k, intent->intent_id);
         deny(k, out, intent, verdict.reason, verdict.cost);
         return;
     }

@@ -10,6 +10,60 @@ static bool has_answer(const struct model_vote *votes) {
     return false;
 }
 
+/* Stop and targets as they would be at the last price; the size alone where it was allowed. */
+static void view_decision_fill(struct view_symbol *v, const struct engine_decision *d, px_t last_px,
+                               money_t equity) {
+    v->decision = (struct view_decision){.reason = d->reason,
+                                         .portfolio_reason = d->verdict.reason,
+                                         .sizing_reason = d->sizing.reason,
+                                         .action = d->action,
+                                         .leverage = d->leverage,
+                                         .arm = d->strategy.arm,
+                                         .has_interval = d->has_interval,
+                                         .was_decided = d->ts_ns != 0,
+                                         .regime = d->regime,
+                                         .fraction = d->fraction,
+                                         .trust = d->trust,
+                                         .expected_return = d->expected_return,
+                                         .interval_low = d->interval.low,
+                                         .interval_high = d->interval.high,
+                                         .cost = d->cost,
+                                         .edge_gross = d->edge_gross,
+                                         .edge_net = d->edge_net,
+                                         .edge_se = d->edge_se,
+                                         .stop_distance = d->stop_distance,
+                                         .multiplier = d->choice.multiplier};
+    memcpy(v->decision.states, d->states, sizeof v->decision.states);
+    memcpy(v->decision.take_distance, d->take_distance, sizeof v->decision.take_distance);
+    v->leverage = d->leverage;
+    v->position_size = money_e8(fx_from_f64(fx_to_f64(equity.e8) * d->fraction));
+    if (!(d->stop_distance > 0) || last_px.e8 <= 0) return;
+    double sign = d->signal.action == LABEL_BUY ? 1 : -1, px = px_to_f64(last_px);
+    v->stop_loss = px_e8(fx_from_f64(px * (1 - sign * d->stop_distance)));
+    v->take_profit = px_e8(fx_from_f64(px * (1 + sign * d->take_distance[0])));
+}
+
+/* A rule's answer is made on demand, from the same function the bot asks. */
+static void view_rule_fill(const struct kernel *k, struct view_symbol *v, uint32_t i) {
+    const struct hot *h = hot_of(k, i);
+    struct bot_input input = kernel_bot_input(k, i);
+    enum side side = h->next_open_ts_ns ? bot_rule_side(&k->config.bot, &input) : SIDE_NONE;
+    v->warm = h->next_open_ts_ns != 0 &&
+              (k->config.bot.strategy != STRATEGY_SMA_CROSS || h->ring_count >= SMA_SLOW) &&
+              (k->config.bot.strategy != STRATEGY_MOMENTUM || h->day_ago_px.e8 > 0);
+    v->signal.action = side == SIDE_BUY ? LABEL_BUY : side == SIDE_SELL ? LABEL_SELL : LABEL_HOLD;
+    v->signal_ts_ns = h->next_open_ts_ns;
+    v->signal_expires_ns = h->next_open_ts_ns + k->config.bot.intent_ttl_ns;
+    struct trade_intent intent;
+    if (v->warm && bot_decide(&intent, &k->config.bot, &input, instrument_of(k, i)) == BOT_INTENT) {
+        v->signal.confidence = intent.confidence;
+        v->stop_loss = intent.stop_loss;
+        v->take_profit = intent.take_profit;
+        v->position_size = intent.position_size_usd;
+        if (!v->signal_id) v->signal_id = intent.intent_id;
+    }
+}
+
 static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint32_t i) {
     const struct hot *h = hot_of(k, i);
     const struct cold *c = cold_of(k, i);
@@ -25,28 +79,14 @@ static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint
     v->signal_id = c->signal_id;
     v->signal_ts_ns = c->signal_ts_ns;
     v->signal_expires_ns = c->signal_ts_ns + k->config.bot.intent_ttl_ns;
-    struct bot_input input = kernel_bot_input(k, i);
-    if (k->config.bot.strategy == STRATEGY_ENSEMBLE) {
+    v->decision.action = LABEL_HOLD;
+    v->decision.arm = STRATEGY_NONE;
+    if (has_engine(k)) {
         v->warm = c->signal.voters > 0 || has_answer(c->votes);
+        view_decision_fill(v, decision_of(k, i), h->last_px, k->totals.equity);
+        memcpy(v->row, row_of(k, i), sizeof v->row);
     } else {
-        /* A rule's answer is made on demand, from the same function the bot asks. */
-        enum side side = h->next_open_ts_ns ? bot_rule_side(&k->config.bot, &input) : SIDE_NONE;
-        v->warm = h->next_open_ts_ns != 0 &&
-                  (k->config.bot.strategy != STRATEGY_SMA_CROSS || h->ring_count >= SMA_SLOW) &&
-                  (k->config.bot.strategy != STRATEGY_MOMENTUM || h->day_ago_px.e8 > 0);
-        v->signal.action = side == SIDE_BUY    ? LABEL_BUY
-                           : side == SIDE_SELL ? LABEL_SELL
-                                               : LABEL_HOLD;
-        v->signal_ts_ns = h->next_open_ts_ns;
-        v->signal_expires_ns = h->next_open_ts_ns + k->config.bot.intent_ttl_ns;
-    }
-    struct trade_intent intent;
-    if (v->warm && bot_decide(&intent, &k->config.bot, &input, instrument_of(k, i)) == BOT_INTENT) {
-        v->signal.confidence = intent.confidence;
-        v->stop_loss = intent.stop_loss;
-        v->take_profit = intent.take_profit;
-        v->position_size = intent.position_size_usd;
-        if (!v->signal_id) v->signal_id = intent.intent_id;
+        view_rule_fill(k, v, i);
     }
 }
 
@@ -88,6 +128,14 @@ static void view_position_fill(const struct kernel *k, struct view *out, uint32_
     memcpy(v->symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
 }
 
+static void view_reason_add(struct view *out, const char *text, uint64_t count) {
+    if (count == 0 || out->reason_count == VIEW_REASONS_MAX) return;
+    struct view_reason *v = &out->reasons[out->reason_count++];
+    memset(v, 0, sizeof *v);
+    memcpy(v->reason, text, strnlen(text, VIEW_REASON_SIZE - 1));
+    v->count = count;
+}
+
 static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
     out->bars = t->bars;
     out->signals = t->signals;
@@ -110,14 +158,12 @@ static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
     out->time_to_protected_ns_p99 = hist_quantile(&t->time_to_protected, 0.99);
     out->time_to_protected_ns_max = t->time_to_protected.count ? t->time_to_protected.max : 0;
     out->reason_count = 0;
-    for (uint32_t r = 1; r < RISK_REASON_COUNT && out->reason_count < VIEW_REASONS_MAX; r++) {
-        if (!t->refusals[r]) continue;
-        struct view_reason *v = &out->reasons[out->reason_count++];
-        memset(v, 0, sizeof *v);
-        const char *text = risk_reason_text((enum risk_reason)r);
-        memcpy(v->reason, text, strnlen(text, VIEW_REASON_SIZE - 1));
-        v->count = t->refusals[r];
-    }
+    for (uint32_t r = 1; r < RISK_REASON_COUNT; r++)
+        view_reason_add(out, risk_reason_text((enum risk_reason)r), t->refusals[r]);
+    /* Of the engine those that kept a signal from becoming an intent; what it may not enter stands above by its cause. */
+    for (uint32_t r = ENGINE_ATR_UNKNOWN; r < ENGINE_REASON_COUNT; r++)
+        if (r != ENGINE_ENTRY_BARRED)
+            view_reason_add(out, engine_reason_text((enum engine_reason)r), t->decisions[r]);
 }
 
 void kernel_view(const struct kernel *k, struct view *out) {
@@ -139,4 +185,11 @@ void kernel_view(const struct kernel *k, struct view *out) {
     out->equity_count = k->curve_count;
     memcpy(out->equity_curve, k->curve, sizeof(struct view_equity) * k->curve_count);
     view_totals_fill(&k->totals, out);
+    out->has_engine = has_engine(k);
+    memset(&out->engine, 0, sizeof out->engine);
+    memset(&out->memory, 0, sizeof out->memory);
+    memset(&out->retrain, 0, sizeof out->retrain); /* whoever retrains fills it */
+    if (!has_engine(k)) return;
+    engine_view_get(&out->engine, engine_of(k));
+    engine_feedback(&out->memory, engine_of(k), k->now_ns);
 }

@@ -59,6 +59,7 @@ struct world {
     uint32_t count[32];
     struct venue_command commands[QUEUE_MAX];
     uint32_t command_count;
+    struct kernel_scratch *scratch; /* NULL: a rule trades */
 };
 
 static struct kernel_config config_of(struct world *w, enum strategy_kind strategy,
@@ -82,7 +83,8 @@ static struct kernel_config config_of(struct world *w, enum strategy_kind strate
                               .bot = bot_config_defaults(strategy, HOUR),
                               .limits = risk_limits_defaults(),
                               .exits = exits_config_defaults(),
-                              .ensemble = ensemble_config_defaults()};
+                              .engine = engine_config_defaults(HOUR, 12)};
+    c.engine.stop_min = 0;
     c.bot.seed = 1;
     c.limits.cost_gate = false;
     return c;
@@ -100,6 +102,7 @@ static struct world *world_new(enum strategy_kind strategy, uint32_t symbols) {
     w->config = config_of(w, strategy, symbols);
     w->kernel = kernel_new(&w->config);
     w->out = calloc(1, sizeof *w->out);
+    w->scratch = strategy == STRATEGY_ENSEMBLE ? calloc(1, sizeof *w->scratch) : NULL;
     assert_non_null(w->out);
     w->now = w->open_ts = T0;
     w->wallet = 10000 * FX_ONE;
@@ -111,6 +114,7 @@ static struct world *world_new(enum strategy_kind strategy, uint32_t symbols) {
 static void world_free(struct world *w) {
     free(w->kernel);
     free(w->out);
+    free(w->scratch);
     free(w);
 }
 
@@ -286,13 +290,26 @@ static enum kernel_ingest bar(struct world *w, uint32_t s, int64_t open_ts, int6
     return kernel_bar(w->kernel, s, &b, NULL);
 }
 
+/* votes: of the one symbol of an ensemble's world, or NULL. Of its row nothing is known but an ATR of 1 %. */
+static void close_with(struct world *w, int64_t close_ts, const struct model_vote *votes) {
+    float row[FEATURE_COUNT_MAX];
+    for (uint32_t i = 0; i < FEATURE_COUNT_MAX; i++) row[i] = NAN;
+    row[FEATURE_ATR_FRACTION] = 0.01f;
+    const struct kernel_close_input in = {.close_ts_ns = close_ts,
+                                          .rows = w->scratch ? row : NULL,
+                                          .stride = FEATURE_COUNT_MAX,
+                                          .votes = votes,
+                                          .scratch = w->scratch};
+    kernel_close(w->kernel, w->out, &in);
+}
+
 /* One hour: a bar for each symbol at its price, then the decisions. */
 static void hour(struct world *w) {
     for (uint32_t i = 0; i < w->config.instrument_count; i++) bar(w, i, w->open_ts, w->px[i]);
     w->open_ts += HOUR;
     w->now = w->open_ts;
     w->out->count = 0;
-    kernel_close(w->kernel, w->out, w->now, NULL, NULL);
+    close_with(w, w->now, NULL);
     take_out(w);
 }
 
@@ -887,7 +904,7 @@ static void the_change_of_a_day_is_of_24_hours(void **state) {
             if (view.symbols[0].signal.action == LABEL_BUY && seen++ == 0) first = i;
             assert_int_equal(view.symbols[0].warm, i >= day);
             w->out->count = 0;
-            kernel_close(w->kernel, w->out, at + w->config.interval_ns, NULL, NULL);
+            close_with(w, at + w->config.interval_ns, NULL);
         }
         assert_int_equal(first, day + 10);
         assert_int_equal(seen, day);
@@ -1052,9 +1069,8 @@ static void hold_and_silence_of_the_models_trade_nothing(void **state) {
         if (n >= 20)
             votes[MODEL_XGBOOST] = (struct model_vote){
                 .state = n < 40 ? VOTE_NO_SKILL : VOTE_PRESENT, .p = {0.2, 0.6, 0.2}, .move = 0.03};
-        float atr = 0.01f;
         w->out->count = 0;
-        kernel_close(w->kernel, w->out, w->now, votes, &atr);
+        close_with(w, w->now, votes);
         take_out(w);
     }
     assert_int_equal(w->log_count, 0);
@@ -1064,9 +1080,8 @@ static void hold_and_silence_of_the_models_trade_nothing(void **state) {
         (struct model_vote){.state = VOTE_PRESENT, .p = {0.1, 0.1, 0.8}, .move = 0.03};
     bar(w, 0, w->open_ts, 160 * FX_ONE);
     w->now = w->open_ts + HOUR;
-    float atr = 0.01f;
     w->out->count = 0;
-    kernel_close(w->kernel, w->out, w->now, votes, &atr);
+    close_with(w, w->now, votes);
     take_out(w);
     assert_int_equal(w->count[EVENT_SIGNAL], 1);
     assert_int_equal(w->count[EVENT_TRADE_INTENT], 1);

@@ -93,6 +93,11 @@ double bot_momentum_confidence(double change) {
 
 static bool distances(double *stop, double *take, const struct bot_config *config,
                       const struct bot_input *input) {
+    if (input->plan) {
+        *stop = input->plan->stop_distance;
+        *take = input->plan->take_distance[0];
+        return *stop > 0 && *stop < 0.5 && *take > 0;
+    }
     if (config->strategy == STRATEGY_SMA_CROSS) {
         *stop = SMA_STOP;
         *take = 0;
@@ -151,8 +156,9 @@ enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config 
     memcpy(intent->symbol, instrument->symbol, SYMBOL_SIZE);
     intent->instrument_index = input->instrument_index;
     intent->side = (uint32_t)side;
-    intent->position_size_usd = config->position_size_usd;
-    intent->leverage = config->leverage;
+    intent->position_size_usd =
+        input->plan ? input->plan->position_size_usd : config->position_size_usd;
+    intent->leverage = input->plan ? input->plan->leverage : config->leverage;
     intent->strategy = config->strategy;
     intent->entry_price = input->last_px;
     intent->stop_distance = stop;

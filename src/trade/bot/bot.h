@@ -26,6 +26,17 @@ struct bot_config {
 };
 struct bot_config bot_config_defaults(enum strategy_kind strategy, int64_t interval_ns);
 
+/* How the AI engine wants a trade: distances as fractions of the fill price. */
+struct bot_plan {
+    money_t position_size_usd;
+    uint32_t leverage;
+    uint32_t arm; /* enum strategy_id of brain/strategy */
+    double stop_distance, take_distance[3];
+    double take_part[3]; /* of the position, sum 1 */
+    /* From a move this far in favour on the stop stands at entry and costs; follows at trail_distance. 0: never. */
+    double break_even_distance, trail_from_distance, trail_distance;
+};
+
 /* What is known of the symbol at the close of its bar. */
 struct bot_input {
     uint32_t instrument_index;
@@ -40,6 +51,7 @@ struct bot_input {
     uint64_t signal_id;
     uint32_t action;
     double confidence, edge, move;
+    const struct bot_plan *plan; /* NULL: exits and size of the configuration */
 };
 
 enum bot_answer { BOT_HOLD = 0, BOT_INTENT, BOT_CLOSE, BOT_WARMING };
