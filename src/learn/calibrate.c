@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "brain/ensemble/calibration_beta.h"
 #include "learn/learn_internal.h"
 
 /* Fewer predictions than this per knot and the knot follows noise. */
@@ -88,37 +89,76 @@ enum status learn_isotonic(struct calibration *out, const double *x, const bool 
     return ST_OK;
 }
 
-static enum status fit(struct calibration out[LABEL_COUNT], const double *p, const float *labels,
+const char *learn_calibration_text(enum learn_calibration calibration) {
+    static const char *const texts[LEARN_CALIBRATION_COUNT] = {"identity", "isotonic", "beta"};
+    return (uint32_t)calibration < LEARN_CALIBRATION_COUNT ? texts[calibration] : "?";
+}
+
+/* One method for all labels; *fits false: a label has no beta curve (it never or always came true, or is told apart
+ * without a miss). */
+static enum status fit(struct calibration out[LABEL_COUNT], bool *fits,
+                       enum learn_calibration method, const double *p, const float *labels,
                        size_t n, struct err *err) {
     double *x = malloc((n ? n : 1) * sizeof *x);
     bool *hit = malloc((n ? n : 1) * sizeof *hit);
     enum status st = x && hit ? ST_OK : err_set(err, ST_NO_MEMORY, "calibration");
-    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
+    *fits = true;
+    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK && *fits; l++) {
         for (size_t i = 0; i < n; i++) {
             x[i] = p[i * LABEL_COUNT + l];
             hit[i] = (uint32_t)labels[i] == l;
         }
-        st = learn_isotonic(&out[l], x, hit, n, err);
+        struct calibration_beta beta;
+        if (method == LEARN_ISOTONIC)
+            st = learn_isotonic(&out[l], x, hit, n, err);
+        else if ((*fits = calibration_beta_fit(&beta, x, hit, n)))
+            calibration_beta_knots(&out[l], &beta);
     }
     free(x);
     free(hit);
     return st;
 }
 
-enum status learn_calibrate(struct calibration out[LABEL_COUNT], const double *p,
-                            const float *labels, size_t n, struct err *err) {
-    memset(out, 0, LABEL_COUNT * sizeof *out);
-    size_t half = n / 2, rest = n - half;
-    if (half < KNOT_ROWS_MIN) return ST_OK;
+/* Log-loss of the rows behind the first half by a fit on that half; INFINITY if there is no such fit. q: scratch for their
+ * probabilities. */
+static enum status try_method(double *loss, double *q, enum learn_calibration method,
+                              const double *p, const float *labels, size_t n, struct err *err) {
     struct calibration trial[LABEL_COUNT];
-    enum status st = fit(trial, p, labels, half, err);
-    if (st != ST_OK) return st;
-    double *q = malloc(rest * LABEL_COUNT * sizeof *q);
-    if (!q) return err_set(err, ST_NO_MEMORY, "calibration");
+    size_t half = n / 2, rest = n - half;
+    bool fits;
+    *loss = INFINITY;
+    enum status st = fit(trial, &fits, method, p, labels, half, err);
+    if (st != ST_OK || !fits) return st;
     memcpy(q, p + half * LABEL_COUNT, rest * LABEL_COUNT * sizeof *q);
-    double before = learn_logloss(q, labels + half, rest);
     for (size_t i = 0; i < rest; i++) calibration_apply(q + i * LABEL_COUNT, trial);
-    double after = learn_logloss(q, labels + half, rest);
+    *loss = learn_logloss(q, labels + half, rest);
+    return ST_OK;
+}
+
+enum status learn_calibrate(struct calibration out[LABEL_COUNT], enum learn_calibration *method,
+                            const double *p, const float *labels, size_t n, struct err *err) {
+    double losses[LEARN_CALIBRATION_COUNT];
+    size_t half = n / 2;
+    memset(out, 0, LABEL_COUNT * sizeof *out);
+    *method = LEARN_IDENTITY;
+    if (half < KNOT_ROWS_MIN) return ST_OK;
+    double *q = malloc((n - half) * LABEL_COUNT * sizeof *q);
+    if (!q) return err_set(err, ST_NO_MEMORY, "calibration");
+    enum status st = ST_OK;
+    losses[LEARN_IDENTITY] = learn_logloss(p + half * LABEL_COUNT, labels + half, n - half);
+    for (int k = LEARN_ISOTONIC; k < LEARN_CALIBRATION_COUNT && st == ST_OK; k++)
+        st = try_method(&losses[k], q, (enum learn_calibration)k, p, labels, n, err);
     free(q);
-    return after < before ? fit(out, p, labels, n, err) : ST_OK;
+    /* The next best one where the best has no fit on all the rows. */
+    for (bool fits = false; st == ST_OK && !fits;) {
+        enum learn_calibration best = LEARN_IDENTITY;
+        for (int k = LEARN_ISOTONIC; k < LEARN_CALIBRATION_COUNT; k++)
+            if (losses[k] < losses[best]) best = (enum learn_calibration)k;
+        *method = best;
+        if (best == LEARN_IDENTITY) break;
+        st = fit(out, &fits, best, p, labels, n, err);
+        losses[best] = INFINITY;
+    }
+    if (*method == LEARN_IDENTITY) memset(out, 0, LABEL_COUNT * sizeof *out);
+    return st;
 }

@@ -35,12 +35,14 @@ static int series_compare(const void *a, const void *b) {
 void learn_rows_free(struct learn_rows *r) {
     free(r->features);
     free(r->labels);
+    free(r->returns);
     free(r->decision_ns);
     free(r->series);
     free(r->bar);
     free(r->end);
     free(r->bar_counts);
     free(r->atr);
+    free(r->inputs);
     free(r->values);
     free(r->first);
     memset(r, 0, sizeof *r);
@@ -122,16 +124,20 @@ static enum status rows_reserve(struct learn_rows *r, size_t capacity, struct er
         return err_set(err, ST_RANGE, "cannot train: no bars behind the warm-up of %u bars",
                        feature_warmup_bars());
     r->capacity = capacity;
-    if (r->values)
+    if (r->values) {
         r->atr = malloc(capacity * sizeof *r->atr);
-    else
+        r->inputs = malloc(capacity * NET_INPUTS * sizeof *r->inputs);
+    } else {
         r->features = malloc(capacity * r->columns * sizeof *r->features);
+    }
     r->labels = malloc(capacity * sizeof *r->labels);
+    r->returns = malloc(capacity * sizeof *r->returns);
     r->decision_ns = malloc(capacity * sizeof *r->decision_ns);
     r->series = malloc(capacity * sizeof *r->series);
     r->bar = malloc(capacity * sizeof *r->bar);
     r->end = malloc(capacity * sizeof *r->end);
-    if ((!r->features && !r->atr) || !r->labels || !r->decision_ns || !r->series || !r->bar ||
+    bool has_inputs = r->values ? r->atr && r->inputs : r->features != NULL;
+    if (!has_inputs || !r->labels || !r->returns || !r->decision_ns || !r->series || !r->bar ||
         !r->end)
         return err_set(err, ST_NO_MEMORY, "%zu rows of %u columns", capacity, r->columns);
     return ST_OK;
@@ -253,6 +259,13 @@ static void push_histories(struct builder *b, int64_t decision_ns, uint32_t coun
     }
 }
 
+/* What the row holds of the columns a network reads. */
+static void keep_inputs(struct learn_rows *r, const float *row) {
+    r->atr[r->count] = feature_atr_fraction(row);
+    for (uint32_t k = 0; k < NET_INPUTS; k++)
+        r->inputs[r->count * NET_INPUTS + k] = row[net_input_column(k)];
+}
+
 /* Rows are whole, cross-section included. */
 static enum status keep(struct builder *b, int64_t decision_ns, uint32_t count, struct err *err) {
     struct learn_rows *r = b->rows;
@@ -263,7 +276,7 @@ static enum status keep(struct builder *b, int64_t decision_ns, uint32_t count, 
         if (r->features)
             memcpy(r->features + r->count * r->columns, row, r->columns * sizeof *row);
         else
-            r->atr[r->count] = feature_atr_fraction(row);
+            keep_inputs(r, row);
         r->decision_ns[r->count] = decision_ns;
         r->series[r->count] = b->present[i];
         r->bar[r->count] = (uint32_t)(b->walks[b->present[i]].next - 1);
@@ -297,6 +310,21 @@ static enum status walk_through(struct builder *b, learn_progress_fn progress, v
     return ST_OK;
 }
 
+/* Row `from` becomes row `to`, which is not behind it. */
+static void move_row(struct learn_rows *r, size_t to, size_t from) {
+    if (r->features) {
+        memmove(r->features + to * r->columns, r->features + from * r->columns,
+                r->columns * sizeof *r->features);
+    } else {
+        r->atr[to] = r->atr[from];
+        memmove(r->inputs + to * NET_INPUTS, r->inputs + from * NET_INPUTS,
+                NET_INPUTS * sizeof *r->inputs);
+    }
+    r->decision_ns[to] = r->decision_ns[from];
+    r->series[to] = r->series[from];
+    r->bar[to] = r->bar[from];
+}
+
 /* Labels of every series, then rows whose label is unknown leave. */
 static enum status label_rows(struct builder *b, struct err *err) {
     struct learn_rows *r = b->rows;
@@ -321,16 +349,13 @@ static enum status label_rows(struct builder *b, struct err *err) {
     for (size_t i = 0; i < r->count && st == ST_OK; i++) {
         int8_t label = labels[r->series[i]][r->bar[i]];
         if (label < 0) continue;
-        if (r->features)
-            memmove(r->features + kept * r->columns, r->features + i * r->columns,
-                    r->columns * sizeof *r->features);
-        else
-            r->atr[kept] = r->atr[i];
+        const struct walk *w = &b->walks[r->series[i]];
+        uint32_t bar = r->bar[i], end = ends[r->series[i]][bar];
+        move_row(r, kept, i);
         r->labels[kept] = (float)label;
-        r->decision_ns[kept] = r->decision_ns[i];
-        r->series[kept] = r->series[i];
-        r->bar[kept] = r->bar[i];
-        r->end[kept++] = ends[r->series[i]][r->bar[i]];
+        r->returns[kept] = label_return(w->series.bars, bar, end, (enum label)label,
+                                        label_barrier(&b->config->labels, (double)w->atr[bar]));
+        r->end[kept++] = end;
     }
     r->count = kept;
     for (size_t i = 0; i < b->walk_count; i++) {

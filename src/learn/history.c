@@ -49,6 +49,10 @@ bool net_channels(float *out, const float *row) {
     return known;
 }
 
+uint32_t net_input_column(uint32_t input) {
+    return input < NET_CHANNELS ? channels[input].feature : (uint32_t)FEATURE_ATR_FRACTION;
+}
+
 uint64_t net_channels_hash(void) {
     uint64_t hash = feature_list_hash();
     for (uint32_t k = 0; k < NET_CHANNELS; k++) {

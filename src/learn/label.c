@@ -47,6 +47,15 @@ static enum label outcome(uint32_t *end, const struct bar *bars, size_t t, uint3
     return LABEL_HOLD;
 }
 
+double label_return(const struct bar *bars, size_t t, uint32_t end, enum label label,
+                    double distance) {
+    double close = (double)bars[t].close.e8, open = (double)bars[end].open.e8;
+    double px = (double)bars[end].close.e8;
+    if (label == LABEL_BUY) px = fmax(close * (1 + distance), open);
+    if (label == LABEL_SELL) px = fmin(close * (1 - distance), open);
+    return px / close - 1;
+}
+
 void label_make(int8_t *out_label, float *out_move, uint32_t *out_end, const struct bar *bars,
                 const float *atr, size_t n, int64_t interval_ns, const struct label_spec *spec) {
     for (size_t t = 0; t < n; t++) {

@@ -6,7 +6,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "brain/ensemble/conformal.h"
 #include "brain/ensemble/ensemble.h"
+#include "brain/ensemble/reliability.h"
+#include "brain/supervisor/supervisor.h"
 #include "domain/bar.h"
 
 /* What a trade would have done: barriers at +-barrier_atr * ATR-fraction (never nearer than
@@ -35,6 +38,11 @@ void label_make(int8_t *out_label, float *out_move, uint32_t *out_end, const str
 
 /* The barrier distance (fraction of price) for an ATR fraction: shared by labels and exits. */
 double label_barrier(const struct label_spec *spec, double atr_fraction);
+/* What the price did from bar t's close until the label was decided at bar `end`, fraction: to the barrier that was hit, or the
+ * open beyond it; else to the close of bar `end`. distance: label_barrier's. The realised_return of
+ * brain/governance's forecasts, to the last bit. */
+double label_return(const struct bar *bars, size_t t, uint32_t end, enum label label,
+                    double distance);
 
 struct learn_series {
     const char *symbol;
@@ -69,6 +77,12 @@ const char *learn_file_suffix(enum model_kind kind);
 
 enum { LEARN_PARAMS_SIZE = 320 };
 
+/* How raw probabilities were made calibrated ones: by whichever lowered the log-loss of the later half of the validation rows
+ * most, fitted on the earlier half; then fitted on both. */
+enum learn_calibration { LEARN_IDENTITY = 0, LEARN_ISOTONIC, LEARN_BETA, LEARN_CALIBRATION_COUNT };
+const char *
+learn_calibration_text(enum learn_calibration calibration); /* "identity" "isotonic" "beta" */
+
 struct learn_report {
     int64_t train_from_ns, train_to_ns, valid_from_ns, valid_to_ns, test_from_ns, test_to_ns;
     size_t rows_train, rows_valid, rows_test, symbols;
@@ -84,6 +98,7 @@ struct learn_report {
     double accuracy, balanced_accuracy, ece;
     double predicted_share[LABEL_COUNT]; /* of argmax on test */
     uint32_t rounds;                     /* trees, or epochs, up to the best ones */
+    uint32_t calibration;                /* enum learn_calibration */
     /* Of a network's path, on the test rows: mean square of (log return over the whole horizon - forecast) / (sigma sqrt(horizon)),
      * sigma the window's volatility a bar; the same of "it stays where it is" and of DLinear, a linear map of the same windows'
      * returns fitted to the same rows. NaN for forests. */
@@ -115,8 +130,8 @@ enum status learn_train(struct learn_report *out, const char *model_path,
                         const struct learn_config *config, learn_progress_fn progress,
                         void *context, struct err *err);
 
-/* ST_MISMATCH if the file's feature hash is not feature_list_hash(); ST_CORRUPT names a missing or
- * broken attribute; else as model_load. */
+/* ST_MISMATCH if the file's feature hash is not feature_list_hash(); ST_VERSION if it was written without what service needs
+ * today (train it again); ST_CORRUPT names a missing or broken attribute; else as model_load. */
 enum status served_model_load(struct served_model **out, const char *path, struct err *err);
 void served_model_destroy(struct served_model *m);
 /* The last bars of one symbol as the networks read them. Fixed size, no pointers inside; a hole in the grid begins it anew. */
@@ -143,6 +158,26 @@ enum status served_model_vote(struct model_vote *out, struct served_model *m, co
 enum status served_model_path(double *out, struct served_model *m,
                               const struct net_history *history);
 const struct learn_report *served_model_report(const struct served_model *m);
+
+/* What the model brings with it for the engine that watches it (brain/engine): its answers on the test rows, which neither its
+ * weights nor its calibration have seen, and the training rows as the engine will look at rows. */
+struct served_evidence {
+    /* Mean log-loss (forecast_log_loss; of the decision times' means, as the supervisor is told it) and shares of best
+     * labels, calibrated. */
+    struct supervisor_reference test;
+    /* (features) by column of the registry; rows 0, not watched: a column no split reads, that is none of a network's
+     * channels nor the ATR, or that no training row knew. One symbol a decision time, in turn, at most 8,192
+     * rows in windows spread over the training part. */
+    const struct drift_reference *inputs;
+    /* (features) share of a forest's summed gain, sum 1, or all 0 if it has no split; a network: NULL */
+    const double *importance;
+    uint32_t features, reserved; /* feature_count() */
+    /* |return until the label was decided - expected| / move, expected = move (p of BUY - p of SELL) */
+    struct conformal_table residuals;
+    struct reliability reliability; /* of the best label */
+};
+/* Borrowed until the model is destroyed. */
+const struct served_evidence *served_model_evidence(const struct served_model *m);
 const struct label_spec *served_model_labels(const struct served_model *m);
 uint64_t served_model_hash(const struct served_model *m); /* of the file's bytes */
 int64_t served_model_data_end_ns(

@@ -41,6 +41,7 @@ enum status learn_uniqueness(float *weights, const uint32_t *series, const uint3
 struct learn_rows {
     float *features;      /* (count, columns); NULL for a network, which has `atr` and `values` */
     float *labels;        /* (count) 0..2 */
+    double *returns;      /* (count) label_return of the true label, shuffled or not */
     int64_t *decision_ns; /* (count) close of the row's bar */
     uint32_t *series, *bar,
         *end; /* (count) sorted series' index, bar of the decision, bar that decided */
@@ -52,7 +53,9 @@ struct learn_rows {
     size_t *bar_counts; /* (series_count) bars read of each */
     size_t series_count;
     /* What networks read; NULL for a forest. */
-    float *atr;    /* (count) ATR fraction */
+    float *atr; /* (count) ATR fraction */
+    float *
+        inputs; /* (count, NET_INPUTS) the columns behind a window's last bar, as they stand in a row */
     float *values; /* (bars of all series, NET_CHANNELS) as net_channels gives them */
     size_t *first; /* (series_count) a series' first bar in values */
 };
@@ -74,10 +77,10 @@ void learn_rows_free(struct learn_rows *rows);
 /* Isotonic fit of one class: x (n) predicted, hit (n) whether the class came true. */
 enum status learn_isotonic(struct calibration *out, const double *x, const bool *hit, size_t n,
                            struct err *err);
-/* p (n, LABEL_COUNT), labels (n) in time order. Stays identity if a fit on the first half does not
- * lower the log-loss of the second. */
-enum status learn_calibrate(struct calibration out[LABEL_COUNT], const double *p,
-                            const float *labels, size_t n, struct err *err);
+/* p (n, LABEL_COUNT), labels (n) in time order. *method: which it is. Stays identity if no fit on the first half
+ * lowers the log-loss of the second. */
+enum status learn_calibrate(struct calibration out[LABEL_COUNT], enum learn_calibration *method,
+                            const double *p, const float *labels, size_t n, struct err *err);
 
 /* ---- metrics.c ---- */
 
@@ -95,6 +98,25 @@ enum status learn_measure(struct learn_report *out, const double *p, const float
                           const int64_t *decision_ns, size_t n, const double *prior, size_t lag,
                           struct err *err);
 
+/* ---- evidence.c ---- */
+
+/* struct served_evidence, as it stands in a file. */
+struct model_evidence {
+    struct supervisor_reference test;
+    struct conformal_table residuals;
+    struct reliability reliability;
+    struct drift_reference inputs[FEATURE_COUNT_MAX];
+};
+
+/* test, residuals, reliability. p (test.count, LABEL_COUNT) calibrated answers to the test rows. ST_RANGE: one of them
+ * is no probability. */
+enum status learn_evidence_test(struct model_evidence *out, const struct learn_rows *rows,
+                                struct learn_range test, const double *p,
+                                const struct label_spec *labels, struct err *err);
+/* inputs, of the training rows. reads (columns): a forest's; a network's are its channels' and the ATR. */
+enum status learn_evidence_inputs(struct model_evidence *out, const struct learn_rows *rows,
+                                  struct learn_range train, const bool *reads, struct err *err);
+
 /* ---- model_file.c ---- */
 
 struct model_meta {
@@ -108,6 +130,7 @@ struct model_meta {
     uint64_t seed;
     int64_t
         weights_to_ns; /* of a network: no row at or behind it moved its weights, those of a warm start included */
+    struct model_evidence evidence;
 };
 
 enum status model_meta_write(struct tree_model *m, const struct model_meta *meta, struct err *err);
@@ -124,6 +147,21 @@ enum status model_attributes_write(const struct attributes *a, const struct mode
                                    struct err *err);
 enum status model_attributes_read(struct model_meta *out, const struct attributes *a,
                                   struct err *err);
+/* Numbers of attributes: the whole text; a finite number at *at, behind which *at is put. */
+bool model_u64_parse(uint64_t *out, const char *text, int base, uint64_t max);
+bool model_f64_parse(double *out, const char **at);
+/* ST_CORRUPT: there is none; it is not valid. */
+enum status model_attribute_need(const char **out, const struct attributes *a, const char *key,
+                                 struct err *err);
+enum status model_attribute_bad(struct err *err, const char *key, const char *text);
+
+/* ---- evidence_file.c ---- */
+
+enum status model_evidence_write(const struct attributes *a, const struct model_evidence *evidence,
+                                 struct err *err);
+/* rows_test: of the report, which the evidence must agree with. */
+enum status model_evidence_read(struct model_evidence *out, const struct attributes *a,
+                                size_t rows_test, struct err *err);
 
 /* ---- served.c ---- */
 

@@ -11,7 +11,8 @@
 #include "ml/model_io/model_io.h"
 #include "ml/xgboost/xgb.h"
 
-static const char format_version[] = "2";
+/* 3: with the evidence for service. */
+static const char format_version[] = "3";
 
 enum field_kind { FIELD_F64, FIELD_I64, FIELD_U64, FIELD_U32, FIELD_SIZE, FIELD_BOOL };
 
@@ -95,7 +96,7 @@ static void field_text(char *out, size_t size, const struct field *f, const void
     }
 }
 
-static bool u64_parse(uint64_t *out, const char *text, int base, uint64_t max) {
+bool model_u64_parse(uint64_t *out, const char *text, int base, uint64_t max) {
     char *end;
     errno = 0;
     unsigned long long v = strtoull(text, &end, base);
@@ -111,28 +112,30 @@ static bool i64_parse(int64_t *out, const char *text) {
     return errno == 0 && end != text && *end == 0;
 }
 
-static bool f64_parse(double *out, const char *text, char **end) {
-    *out = strtod(text, end);
-    return *end != text && isfinite(*out);
+bool model_f64_parse(double *out, const char **at) {
+    char *end;
+    *out = strtod(*at, &end);
+    bool is_number = end != *at && isfinite(*out);
+    *at = end;
+    return is_number;
 }
 
 static bool field_parse(void *at, const struct field *f, const char *text) {
     uint64_t u;
-    char *end;
     bool ok = false;
     switch (f->kind) {
     case FIELD_F64:
-        return f64_parse(at, text, &end) && *end == 0;
+        return model_f64_parse(at, &text) && *text == 0;
     case FIELD_I64:
         return i64_parse(at, text);
     case FIELD_U64:
-        return u64_parse(at, text, 10, UINT64_MAX);
+        return model_u64_parse(at, text, 10, UINT64_MAX);
     case FIELD_U32:
-        ok = u64_parse(&u, text, 10, UINT32_MAX);
+        ok = model_u64_parse(&u, text, 10, UINT32_MAX);
         if (ok) *(uint32_t *)at = (uint32_t)u;
         return ok;
     case FIELD_SIZE:
-        ok = u64_parse(&u, text, 10, SIZE_MAX);
+        ok = model_u64_parse(&u, text, 10, SIZE_MAX);
         if (ok) *(size_t *)at = (size_t)u;
         return ok;
     case FIELD_BOOL:
@@ -155,14 +158,13 @@ static bool calibration_parse(struct calibration *c, const char *text) {
     memset(c, 0, sizeof *c);
     while (*text) {
         uint32_t i = c->knot_count;
-        char *end;
         if (i == CALIBRATION_KNOTS_MAX) return false;
-        if (!f64_parse(&c->x[i], text, &end) || *end != ':') return false;
-        if (!f64_parse(&c->y[i], end + 1, &end) || (*end && *end != ' ')) return false;
+        if (!model_f64_parse(&c->x[i], &text) || *text++ != ':') return false;
+        if (!model_f64_parse(&c->y[i], &text) || (*text && *text != ' ')) return false;
         if (!(c->y[i] > 0 && c->y[i] <= 1)) return false;
         if (i > 0 && !(c->x[i] > c->x[i - 1] && c->y[i] >= c->y[i - 1])) return false;
         c->knot_count++;
-        text = *end ? end + 1 : end;
+        text += *text != 0;
     }
     return true;
 }
@@ -170,6 +172,8 @@ static bool calibration_parse(struct calibration *c, const char *text) {
 static void calibration_key(char out[48], uint32_t label) {
     snprintf(out, 48, "quantum.calibration.%s", label_text((enum label)label));
 }
+
+static const char calibration_method_key[] = "quantum.calibration.method";
 
 /* Who trained it. */
 static const char *library(enum model_kind kind, char text[CALIBRATION_TEXT_SIZE]) {
@@ -202,9 +206,14 @@ enum status model_attributes_write(const struct attributes *a, const struct mode
     char text[CALIBRATION_TEXT_SIZE], hash[32], key[48];
     snprintf(hash, sizeof hash, "%016" PRIx64, feature_list_hash());
     const char *const texts[][2] = {
-        {"quantum.format", format_version},        {"quantum.feature_hash", hash},
-        {"quantum.label_map", "SELL,HOLD,BUY"},    {"quantum.library", library(a->kind, text)},
-        {"quantum.verdict", meta->report.verdict}, {"quantum.params", meta->report.params}};
+        {"quantum.format", format_version},
+        {"quantum.feature_hash", hash},
+        {"quantum.label_map", "SELL,HOLD,BUY"},
+        {"quantum.library", library(a->kind, text)},
+        {"quantum.verdict", meta->report.verdict},
+        {"quantum.params", meta->report.params},
+        {calibration_method_key,
+         learn_calibration_text((enum learn_calibration)meta->report.calibration)}};
     enum status st = ST_OK;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && st == ST_OK; i++)
         st = a->set(a->context, texts[i][0], texts[i][1], err);
@@ -217,27 +226,27 @@ enum status model_attributes_write(const struct attributes *a, const struct mode
         calibration_text(text, &meta->calibration[l]);
         st = a->set(a->context, key, text, err);
     }
-    return st;
+    return st == ST_OK ? model_evidence_write(a, &meta->evidence, err) : st;
 }
 
-static enum status attr_need(const char **out, const struct attributes *m, const char *key,
-                             struct err *err) {
+enum status model_attribute_need(const char **out, const struct attributes *m, const char *key,
+                                 struct err *err) {
     *out = m->get(m->context, key);
     if (*out) return ST_OK;
     return err_set(err, ST_CORRUPT, "no attribute %s: not a model made by `quantum train`", key);
 }
 
-static enum status attr_bad(struct err *err, const char *key, const char *text) {
+enum status model_attribute_bad(struct err *err, const char *key, const char *text) {
     return err_set(err, ST_CORRUPT, "attribute %s: '%.60s' is not valid", key, text);
 }
 
 static enum status hash_check(const struct attributes *m, struct err *err) {
     const char *text;
     uint64_t hash = 0, ours = feature_list_hash();
-    enum status st = attr_need(&text, m, "quantum.feature_hash", err);
+    enum status st = model_attribute_need(&text, m, "quantum.feature_hash", err);
     if (st != ST_OK) return st;
-    if (strlen(text) != 16 || !u64_parse(&hash, text, 16, UINT64_MAX))
-        return attr_bad(err, "quantum.feature_hash", text);
+    if (strlen(text) != 16 || !model_u64_parse(&hash, text, 16, UINT64_MAX))
+        return model_attribute_bad(err, "quantum.feature_hash", text);
     if (hash != ours)
         return err_set(err, ST_MISMATCH,
                        "trained on features %016" PRIx64 ", this program has %016" PRIx64
@@ -249,7 +258,7 @@ static enum status hash_check(const struct attributes *m, struct err *err) {
 /* "SELL,HOLD,BUY" in any order: the file says which class is which. */
 static enum status label_map_read(uint8_t *column, const struct attributes *m, struct err *err) {
     const char *text;
-    enum status st = attr_need(&text, m, "quantum.label_map", err);
+    enum status st = model_attribute_need(&text, m, "quantum.label_map", err);
     if (st != ST_OK) return st;
     uint32_t seen = 0;
     const char *at = text;
@@ -264,17 +273,18 @@ static enum status label_map_read(uint8_t *column, const struct attributes *m, s
         at += length;
         if (*at == ',' && k + 1 < LABEL_COUNT) at++;
     }
-    if (seen != (1u << LABEL_COUNT) - 1 || *at) return attr_bad(err, "quantum.label_map", text);
+    if (seen != (1u << LABEL_COUNT) - 1 || *at)
+        return model_attribute_bad(err, "quantum.label_map", text);
     return ST_OK;
 }
 
 static enum status required_read(bool *required, const struct attributes *m, struct err *err) {
     const char *text;
-    enum status st = attr_need(&text, m, "quantum.columns_required", err);
+    enum status st = model_attribute_need(&text, m, "quantum.columns_required", err);
     if (st != ST_OK) return st;
     uint32_t columns = feature_count();
     if (strlen(text) != columns || strspn(text, "01") != columns)
-        return attr_bad(err, "quantum.columns_required", text);
+        return model_attribute_bad(err, "quantum.columns_required", text);
     for (uint32_t k = 0; k < columns; k++) required[k] = text[k] == '1';
     return ST_OK;
 }
@@ -293,10 +303,34 @@ static enum status list_read(struct model_meta *out, const struct attributes *m,
                              const struct field *list, size_t count, struct err *err) {
     const char *text;
     for (size_t i = 0; i < count; i++) {
-        enum status st = attr_need(&text, m, list[i].key, err);
+        enum status st = model_attribute_need(&text, m, list[i].key, err);
         if (st != ST_OK) return st;
         if (!field_parse((char *)out + list[i].offset, &list[i], text))
-            return attr_bad(err, list[i].key, text);
+            return model_attribute_bad(err, list[i].key, text);
+    }
+    return ST_OK;
+}
+
+/* The method, and knots for each label unless it is the identity. */
+static enum status calibrations_read(struct model_meta *out, const struct attributes *m,
+                                     struct err *err) {
+    const char *text;
+    char key[48];
+    enum status st = model_attribute_need(&text, m, calibration_method_key, err);
+    if (st != ST_OK) return st;
+    uint32_t method = 0;
+    while (method < LEARN_CALIBRATION_COUNT &&
+           strcmp(text, learn_calibration_text((enum learn_calibration)method)) != 0)
+        method++;
+    if (method == LEARN_CALIBRATION_COUNT)
+        return model_attribute_bad(err, calibration_method_key, text);
+    out->report.calibration = method;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) {
+        calibration_key(key, l);
+        if ((st = model_attribute_need(&text, m, key, err)) != ST_OK) return st;
+        if (!calibration_parse(&out->calibration[l], text) ||
+            (out->calibration[l].knot_count == 0) != (method == LEARN_IDENTITY))
+            return model_attribute_bad(err, key, text);
     }
     return ST_OK;
 }
@@ -304,19 +338,14 @@ static enum status list_read(struct model_meta *out, const struct attributes *m,
 static enum status fields_read(struct model_meta *out, const struct attributes *m,
                                struct err *err) {
     const char *text;
-    char key[48];
     enum status st = list_read(out, m, fields, FIELD_COUNT, err);
     if (st == ST_OK && learn_is_network(m->kind))
         st = list_read(out, m, net_fields, NET_FIELD_COUNT, err);
-    for (uint32_t l = 0; l < LABEL_COUNT && st == ST_OK; l++) {
-        calibration_key(key, l);
-        if ((st = attr_need(&text, m, key, err)) != ST_OK) return st;
-        if (!calibration_parse(&out->calibration[l], text)) return attr_bad(err, key, text);
-    }
-    if (st == ST_OK) st = attr_need(&text, m, "quantum.verdict", err);
+    if (st == ST_OK) st = calibrations_read(out, m, err);
+    if (st == ST_OK) st = model_attribute_need(&text, m, "quantum.verdict", err);
     if (st != ST_OK) return st;
     snprintf(out->report.verdict, sizeof out->report.verdict, "%s", text);
-    if ((st = attr_need(&text, m, "quantum.params", err)) != ST_OK) return st;
+    if ((st = model_attribute_need(&text, m, "quantum.params", err)) != ST_OK) return st;
     snprintf(out->report.params, sizeof out->report.params, "%s", text);
     return ST_OK;
 }
@@ -328,14 +357,15 @@ enum status model_attributes_read(struct model_meta *out, const struct attribute
     r->mse_path = r->mse_persistence = r->mse_dlinear = NAN;
     const char *text;
     enum status st = hash_check(m, err);
-    if (st == ST_OK) st = attr_need(&text, m, "quantum.format", err);
+    if (st == ST_OK) st = model_attribute_need(&text, m, "quantum.format", err);
     if (st == ST_OK && strcmp(text, format_version) != 0)
-        st = err_set(err, ST_VERSION, "model format %.20s, this program reads %s", text,
-                     format_version);
+        st = err_set(err, ST_VERSION, "model format %.20s, this program reads %s: train it again",
+                     text, format_version);
     if (st == ST_OK) st = label_map_read(out->label_column, m, err);
     if (st == ST_OK && !learn_is_network(m->kind)) st = required_read(out->required, m, err);
     if (st == ST_OK) st = fields_read(out, m, err);
     if (st == ST_OK) st = ranges_check(out, err);
+    if (st == ST_OK) st = model_evidence_read(&out->evidence, m, out->report.rows_test, err);
     return st;
 }
 

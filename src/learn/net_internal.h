@@ -7,7 +7,7 @@
 
 /* ---- history.c: channels and windows ---- */
 
-enum { NET_CHANNELS = 8, NET_WINDOW = 128, NET_TARGET_CHANNEL = 0 };
+enum { NET_CHANNELS = 8, NET_WINDOW = 128, NET_TARGET_CHANNEL = 0, NET_INPUTS = NET_CHANNELS + 1 };
 
 struct net_history {
     int64_t interval_ns;
@@ -21,6 +21,8 @@ struct net_history {
 
 /* The channels of one feature row, transformed; false if one of them is not known. out (NET_CHANNELS) */
 bool net_channels(float *out, const float *row);
+/* The registry's columns that a network reads: its channels', then the ATR its barriers are measured in. input < NET_INPUTS */
+uint32_t net_input_column(uint32_t input);
 /* Of the channels' names, transforms and scales, and of their features' versions. */
 uint64_t net_channels_hash(void);
 bool net_history_is_full(const struct net_history *h);
@@ -124,9 +126,10 @@ struct net_job {
 /* Trains; *out is made for inference. report: params and rounds are filled in. weights_to_ns: in model_meta. */
 enum status net_fit(struct net **out, struct model_meta *meta, struct net_job *job,
                     struct err *err);
-/* The path's errors on the test rows, beside persistence and DLinear, into *report. */
-enum status net_paths_measure(struct learn_report *report, struct net *net, struct net_job *job,
-                              struct err *err);
+/* Errors of plain paths on the test rows, persistence and DLinear, into *report. */
+enum status net_baseline_measure(struct learn_report *report, struct net_job *job, struct err *err);
+/* The same of the network's own path. medians (test rows): net_rows_predict's */
+double net_path_error(const struct net_job *job, const double *medians);
 void net_job_free(struct net_job *job);
 
 /* ---- net_file.c ---- */

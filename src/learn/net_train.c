@@ -212,7 +212,7 @@ static void baseline_errors(double *dlinear, double *persistence, struct network
     *persistence = moves / (double)count;
 }
 
-static enum status baseline(struct learn_report *report, struct net_job *j, struct err *err) {
+enum status net_baseline_measure(struct learn_report *report, struct net_job *j, struct err *err) {
     struct dlinear_config c = dlinear_config_defaults();
     struct net_source sources[3];
     struct network *net = NULL;
@@ -242,24 +242,16 @@ static enum status baseline(struct learn_report *report, struct net_job *j, stru
     return st;
 }
 
-enum status net_paths_measure(struct learn_report *report, struct net *net, struct net_job *j,
-                              struct err *err) {
+double net_path_error(const struct net_job *j, const double *medians) {
     struct learn_range test = j->parts[PART_TEST];
-    double *medians = malloc(test.count * sizeof *medians);
-    enum status st = medians ? baseline(report, j, err) : err_set(err, ST_NO_MEMORY, "paths");
-    if (st == ST_OK) {
-        double errors = 0;
-        size_t horizon = net->horizon;
-        float path[NET_HORIZON_MAX];
-        net_rows_predict(NULL, medians, net, j->rows, test, &j->config->labels);
-        for (size_t i = 0; i < test.count; i++) {
-            net_row_path(path, j->rows, test.begin + i, net_row_sigma(j->rows, test.begin + i),
-                         horizon);
-            double gap = (double)path[horizon - 1] - medians[i];
-            errors += gap * gap;
-        }
-        report->mse_path = errors / (double)test.count;
+    size_t horizon = j->config->labels.horizon_bars;
+    float path[NET_HORIZON_MAX];
+    double errors = 0;
+    for (size_t i = 0; i < test.count; i++) {
+        double sigma = net_row_sigma(j->rows, test.begin + i);
+        net_row_path(path, j->rows, test.begin + i, sigma, horizon);
+        double gap = (double)path[horizon - 1] - medians[i];
+        errors += gap * gap;
     }
-    free(medians);
-    return st;
+    return errors / (double)test.count;
 }

@@ -13,6 +13,8 @@ struct served_model {
     struct net *net;     /* a network, or NULL */
     uint64_t hash;
     struct model_meta meta;
+    struct served_evidence evidence;
+    double importance[FEATURE_COUNT_MAX]; /* of a forest */
 };
 
 void served_model_destroy(struct served_model *m) {
@@ -20,6 +22,33 @@ void served_model_destroy(struct served_model *m) {
     model_destroy(m->model);
     net_destroy(m->net);
     free(m);
+}
+
+/* Each column's share of what the splits gained: from the trees themselves, so it cannot be another's. */
+static enum status weigh_columns(struct served_model *m, struct err *err) {
+    const struct tree_model *trees = model_trees(m->model);
+    uint64_t splits[FEATURE_COUNT_MAX], all = 0;
+    double sum = 0;
+    tree_importance(m->importance, splits, trees);
+    for (uint32_t k = 0; k < trees->columns; k++) {
+        m->importance[k] = fmax(m->importance[k], 0);
+        sum += m->importance[k];
+        all += splits[k];
+    }
+    if (all > 0 && !(sum > 0 && isfinite(sum)))
+        return err_set(err, ST_CORRUPT, "its splits do not say what they gained");
+    for (uint32_t k = 0; k < trees->columns && all > 0; k++) m->importance[k] /= sum;
+    return ST_OK;
+}
+
+static void show_evidence(struct served_model *m) {
+    const struct model_evidence *e = &m->meta.evidence;
+    m->evidence = (struct served_evidence){.test = e->test,
+                                           .inputs = e->inputs,
+                                           .importance = m->net ? NULL : m->importance,
+                                           .features = feature_count(),
+                                           .residuals = e->residuals,
+                                           .reliability = e->reliability};
 }
 
 static enum status load(struct served_model *m, const char *path, struct err *err) {
@@ -31,6 +60,7 @@ static enum status load(struct served_model *m, const char *path, struct err *er
     if (st != ST_OK) return st;
     m->hash = model_trees(m->model)->file_hash;
     st = model_meta_read(&m->meta, model_trees(m->model), err);
+    if (st == ST_OK) st = weigh_columns(m, err);
     return st == ST_OK ? st : err_wrap(err, st, "model %s", path);
 }
 
@@ -42,6 +72,7 @@ enum status served_model_load(struct served_model **out, const char *path, struc
         served_model_destroy(m);
         return st;
     }
+    show_evidence(m);
     *out = m;
     return ST_OK;
 }
@@ -160,6 +191,9 @@ enum status served_model_path(double *out, struct served_model *m,
 
 const struct learn_report *served_model_report(const struct served_model *m) {
     return &m->meta.report;
+}
+const struct served_evidence *served_model_evidence(const struct served_model *m) {
+    return &m->evidence;
 }
 const struct label_spec *served_model_labels(const struct served_model *m) {
     return &m->meta.labels;

@@ -85,12 +85,14 @@ static void calibration_repairs_on_rows_it_never_saw(void **state) {
         draw(p, labels, N, &r, powers[k]);
         draw(later, later_labels, N, &r, powers[k]);
         struct calibration c[LABEL_COUNT];
+        enum learn_calibration method;
         struct err err;
-        assert_int_equal(learn_calibrate(c, p, labels, N, &err), ST_OK);
+        assert_int_equal(learn_calibrate(c, &method, p, labels, N, &err), ST_OK);
         double before = learn_logloss(later, later_labels, N);
         for (size_t i = 0; i < N; i++) calibration_apply(later + i * 3, c);
         double after = learn_logloss(later, later_labels, N);
-        print_message("power %.1f: %.4f -> %.4f\n", powers[k], before, after);
+        print_message("power %.1f: %.4f -> %.4f by %s\n", powers[k], before, after,
+                      learn_calibration_text(method));
         if (powers[k] == 1)
             assert_true(after < before + 0.003);
         else
@@ -111,8 +113,10 @@ static void calibration_that_does_not_help_is_not_used(void **state) {
     float labels[N];
     draw(p, labels, N, &r, 3);
     struct calibration c[LABEL_COUNT];
+    enum learn_calibration method = LEARN_BETA;
     struct err err;
-    assert_int_equal(learn_calibrate(c, p, labels, N, &err), ST_OK);
+    assert_int_equal(learn_calibrate(c, &method, p, labels, N, &err), ST_OK);
+    assert_int_equal(method, LEARN_IDENTITY);
     for (int l = 0; l < LABEL_COUNT; l++) assert_int_equal(c[l].knot_count, 0);
 
     enum { MANY = 6000 };
@@ -120,7 +124,8 @@ static void calibration_that_does_not_help_is_not_used(void **state) {
     float *turned_labels = malloc(MANY * sizeof *turned_labels);
     draw(turned, turned_labels, MANY, &r, 1);
     for (size_t i = 0; i < MANY / 2; i++) turned_labels[i] = 2 - turned_labels[i];
-    assert_int_equal(learn_calibrate(c, turned, turned_labels, MANY, &err), ST_OK);
+    assert_int_equal(learn_calibrate(c, &method, turned, turned_labels, MANY, &err), ST_OK);
+    assert_int_equal(method, LEARN_IDENTITY);
     for (int l = 0; l < LABEL_COUNT; l++) assert_int_equal(c[l].knot_count, 0);
     free(turned);
     free(turned_labels);

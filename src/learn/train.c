@@ -31,6 +31,7 @@ struct job {
     float *weights;
     double *targets[PART_COUNT], *target_weights; /* of the sets trained on */
     double *p;              /* (count of the larger of valid and test, LABEL_COUNT) */
+    double *medians;        /* (test rows) of a network's path */
     struct model *model;    /* a forest */
     struct net *net;        /* a network */
     struct net_job net_job; /* its training; owns the threads the network borrows */
@@ -43,6 +44,7 @@ static void job_free(struct job *j) {
     for (int k = 0; k < PART_COUNT; k++) free(j->targets[k]);
     free(j->target_weights);
     free(j->p);
+    free(j->medians);
     model_destroy(j->model);
     net_destroy(j->net);
     net_job_free(&j->net_job);
@@ -186,9 +188,10 @@ static enum status fit_forest(struct job *j, struct err *err) {
     return ST_OK;
 }
 
-static void predict(struct job *j, enum learn_part part) {
+/* medians: of a network's path, or NULL. */
+static void predict(struct job *j, enum learn_part part, double *medians) {
     if (j->net)
-        net_rows_predict(j->p, NULL, j->net, &j->rows, j->parts[part], &j->config->labels);
+        net_rows_predict(j->p, medians, j->net, &j->rows, j->parts[part], &j->config->labels);
     else
         model_predict(j->p, j->model, part_features(j, part), j->parts[part].count,
                       j->rows.columns);
@@ -210,30 +213,57 @@ static void verdict_write(struct learn_report *r) {
              r->mse_dlinear);
 }
 
-static enum status validate(struct job *j, struct err *err) {
-    size_t larger = j->parts[PART_VALID].count;
-    if (j->parts[PART_TEST].count > larger) larger = j->parts[PART_TEST].count;
-    j->p = malloc(larger * LABEL_COUNT * sizeof *j->p);
-    if (!j->p) return err_set(err, ST_NO_MEMORY, "predictions");
-    enum status st = ST_OK;
-    if (j->net) st = net_paths_measure(&j->meta.report, j->net, &j->net_job, err);
-    if (st != ST_OK) return st;
-    if (j->progress && !j->progress(j->context, "validate", 0, 1, NAN, NAN))
-        return err_set(err, ST_INTERRUPTED, "stopped before validation");
-    predict(j, PART_VALID);
-    st = learn_calibrate(j->meta.calibration, j->p, part_labels(j, PART_VALID),
-                         j->parts[PART_VALID].count, err);
-    if (st != ST_OK) return st;
-    predict(j, PART_TEST);
-    size_t n = j->parts[PART_TEST].count;
-    for (size_t i = 0; i < n; i++) calibration_apply(j->p + i * LABEL_COUNT, j->meta.calibration);
+/* The verdict on the test rows, which nothing has seen, and what service needs of them. */
+static enum status judge(struct job *j, struct err *err) {
+    struct learn_report *r = &j->meta.report;
+    struct learn_range test = j->parts[PART_TEST];
+    predict(j, PART_TEST, j->medians);
+    if (j->net) r->mse_path = net_path_error(&j->net_job, j->medians);
+    for (size_t i = 0; i < test.count; i++)
+        calibration_apply(j->p + i * LABEL_COUNT, j->meta.calibration);
     /* One row of each label is added: a share of 0 would make any model look brilliant. */
     double prior[LABEL_COUNT];
     learn_class_shares(prior, part_labels(j, PART_TRAIN), j->parts[PART_TRAIN].count, 1);
     size_t lag = (j->config->labels.horizon_bars + j->rows.stride - 1) / j->rows.stride;
-    st = learn_measure(&j->meta.report, j->p, part_labels(j, PART_TEST),
-                       j->rows.decision_ns + j->parts[PART_TEST].begin, n, prior, lag, err);
-    verdict_write(&j->meta.report);
+    enum status st = learn_measure(r, j->p, part_labels(j, PART_TEST),
+                                   j->rows.decision_ns + test.begin, test.count, prior, lag, err);
+    verdict_write(r);
+    if (st == ST_OK)
+        st = learn_evidence_test(&j->meta.evidence, &j->rows, test, j->p, &j->config->labels, err);
+    return st;
+}
+
+/* A forest reads the columns that it splits on. */
+static enum status watch_inputs(struct job *j, struct err *err) {
+    bool reads[FEATURE_COUNT_MAX] = {false};
+    double gain[FEATURE_COUNT_MAX];
+    uint64_t splits[FEATURE_COUNT_MAX];
+    if (j->model) {
+        tree_importance(gain, splits, model_trees(j->model));
+        for (uint32_t k = 0; k < j->rows.columns; k++) reads[k] = splits[k] > 0;
+    }
+    return learn_evidence_inputs(&j->meta.evidence, &j->rows, j->parts[PART_TRAIN], reads, err);
+}
+
+static enum status validate(struct job *j, struct err *err) {
+    size_t larger = j->parts[PART_VALID].count;
+    if (j->parts[PART_TEST].count > larger) larger = j->parts[PART_TEST].count;
+    j->p = malloc(larger * LABEL_COUNT * sizeof *j->p);
+    if (j->net) j->medians = malloc(j->parts[PART_TEST].count * sizeof *j->medians);
+    if (!j->p || (j->net && !j->medians)) return err_set(err, ST_NO_MEMORY, "predictions");
+    enum status st = ST_OK;
+    if (j->net) st = net_baseline_measure(&j->meta.report, &j->net_job, err);
+    if (st != ST_OK) return st;
+    if (j->progress && !j->progress(j->context, "validate", 0, 1, NAN, NAN))
+        return err_set(err, ST_INTERRUPTED, "stopped before validation");
+    predict(j, PART_VALID, NULL);
+    enum learn_calibration method;
+    st = learn_calibrate(j->meta.calibration, &method, j->p, part_labels(j, PART_VALID),
+                         j->parts[PART_VALID].count, err);
+    if (st != ST_OK) return st;
+    j->meta.report.calibration = method;
+    st = judge(j, err);
+    if (st == ST_OK) st = watch_inputs(j, err);
     if (st == ST_OK && j->progress && !j->progress(j->context, "validate", 1, 1, NAN, NAN))
         st = err_set(err, ST_INTERRUPTED, "stopped after validation");
     return st;
