@@ -225,7 +225,7 @@ void kernel_engine_closed(struct kernel *k, const struct trade_closed *t) {
     }
     struct engine_outcome o = {.net_r = fmin(fmax(net / risk, -100), 100),
                                .result = net / notional,
-                               .drawdown = fmin(fmax(-net / notional, 0), 1),
+                               .drawdown = fmin(fmax(fmax(t->drawdown_max, -net / notional), 0), 1),
                                .held_ns = t->exit_ts_ns - t->entry_ts_ns,
                                .ts_ns = t->exit_ts_ns};
     (void)engine_closed(engine_of(k), t->intent_id, &o);

@@ -139,6 +139,17 @@ static px_t moved(px_t px, double distance, bool up) {
     return px_e8(e8 > 0 ? e8 : 1);
 }
 
+static void fill_exits(struct trade_intent *intent, const struct bot_plan *plan) {
+    intent->arm = plan->arm;
+    intent->take_distance_2 = plan->take_distance[1];
+    intent->take_distance_3 = plan->take_distance[2];
+    intent->take_part_1 = plan->take_part[0];
+    intent->take_part_2 = plan->take_part[1];
+    intent->break_even_distance = plan->break_even_distance;
+    intent->trail_from_distance = plan->trail_from_distance;
+    intent->trail_distance = plan->trail_distance;
+}
+
 enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config *config,
                            const struct bot_input *input, const struct instrument *instrument) {
     enum side side = bot_rule_side(config, input);
@@ -169,6 +180,7 @@ enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config 
     intent->edge = config->strategy == STRATEGY_ENSEMBLE ? input->edge : (double)NAN;
     intent->horizon_bars = config->horizon_bars;
     intent->arm = ARM_NONE;
+    if (input->plan) fill_exits(intent, input->plan);
     intent->created = input->now_ns;
     intent->expires = input->now_ns + config->intent_ttl_ns;
     return BOT_INTENT;
