@@ -51,7 +51,7 @@ static struct engine_config engine_config_of(const struct kernel_config *c,
     e.barrier_atr = spec->barrier_atr;
     e.barrier_min = spec->barrier_cost_multiple * spec->cost_round_trip;
     e.cost = e.governance.classic_cost = spec->cost_round_trip;
-    e.stop_min = c->limits.stop_cost_multiple * spec->cost_round_trip;
+    e.stop_cost_multiple = c->limits.stop_cost_multiple;
     e.ensemble.confidence_min = c->bot.confidence_min;
     /* The table's least confidences were those of uncalibrated answers; a calibrated one of three labels is
      * rarely above them, however good it is. */

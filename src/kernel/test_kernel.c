@@ -84,7 +84,6 @@ static struct kernel_config config_of(struct world *w, enum strategy_kind strate
                               .limits = risk_limits_defaults(),
                               .exits = exits_config_defaults(),
                               .engine = engine_config_defaults(HOUR, 12)};
-    c.engine.stop_min = 0;
     c.bot.seed = 1;
     c.limits.cost_gate = false;
     return c;

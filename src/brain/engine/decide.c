@@ -168,7 +168,8 @@ static void choose_strategy(struct engine_decision *d, struct engine *e) {
     }
     const struct strategy_profile *p = strategy_profile((enum strategy_id)d->strategy.arm);
     double unit = d->distance / e->config.barrier_atr;
-    d->stop_distance = fmax(p->stop_atr * unit, e->config.stop_min);
+    /* A nearer stop would cost more than it saves. */
+    d->stop_distance = fmax(p->stop_atr * unit, e->config.stop_cost_multiple * d->cost);
     for (uint32_t i = 0; i < 3; i++) d->take_distance[i] = p->take_atr[i] * unit;
 }
 

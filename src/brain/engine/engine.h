@@ -49,9 +49,9 @@ struct engine_config {
     double barrier_atr;            /* 2.0: barriers of the label in ATR … */
     double barrier_min;            /* 0.0042: … at least; both as in training */
     double cost;                   /* 0.0014 round trip, where an ask knows none of its own */
-    double stop_min; /* 0.0028: nearer stops are set here: they would cost more than they save */
-    double conformal_alpha; /* 0.10 */
-    double conformal_step;  /* 0.02 */
+    double stop_cost_multiple;     /* 2.0: stops nearer than this many round trips are set there */
+    double conformal_alpha;        /* 0.10 */
+    double conformal_step;         /* 0.02 */
     uint64_t
         reliability_min; /* 200 statements before the calibration error says how sure an edge is */
     uint64_t seed;
