@@ -1348,7 +1348,10 @@ static void the_configuration_hash_tells_each_figure(void **state) {
             c.bot.random_rate *= 2;
             break;
         case 10:
-            c.ensemble.weights[3] += 1;
+            /* The engine's figures count where it trades. */
+            c.bot.strategy = STRATEGY_ENSEMBLE;
+            hash = kernel_config_hash(&c);
+            c.engine.governance.share *= 2;
             break;
         default:
             w->instruments[1].tick_size.e8++;
