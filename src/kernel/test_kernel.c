@@ -1058,6 +1058,9 @@ static void hold_and_silence_of_the_models_trade_nothing(void **state) {
     (void)state;
     struct world *w = world_new(STRATEGY_ENSEMBLE, 1);
     struct model_vote votes[MODEL_COUNT] = {0};
+    const struct engine_model model = {.test = {1.0, {0.3, 0.4, 0.3}}};
+    struct err err;
+    assert_int_equal(kernel_model(w->kernel, w->out, MODEL_XGBOOST, &model, T0, &err), ST_OK);
     hours(w, 5); /* nobody was even asked */
     assert_int_equal(totals(w)->holds, 5);
     assert_int_equal(totals(w)->signals, 0);
