@@ -62,6 +62,7 @@ static void note(struct engine *e, struct engine_symbol *s, const struct engine_
     n->action = d->signal.action;
     n->regime = d->regime.regime;
     memcpy(n->p, d->signal.p, sizeof n->p);
+    memcpy(n->pooled, d->pooled, sizeof n->pooled);
     n->confidence = d->signal.confidence;
 }
 
@@ -87,7 +88,7 @@ static void say(struct engine_decision *d, struct engine *e, const struct engine
     struct model_vote votes[MODEL_COUNT];
     seat_votes(votes, e, ask->votes);
     for (uint32_t k = 0; k < MODEL_COUNT; k++) d->states[k] = votes[k].state;
-    ensemble_step(&d->signal, ensemble, votes);
+    ensemble_step_recalibrated(&d->signal, d->pooled, ensemble, votes, &e->recalibration);
     ensemble_spread(&d->spread, votes);
     d->trust = engine_trust(e);
     d->regime = s->reading;

@@ -75,6 +75,7 @@ enum status engine_init(struct engine *e, const struct engine_config *config,
     governance_init(&e->governance, &config->governance);
     bias_init(&e->bias);
     conformal_init(&e->conformal, config->conformal_alpha, config->conformal_step, table);
+    recalibration_init(&e->recalibration, &config->recalibration);
     memory_init(&e->memory, &config->memory);
     struct rng root = rng_init(config->seed);
     struct rng strategy = rng_split(&root, STREAM_STRATEGY),
@@ -201,6 +202,7 @@ void engine_view_get(struct engine_view *out, const struct engine *e) {
     out->trust = engine_trust(e);
     out->ece = reliability_ece(&e->reliability);
     out->ece_chance = reliability_ece_chance(&e->reliability);
+    out->pool_slope = e->recalibration.theta[0];
     out->coverage = conformal_coverage(&e->conformal);
     out->win_rate = sizing_win_rate(&e->sizing);
 }
@@ -271,6 +273,8 @@ enum status engine_check(const struct engine *e, struct err *err) {
         if (!symbol_is_sound(e, engine_symbol_get(e, i)))
             return err_set(err, ST_CORRUPT, "engine: symbol %u", i);
     if (!governance_is_sound(&e->governance)) return err_set(err, ST_CORRUPT, "engine: governance");
+    if (!recalibration_is_sound(&e->recalibration))
+        return err_set(err, ST_CORRUPT, "engine: calibration of the pool");
     if (!conformal_is_sound(&e->conformal)) return err_set(err, ST_CORRUPT, "engine: conformal");
     if (!memory_check(&e->memory)) return err_set(err, ST_CORRUPT, "engine: memory");
     if (!strategy_check(&e->strategy)) return err_set(err, ST_CORRUPT, "engine: strategy");

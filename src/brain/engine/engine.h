@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "brain/ensemble/conformal.h"
 #include "brain/ensemble/ensemble.h"
+#include "brain/ensemble/recalibration.h"
 #include "brain/ensemble/reliability.h"
 #include "brain/governance/forecasts.h"
 #include "brain/governance/governance.h"
@@ -55,7 +56,8 @@ struct engine_config {
     uint64_t
         reliability_min; /* 200 statements before the calibration error says how sure an edge is */
     uint64_t seed;
-    struct ensemble_config ensemble; /* weights are governance's priors */
+    struct ensemble_config ensemble;           /* weights are governance's priors */
+    struct recalibration_config recalibration; /* of the pool */
     struct governance_config governance;
     struct supervisor_config supervisor;
     struct drift_config drift;
@@ -75,7 +77,7 @@ const char *engine_config_fault(const struct engine_config *config);
 /* ---- state ---- */
 
 enum {
-    ENGINE_VERSION = 1,
+    ENGINE_VERSION = 2,
     ENGINE_OPEN_MAX = STRATEGY_PENDING_MAX, /* intents and trades under way: beyond, refused */
     ENGINE_DONE_MAX = 4096,                 /* ids settled last, remembered */
     ENGINE_SIGNALS_PER_CLOSE = 8            /* that the bias block sees, another part each time */
@@ -96,7 +98,7 @@ struct engine_market {
 struct engine_note {
     int64_t decided_ts_ns; /* open of the bar */
     uint32_t action, regime;
-    double p[LABEL_COUNT];
+    double p[LABEL_COUNT], pooled[LABEL_COUNT]; /* pooled: before its calibration */
     double confidence;
 };
 struct engine_symbol {
@@ -149,7 +151,8 @@ struct engine {
     double importance[MODEL_COUNT][DRIFT_FEATURES_MAX];
     struct bias bias;
     struct conformal conformal;
-    struct reliability reliability; /* of the ensemble's best label */
+    struct recalibration recalibration;
+    struct reliability reliability; /* of the ensemble's best label, as it was said */
     struct memory_state memory;
     struct strategy_state strategy;
     struct sizing_learner sizing;
@@ -162,7 +165,8 @@ struct engine_scratch {
     uint32_t asked[INSTRUMENTS_MAX];
     struct governance_outcome outcomes[INSTRUMENTS_MAX];
     double residuals[INSTRUMENTS_MAX], widths[INSTRUMENTS_MAX];
-    double answers[INSTRUMENTS_MAX][LABEL_COUNT];
+    double answers[INSTRUMENTS_MAX][LABEL_COUNT], pooled[INSTRUMENTS_MAX][LABEL_COUNT];
+    uint32_t labels[INSTRUMENTS_MAX];
     struct memory_state memory; /* engine_self_test alone */
     struct strategy_state strategy;
 };
@@ -259,7 +263,8 @@ struct engine_decision {
     int64_t ts_ns;           /* the close */
 
     struct ensemble_signal
-        signal;                   /* what the voters say: label, p, confidence, effective weights */
+        signal; /* what the voters say: label, p (calibrated), confidence, effective weights */
+    double pooled[LABEL_COUNT];   /* p before its calibration */
     uint32_t states[MODEL_COUNT]; /* enum vote_state, the supervisor's word included */
     struct vote_spread spread;
     double trust; /* share of the weights that stands by its vote: multiplies the size */
@@ -337,6 +342,7 @@ struct engine_view {
     uint32_t bias_blocked;          /* enum label, HOLD none */
     double bias_buy_share, trust;
     double ece, ece_chance, coverage, win_rate;
+    double pool_slope; /* of the pool's calibration: 1 as pooled, above 1 the pool is too modest */
 };
 void engine_view_get(struct engine_view *out, const struct engine *e);
 

@@ -57,13 +57,17 @@ static const struct engine_note *note_of(const struct engine *e, const struct en
     return note->decided_ts_ns == s->due.decided_ts_ns ? note : NULL;
 }
 
-/* What the ensemble said against what came: reliability, the memory's row of forecasts, the market's side. */
-static void judge_ensemble(struct engine *e, const struct engine_symbol *s, int64_t ts_ns) {
+/* What the ensemble said against what came: reliability, the pool's calibration, the memory's row of forecasts, the
+ * market's side. */
+static void judge_ensemble(struct engine *e, struct engine_scratch *w, uint32_t *judged,
+                           const struct engine_symbol *s, int64_t ts_ns) {
     const struct forecast *due = &s->due;
     e->label_buys += due->outcome.label == LABEL_BUY;
     e->label_sells += due->outcome.label == LABEL_SELL;
     const struct engine_note *note = note_of(e, s);
     if (!note || due->outcome.voter_mask == 0) return;
+    memcpy(w->pooled[*judged], note->pooled, sizeof note->pooled);
+    w->labels[(*judged)++] = due->outcome.label;
     enum label best = ensemble_best_label(note->p);
     reliability_push(&e->reliability, note->p[best], due->outcome.label == (uint32_t)best);
     if (note->action == LABEL_HOLD) return;
@@ -80,7 +84,7 @@ static void judge_ensemble(struct engine *e, const struct engine_symbol *s, int6
 
 /* All that is over, by symbol: outcomes (return), residuals and widths of the interval. */
 static uint32_t collect(struct engine *e, struct engine_scratch *w, int64_t ts_ns) {
-    uint32_t n = 0;
+    uint32_t n = 0, judged = 0;
     e->label_buys *= label_fade;
     e->label_sells *= label_fade;
     for (uint32_t i = 0; i < e->symbol_count; i++) {
@@ -93,9 +97,11 @@ static uint32_t collect(struct engine *e, struct engine_scratch *w, int64_t ts_n
                            : NAN;
         w->widths[n] = due->width;
         n++;
-        judge_ensemble(e, s, ts_ns);
+        judge_ensemble(e, w, &judged, s, ts_ns);
         s->has_due = 0;
     }
+    recalibration_round(&e->recalibration, (const double(*)[LABEL_COUNT])w->pooled, w->labels,
+                        judged);
     return n;
 }
 

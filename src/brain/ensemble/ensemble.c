@@ -1,4 +1,5 @@
 #include "brain/ensemble/ensemble.h"
+#include "brain/ensemble/recalibration.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -177,21 +178,26 @@ static enum label count_votes(double *out_confidence, const struct ensemble_sign
     return winner;
 }
 
-void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
-                   const struct model_vote *votes) {
+/* Weights and pooled p; false: nobody votes. */
+static bool begin(struct ensemble_signal *out, const struct ensemble_config *config,
+                  const struct model_vote *votes) {
     memset(out, 0, sizeof *out);
     out->action = LABEL_HOLD;
     weigh(out, config, votes);
-    if (out->voters == 0) return;
-
-    if (out->voters == 1) {
-        /* Its own answer to the last bit: logs and back would round it. */
-        for (uint32_t k = 0; k < MODEL_COUNT; k++)
-            if (out->weights[k] > 0) memcpy(out->p, votes[k].p, sizeof out->p);
-    } else {
+    if (out->voters == 0) return false;
+    if (out->voters > 1) {
         pool(out, votes);
+        return true;
     }
+    /* Its own answer to the last bit: logs and back would round it. */
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (out->weights[k] > 0) memcpy(out->p, votes[k].p, sizeof out->p);
+    return true;
+}
 
+/* What follows from p. */
+static void conclude(struct ensemble_signal *out, const struct ensemble_config *config,
+                     const struct model_vote *votes) {
     double confidence;
     enum label best;
     if (config->rule == ENSEMBLE_CLASSIC) {
@@ -213,6 +219,21 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
     if (best == LABEL_HOLD) return;
     double other = out->p[best == LABEL_BUY ? LABEL_SELL : LABEL_BUY];
     out->edge = out->move * (out->p[best] - other);
+}
+
+void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
+                   const struct model_vote *votes) {
+    if (begin(out, config, votes)) conclude(out, config, votes);
+}
+
+void ensemble_step_recalibrated(struct ensemble_signal *out, double raw[LABEL_COUNT],
+                                const struct ensemble_config *config,
+                                const struct model_vote *votes, const struct recalibration *r) {
+    bool any = begin(out, config, votes);
+    memcpy(raw, out->p, LABEL_COUNT * sizeof *raw);
+    if (!any) return;
+    recalibration_apply(out->p, r, raw);
+    conclude(out, config, votes);
 }
 
 double ensemble_expected_return(const struct ensemble_signal *signal) {

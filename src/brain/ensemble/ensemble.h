@@ -98,6 +98,13 @@ struct ensemble_signal {
 void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *config,
                    const struct model_vote *votes);
 
+struct recalibration;
+/* The same, with the pool's p calibrated (recalibration.h) before anything is taken from it. raw (LABEL_COUNT): p as
+ * pooled, all 0 without a voter. */
+void ensemble_step_recalibrated(struct ensemble_signal *out, double raw[LABEL_COUNT],
+                                const struct ensemble_config *config,
+                                const struct model_vote *votes, const struct recalibration *r);
+
 /* What the ensemble expects the price to return over the horizon, fraction, signed: move * (p_buy - p_sell).
  * The centre of the conformal interval (conformal.h). */
 double ensemble_expected_return(const struct ensemble_signal *signal);
