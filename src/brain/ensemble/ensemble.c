@@ -232,7 +232,11 @@ void ensemble_step_recalibrated(struct ensemble_signal *out, double raw[LABEL_CO
     bool any = begin(out, config, votes);
     memcpy(raw, out->p, LABEL_COUNT * sizeof *raw);
     if (!any) return;
-    recalibration_apply(out->p, r, raw);
+    /* Where the voters are undecided at the top, a bias learned of other moments does not decide for them. */
+    double top = fmax(fmax(raw[0], raw[1]), raw[2]);
+    uint32_t at_top = 0;
+    for (uint32_t l = 0; l < LABEL_COUNT; l++) at_top += raw[l] == top;
+    if (at_top == 1) recalibration_apply(out->p, r, raw);
     conclude(out, config, votes);
 }
 

@@ -99,8 +99,8 @@ void ensemble_step(struct ensemble_signal *out, const struct ensemble_config *co
                    const struct model_vote *votes);
 
 struct recalibration;
-/* The same, with the pool's p calibrated (recalibration.h) before anything is taken from it. raw (LABEL_COUNT): p as
- * pooled, all 0 without a voter. */
+/* The same, with the pool's p calibrated (recalibration.h) before anything is taken from it; a tie at its top stays one,
+ * and HOLD. raw (LABEL_COUNT): p as pooled, all 0 without a voter. */
 void ensemble_step_recalibrated(struct ensemble_signal *out, double raw[LABEL_COUNT],
                                 const struct ensemble_config *config,
                                 const struct model_vote *votes, const struct recalibration *r);
