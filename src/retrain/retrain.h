@@ -62,7 +62,9 @@ struct retrain_config {
     bool
         warm_networks; /* networks go on from the one that serves, where that has not seen what they are judged by */
     bool threaded;
-    bool at_once; /* the first training is due at the first close, not one period later */
+    bool
+        keep_rejected; /* no file of a model that was tried is removed: a journal can be executed from its very beginning */
+    bool at_once;      /* the first training is due at the first close, not one period later */
     struct promotion_schedule_config schedule;
     struct promotion_config promotion; /* its horizon must be that of the labels */
     struct retrain_source source;

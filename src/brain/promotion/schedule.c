@@ -11,8 +11,8 @@ struct promotion_schedule_config promotion_schedule_config_defaults(void) {
 }
 
 const char *promotion_trigger_text(enum promotion_trigger trigger) {
-    static const char *const texts[] = {"none", "period", "drift"};
-    return (unsigned)trigger <= PROMOTION_DRIFT ? texts[trigger] : "?";
+    static const char *const texts[] = {"none", "period", "drift", "hand"};
+    return (unsigned)trigger <= PROMOTION_HAND ? texts[trigger] : "?";
 }
 
 static int64_t advance(struct promotion_schedule *s, int64_t now_ns) {
@@ -67,6 +67,14 @@ void promotion_schedule_begin(struct promotion_schedule *s,
     int64_t next = grid_after(s, config, s->now_ns);
     s->missed += (uint64_t)((next - s->next_ns) / config->period_ns - 1);
     s->next_ns = next;
+}
+
+void promotion_schedule_begin_by_hand(struct promotion_schedule *s, int64_t now_ns) {
+    ASSERT(s->running == PROMOTION_NOT_DUE);
+    (void)advance(s, now_ns);
+    s->running = PROMOTION_HAND;
+    s->runs++;
+    s->drift_waiting = 0;
 }
 
 void promotion_schedule_end(struct promotion_schedule *s,

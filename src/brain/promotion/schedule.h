@@ -20,8 +20,9 @@ struct promotion_schedule_config {
 };
 struct promotion_schedule_config promotion_schedule_config_defaults(void);
 
-enum promotion_trigger { PROMOTION_NOT_DUE = 0, PROMOTION_PERIOD, PROMOTION_DRIFT };
-const char *promotion_trigger_text(enum promotion_trigger trigger); /* "none" "period" "drift" */
+enum promotion_trigger { PROMOTION_NOT_DUE = 0, PROMOTION_PERIOD, PROMOTION_DRIFT, PROMOTION_HAND };
+/* "none" "period" "drift" "hand" */
+const char *promotion_trigger_text(enum promotion_trigger trigger);
 
 struct promotion_schedule {
     int64_t start_ns, next_ns; /* grid, and its next due point */
@@ -40,13 +41,15 @@ void promotion_schedule_init(struct promotion_schedule *s,
                              const struct promotion_schedule_config *config, int64_t now_ns);
 /* The supervisor saw drift. */
 void promotion_schedule_drift(struct promotion_schedule *s);
-/* What is due now; NOT_DUE while a run is under way. The period goes first. */
+/* What is due now; NOT_DUE while a run is under way. The period goes first; HAND is never due. */
 enum promotion_trigger promotion_schedule_due(struct promotion_schedule *s,
                                               const struct promotion_schedule_config *config,
                                               int64_t now_ns);
 /* A run starts, for what promotion_schedule_due has just said (asserted: something, and none under way). */
 void promotion_schedule_begin(struct promotion_schedule *s,
                               const struct promotion_schedule_config *config, int64_t now_ns);
+/* Somebody wants a run now, due or not, backing off or not (asserted: none under way). The grid stays. */
+void promotion_schedule_begin_by_hand(struct promotion_schedule *s, int64_t now_ns);
 /* It ended. A run lost in a restart is one that failed: call this before anything else then. */
 void promotion_schedule_end(struct promotion_schedule *s,
                             const struct promotion_schedule_config *config, int64_t now_ns,
