@@ -116,35 +116,6 @@ static enum status labels_adopt(struct run *run, const struct served_model *m, s
     return ST_OK;
 }
 
-static void view_fill(struct view_model *v, enum model_kind kind, const struct served_model *m,
-                      const char *path) {
-    const struct learn_report *l = served_model_report(m);
-    *v = (struct view_model){.kind = kind,
-                             .loaded = 1,
-                             .has_skill = l->has_skill,
-                             .state = l->has_skill ? VOTE_PRESENT : VOTE_NO_SKILL,
-                             .hash = served_model_hash(m),
-                             .train_from_ns = l->train_from_ns,
-                             .train_to_ns = l->train_to_ns,
-                             .data_end_ns = served_model_data_end_ns(m),
-                             .logloss_test = l->logloss_test,
-                             .logloss_prior = l->logloss_prior,
-                             .skill_t = l->skill_t,
-                             .side_t = l->side_t,
-                             .balanced_accuracy = l->balanced_accuracy,
-                             .ece = l->ece,
-                             .rounds = l->rounds,
-                             .weights = served_model_weights(m),
-                             .mse_path = l->mse_path,
-                             .mse_persistence = l->mse_persistence,
-                             .mse_dlinear = l->mse_dlinear};
-    struct stat sb;
-    if (stat(path, &sb) == 0) v->trained_wall_ns = (int64_t)sb.st_mtime * NS_PER_SECOND;
-    const char *base = strrchr(path, '/');
-    snprintf(v->path, sizeof v->path, "%.159s", base ? base + 1 : path);
-    snprintf(v->params, sizeof v->params, "%s", l->params);
-}
-
 static enum status seat_check(const struct run *run, const struct served_model *m, int64_t from_ns,
                               struct err *err) {
     if (served_model_data_end_ns(m) > from_ns) {
@@ -179,7 +150,7 @@ static enum status load_model(struct run *run, const char *path, int64_t from_ns
     enum model_kind kind = served_model_kind(m);
     run->session.models[kind] = m;
     snprintf(run->model_paths[kind], RUN_PATH_SIZE, "%s", path);
-    view_fill(&run->view_models[kind], kind, m, path);
+    session_view_model(&run->view_models[kind], m, path);
     run->session.view_models = run->view_models;
     return ST_OK;
 }

@@ -63,6 +63,20 @@ static struct engine_config engine_config_of(const struct kernel_config *c,
     return e;
 }
 
+/* The interval begins with what the best of the first models left over on its test rows. */
+static const struct conformal_table *residuals_of(const struct session_options *o) {
+    const struct conformal_table *best = NULL;
+    double least = INFINITY;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        struct served_model *m =
+            o->retrain ? retrain_model(o->retrain, (enum model_kind)k) : o->models[k];
+        if (!m || !(served_model_report(m)->logloss_test < least)) continue;
+        least = served_model_report(m)->logloss_test;
+        best = &served_model_evidence(m)->residuals;
+    }
+    return best;
+}
+
 static struct kernel_config kernel_config_of(const struct session_options *o) {
     int64_t interval = feed_interval_ns(o->feed);
     struct label_spec spec = o->labels ? *o->labels : label_spec_defaults();
@@ -93,6 +107,7 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
     if (c.limits.cooldown_ns < interval) c.limits.cooldown_ns = interval;
     c.limits.market_age_ns_max = 2 * interval;
     c.engine = engine_config_of(&c, &spec);
+    c.residuals = residuals_of(o);
     return c;
 }
 
@@ -274,6 +289,8 @@ void session_decide(struct session *s, int64_t close) {
         /* Before the window bars only warm the features up: nobody asks the models. */
         if (ensemble && close >= s->kernel_config.trade_from_ns)
             session_ask(s, stepped, count, close);
+        if (ensemble && s->failed == ST_OK && close >= s->kernel_config.trade_from_ns)
+            session_retrain(s, stepped, count, close);
     }
     if (s->failed != ST_OK) return;
     s->out.count = 0;
@@ -288,9 +305,11 @@ void session_decide(struct session *s, int64_t close) {
     if (s->o.observer && s->scratch && s->scratch->count > 0)
         s->o.observer->decided(s->o.observer->context, close, s->scratch->decisions, s->votes,
                                s->scratch->count);
-    if (s->out.count == 0) return; /* most bars lead to nothing */
-    session_handle(s, &s->out);
-    if (!s->o.port) session_deliver(s);
+    if (s->out.count > 0) { /* most bars lead to nothing */
+        session_handle(s, &s->out);
+        if (!s->o.port) session_deliver(s);
+    }
+    if (s->reseated) session_reseat(s, close);
 }
 
 /* Each full hour; and the first moment of trading, for a report counts money up to the last point. */
@@ -317,8 +336,11 @@ static void run_step(struct session *s, const struct feed_step *step) {
     if (s->failed != ST_OK) return;
     pace(s, close);
     if (close > s->state->last_ts_ns) s->state->last_ts_ns = close;
+    int64_t begin = s->rows ? tstamp_monotonic_ns() : 0;
+    uint64_t answers = session_answers(s);
     for (uint32_t j = 0; j < step->count; j++) session_bar(s, step->symbols[j], step->bars[j]);
     if (step->count > 0) session_decide(s, close);
+    if (session_answers(s) > answers) hist_add(&s->decision_ns, tstamp_monotonic_ns() - begin);
     session_put_equity(s, close);
     if (total > 1 && step->index + 2 == total && s->failed == ST_OK) {
         /* One bar is left: everything goes at its open, by the ordinary path. */
@@ -405,8 +427,8 @@ static void publish_view(struct session *s, bool running) {
     memset(v->models, 0, sizeof v->models);
     for (uint32_t i = 0; i < MODEL_COUNT; i++) {
         struct view_model *m = &v->models[i];
-        if (s->o.view_models && s->o.models[i]) {
-            *m = s->o.view_models[i];
+        if (session_model(s, (enum model_kind)i)) {
+            *m = s->view_models[i];
             m->votes = s->predict_rows[i];
             m->predict_ns_p50 = (uint64_t)hist_quantile(&s->predict_ns[i], 0.50);
             m->predict_ns_p99 = (uint64_t)hist_quantile(&s->predict_ns[i], 0.99);
@@ -416,6 +438,7 @@ static void publish_view(struct session *s, bool running) {
     v->disagreement = (struct view_disagreement){.decisions = s->state->compared,
                                                  .differ = s->state->differing,
                                                  .distance = session_distance(s)};
+    if (s->o.retrain) retrain_view(&v->retrain, s->o.retrain);
     view_roles(s, v, wall);
     view_publish(s->o.view_box);
     s->published_ns = tstamp_monotonic_ns();
@@ -501,21 +524,6 @@ static void record_start(struct session *s) {
     r->symbol_count = feed_symbol_count(s->o.feed);
     r->wallet_start = s->o.wallet_start;
     session_record(s, &e);
-}
-
-/* What the files say of themselves, to the engine: their own tests are what they are held against. */
-static void seat_models(struct session *s) {
-    if (s->o.strategy != STRATEGY_ENSEMBLE) return;
-    for (uint32_t k = 0; k < MODEL_COUNT && s->failed == ST_OK; k++) {
-        if (!s->o.models[k]) continue;
-        const struct learn_report *r = served_model_report(s->o.models[k]);
-        struct engine_model m = {.test.loss_mean = r->logloss_test};
-        memcpy(m.test.label_share, r->predicted_share, sizeof m.test.label_share);
-        s->out.count = 0;
-        s->failed = kernel_model(s->kernel, &s->out, (enum model_kind)k, &m,
-                                 feed_from_ns(s->o.feed), s->err);
-        if (s->failed == ST_OK) session_handle(s, &s->out);
-    }
 }
 
 static enum status allocate(struct session *s, struct err *err) {
@@ -698,6 +706,11 @@ static void fill_result(struct session *s, struct session_result *out) {
         out->predict_ns_p50[k] = hist_quantile(&s->predict_ns[k], 0.50);
         out->predict_ns_p99[k] = hist_quantile(&s->predict_ns[k], 0.99);
     }
+    out->decision_steps = s->decision_ns.count;
+    out->decision_ns_p50 = hist_quantile(&s->decision_ns, 0.50);
+    out->decision_ns_p99 = hist_quantile(&s->decision_ns, 0.99);
+    out->decision_ns_max = s->decision_ns.count ? s->decision_ns.max : 0;
+    if (s->o.retrain) retrain_view(&out->retrain, s->o.retrain);
     if (s->simex) simex_account_get(s->simex, &out->account);
     if (s->bus) bus_stats_get(s->bus, &out->bus);
 }
@@ -711,6 +724,7 @@ enum status session_run(struct session_result *out, const struct session_options
     s->err = err;
     s->started_wall_ns = tstamp_wall_ns();
     for (uint32_t k = 0; k < MODEL_COUNT; k++) hist_init(&s->predict_ns[k]);
+    hist_init(&s->decision_ns);
     s->failed = allocate(s, err);
     if (s->failed == ST_OK) {
         start_fresh(s);
@@ -719,8 +733,12 @@ enum status session_run(struct session_result *out, const struct session_options
     if (s->failed == ST_OK) {
         if (s->covered == 0) {
             record_start(s);
-            seat_models(s);
+            session_seats_start(s);
+            /* From here on others may serve: a restart begins with the first ones, wherever the seats are by then. */
+            if (s->o.retrain && s->journal && !s->reader && s->failed == ST_OK)
+                session_save_point(s, true);
         }
+        session_seats_show(s);
         publish_view(s, true);
         bool done = false;
         if (s->o.port)

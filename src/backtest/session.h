@@ -9,6 +9,7 @@
 #define BACKTEST_SESSION_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@
 #include "kernel/venue_port.h"
 #include "kernel/view.h"
 #include "learn/learn.h"
+#include "retrain/retrain.h"
 #include "venue/simex/simex.h"
 
 struct session_progress {
@@ -40,7 +42,14 @@ struct session_options {
     const struct venue_port *port; /* NULL: the embedded exchange; else the feed is a live one */
     uint32_t warmup_bars;          /* port: candles from before the start, for the features */
     struct served_model *models[MODEL_COUNT]; /* by kind; NULL: that seat is empty */
-    enum run_mode mode;                       /* with a port: anything but MODE_REPLAY */
+    /* Ensemble: it says who serves instead (models is not looked at). NULL: the models stay. Made for this run
+     * and its symbols; a run that goes on is given one on the same registry. */
+    struct retrain *retrain;
+    uint64_t
+        retrain_hash; /* what the run is known by in place of its models: configuration, first models */
+    _Atomic uint32_t
+        *retrain_request; /* set to 1 by whoever wants a training now; NULL: nobody may */
+    enum run_mode mode;   /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
     uint64_t seed;
     money_t wallet_start;
@@ -77,12 +86,19 @@ struct session_result {
     uint64_t bus_refused;    /* entries in the stream that are no intent of this run */
     int64_t predict_ns_p50[MODEL_COUNT], predict_ns_p99[MODEL_COUNT]; /* a row */
     uint64_t predict_rows;                                            /* of all models */
+    /* Bars of a step to everything its close led to, journal included; steps with answers of models. */
+    int64_t decision_ns_p50, decision_ns_p99, decision_ns_max;
+    uint64_t decision_steps;
+    struct view_retrain retrain; /* at the end */
 };
 
 /* ST_OK also when stopped (complete = false). ST_CORRUPT: the journal and the execution differ (err
  * says at which record); ST_MISMATCH: run_dir belongs to another configuration. */
 enum status session_run(struct session_result *out, const struct session_options *options,
                         struct err *err);
+
+/* What is shown of a model: its report, its file. */
+void session_view_model(struct view_model *out, const struct served_model *m, const char *path);
 
 /* Identity of a run: everything that decides its outcome. Names its directory. */
 uint64_t session_identity(const struct session_options *options);

@@ -18,6 +18,8 @@ struct session_state {
     uint64_t compared, differing;
     double distance_sum;
     int64_t last_ts_ns;
+    int64_t retrained_ns;          /* close the retrainer saw last */
+    uint32_t drift_told, reserved; /* bits 1 << kind: the engine's wish has been handed on */
     uint64_t bars_since_snapshot, snapshots;
     uint64_t delivered[SESSION_DELIVERED_MAX]; /* intents taken, ring */
     uint32_t delivered_next, flattened;
@@ -31,6 +33,18 @@ struct session_pending {
 };
 
 struct session_live;
+
+/* A step as the retrainer is shown it. */
+struct session_sorted {
+    uint32_t order[INSTRUMENTS_MAX][2]; /* instrument, place in the step */
+    uint32_t stepped[INSTRUMENTS_MAX];
+    double closes[INSTRUMENTS_MAX];
+    const struct net_history *histories[INSTRUMENTS_MAX];
+    float *rows;              /* (symbols, feature_count) */
+    struct model_vote *votes; /* (symbols, MODEL_COUNT) */
+    struct model_changed recorded[RETRAIN_CHANGES_MAX];
+    struct retrain_changes changes;
+};
 
 struct session {
     struct session_options o;
@@ -65,13 +79,20 @@ struct session {
     float *rows;                      /* (symbols, feature_count) */
     float *atr;                       /* (symbols) */
     int64_t *closes_ns;               /* (symbols) */
+    double *close_px;                 /* (symbols) */
     const struct net_history **asked; /* (symbols) */
     struct model_vote *votes;         /* (symbols, MODEL_COUNT) */
     struct model_vote *answers;       /* (symbols), of the model being asked */
     /* (symbols) by instrument; part of a snapshot. NULL, 0: no voter of this run reads them. */
     unsigned char *histories;
     size_t histories_size;
+    struct session_sorted *sorted; /* NULL: no retrainer */
+    void *retrain_block;           /* its state as a snapshot holds it; NULL, 0: none */
+    size_t retrain_size;
+    uint32_t reseated; /* bits 1 << kind: another model has the seat since this close */
+    struct view_model view_models[MODEL_COUNT];
     struct hist predict_ns[MODEL_COUNT];
+    struct hist decision_ns; /* bars of a step to what its close led to, done */
     uint64_t predict_rows[MODEL_COUNT], exchange_work;
     uint64_t role_work[SESSION_ROLES];
     int64_t role_wall_ns[SESSION_ROLES];
@@ -86,6 +107,8 @@ void session_record(struct session *s, const struct event *event);
 /* The next journal record while recovering, not consumed; NULL at its end (recovery is then over). */
 const struct journal_record *session_peek(struct session *s);
 void session_take(struct session *s);
+/* The mark of the step under way, if it is what comes next: then more of this step is on record behind it. */
+void session_mark_take(struct session *s, int64_t close);
 
 /* session_snapshot.c */
 enum status session_snapshot_save(struct session *s, struct err *err);
@@ -113,6 +136,16 @@ void session_ask(struct session *s, const uint32_t *stepped, uint32_t count, int
 uint64_t session_models_hash(const struct session_options *o); /* 0: no model */
 uint64_t session_answers(const struct session *s); /* rows the models were asked about */
 double session_distance(const struct session *s);  /* mean; NaN: nothing compared */
+
+/* session_retrain.c */
+struct served_model *session_model(const struct session *s,
+                                   enum model_kind kind); /* NULL: the seat is empty */
+/* The first models into the engine; what is shown of all of them. */
+void session_seats_start(struct session *s);
+void session_seats_show(struct session *s);
+/* The retrainer's close, after the votes; then, after the decisions, the new models' seats. */
+void session_retrain(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close);
+void session_reseat(struct session *s, int64_t close);
 
 /* session_report.c: all but what the journal of trades knows. */
 void session_report(const struct session *s, struct report *r);

@@ -26,6 +26,18 @@ void session_take(struct session *s) {
     s->records_checked++;
 }
 
+void session_mark_take(struct session *s, int64_t close) {
+    const struct journal_record *r = session_peek(s);
+    if (!r || r->type != EVENT_TAPE_ADVANCED) return;
+    struct event mark;
+    event_init(&mark, EVENT_TAPE_ADVANCED, close);
+    mark.u.tape_advanced.step = s->state->next_step;
+    mark.u.tape_advanced.close_ts = s->state->last_ts_ns;
+    if (r->size != mark.size || memcmp(r->payload, &mark.u, mark.size) != 0) return;
+    s->state->marked_step = s->state->next_step;
+    session_take(s);
+}
+
 static void compare(struct session *s, const struct journal_record *r, const struct event *event) {
     const struct event_info *have = event_info(event->type), *want = event_info(r->type);
     if (r->type != event->type) {

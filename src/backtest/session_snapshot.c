@@ -13,12 +13,12 @@
 #include "base/log.h"
 
 /* Raised whenever a struct inside the state block changes its meaning. */
-enum { SNAPSHOT_VERSION = 4, SNAPSHOTS_KEPT = 2 };
+enum { SNAPSHOT_VERSION = 5, SNAPSHOTS_KEPT = 2 };
 #define SNAPSHOT_MAGIC UINT64_C(0x31504E5351545851) /* "QXTQSNP1" */
 
 struct snapshot_header {
     uint64_t magic, version, identity, seq, state_size, kernel_size, simex_size, histories_size,
-        kernel_hash, body_hash, header_hash;
+        retrain_size, kernel_hash, body_hash, header_hash;
 };
 
 static enum status write_all(int fd, const void *data, size_t size) {
@@ -37,7 +37,8 @@ static uint64_t body_hash(const struct session *s) {
     uint64_t h = hash64(s->state, sizeof *s->state);
     h = hash_chain(h, s->kernel, s->kernel_size);
     h = hash_chain(h, s->simex, s->simex_size);
-    return hash_chain(h, s->histories, s->histories_size);
+    h = hash_chain(h, s->histories, s->histories_size);
+    return hash_chain(h, s->retrain_block, s->retrain_size);
 }
 
 static int newest_first(const void *a, const void *b) {
@@ -83,6 +84,7 @@ enum status session_snapshot_save(struct session *s, struct err *err) {
     enum status st =
         s->o.durable ? journal_commit(s->journal, err) : journal_flush(s->journal, err);
     if (st != ST_OK) return st;
+    if (s->o.retrain) retrain_state_save(s->o.retrain, s->retrain_block);
     struct snapshot_header h = {.magic = SNAPSHOT_MAGIC,
                                 .version = SNAPSHOT_VERSION,
                                 .identity = session_identity(&s->o),
@@ -91,6 +93,7 @@ enum status session_snapshot_save(struct session *s, struct err *err) {
                                 .kernel_size = s->kernel_size,
                                 .simex_size = s->simex_size,
                                 .histories_size = s->histories_size,
+                                .retrain_size = s->retrain_size,
                                 .kernel_hash = kernel_hash(s->kernel),
                                 .body_hash = body_hash(s)};
     h.header_hash = hash64(&h, offsetof(struct snapshot_header, header_hash));
@@ -103,6 +106,7 @@ enum status session_snapshot_save(struct session *s, struct err *err) {
     if (st == ST_OK) st = write_all(fd, s->kernel, s->kernel_size);
     if (st == ST_OK) st = write_all(fd, s->simex, s->simex_size);
     if (st == ST_OK) st = write_all(fd, s->histories, s->histories_size);
+    if (st == ST_OK) st = write_all(fd, s->retrain_block, s->retrain_size);
     if (st == ST_OK && s->o.durable && fdatasync(fd) != 0) st = ST_IO;
     if (st != ST_OK) err_errno(err, st, "%s", temp);
     if (close(fd) != 0 && st == ST_OK) st = err_errno(err, ST_IO, "%s", temp);
@@ -139,15 +143,19 @@ static enum status load_one(struct session *s, const char *path, uint64_t seq, s
     if (st == ST_OK && h.identity != session_identity(&s->o))
         st = err_set(err, ST_MISMATCH, "%s: belongs to another run", path);
     if (st == ST_OK && (h.state_size != sizeof *s->state || h.kernel_size != s->kernel_size ||
-                        h.simex_size != s->simex_size || h.histories_size != s->histories_size))
+                        h.simex_size != s->simex_size || h.histories_size != s->histories_size ||
+                        h.retrain_size != s->retrain_size))
         st = err_set(err, ST_VERSION, "%s: written by another version of this program", path);
     if (st == ST_OK) st = read_all(fd, s->state, sizeof *s->state);
     if (st == ST_OK) st = read_all(fd, s->kernel, s->kernel_size);
     if (st == ST_OK) st = read_all(fd, s->simex, s->simex_size);
     if (st == ST_OK) st = read_all(fd, s->histories, s->histories_size);
+    if (st == ST_OK) st = read_all(fd, s->retrain_block, s->retrain_size);
     close(fd);
     if (st == ST_OK && (h.body_hash != body_hash(s) || h.kernel_hash != kernel_hash(s->kernel)))
         st = err_set(err, ST_CORRUPT, "%s: checksum does not hold", path);
+    if (st == ST_OK && s->o.retrain)
+        st = retrain_state_restore(s->o.retrain, s->retrain_block, s->retrain_size, err);
     return st;
 }
 

@@ -9,6 +9,7 @@
 
 uint64_t session_models_hash(const struct session_options *o) {
     uint64_t hash = 0;
+    if (o->retrain) return o->retrain_hash;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         if (!o->models[k]) continue;
         const uint64_t words[] = {k, served_model_hash(o->models[k])};
@@ -32,18 +33,8 @@ static uint32_t votes_from_journal(struct session *s, enum model_kind kind, cons
                                    uint32_t count, int64_t close) {
     uint32_t got = 0;
     while (got < count) {
+        if (got == 0) session_mark_take(s, close);
         const struct journal_record *r = session_peek(s);
-        if (r && r->type == EVENT_TAPE_ADVANCED && got == 0) {
-            /* The mark that precedes the first answer of a step: let the recorder check it. */
-            struct event mark;
-            event_init(&mark, EVENT_TAPE_ADVANCED, close);
-            mark.u.tape_advanced.step = s->state->next_step;
-            mark.u.tape_advanced.close_ts = s->state->last_ts_ns;
-            if (r->size != mark.size || memcmp(r->payload, &mark.u, mark.size) != 0) return 0;
-            s->state->marked_step = s->state->next_step;
-            session_take(s);
-            continue;
-        }
         struct model_answered a;
         if (!r || r->type != EVENT_MODEL_ANSWERED || r->size != sizeof a) break;
         memcpy(&a, r->payload, sizeof a);
@@ -81,7 +72,7 @@ static void ask(struct session *s, enum model_kind kind, const uint32_t *stepped
     if (known < count && s->failed == ST_OK) {
         int64_t begin = tstamp_monotonic_ns();
         const struct net_history *const *histories = s->histories ? s->asked + known : NULL;
-        enum status st = served_model_vote(s->answers + known, s->o.models[kind],
+        enum status st = served_model_vote(s->answers + known, session_model(s, kind),
                                            s->rows + (size_t)known * feature_count(), histories,
                                            count - known, feature_count(), s->err);
         if (st != ST_OK) s->failed = st;
@@ -95,7 +86,7 @@ static void ask(struct session *s, enum model_kind kind, const uint32_t *stepped
 
 void session_ask(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close) {
     for (uint32_t k = 0; k < MODEL_COUNT && s->failed == ST_OK; k++)
-        if (s->o.models[k]) ask(s, (enum model_kind)k, stepped, count, close);
+        if (session_model(s, (enum model_kind)k)) ask(s, (enum model_kind)k, stepped, count, close);
     for (uint32_t j = 0; j < count; j++) {
         struct vote_spread spread;
         ensemble_spread(&spread, s->votes + (size_t)j * MODEL_COUNT);
