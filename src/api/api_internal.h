@@ -11,14 +11,15 @@
 #include "base/metrics.h"
 #include "base/tstamp.h"
 #include "kernel/view.h"
+#include "learn/explain.h"
 
 enum {
     API_BODY_MAX = 16 * 1024,
-    API_OUT_SIZE = 2 * 1024 * 1024, /* 512 symbols with votes are about 500 kB */
+    API_OUT_SIZE = 4 * 1024 * 1024, /* 512 symbols with all that is said of them are about 2 MB */
     API_MESSAGE_SIZE = 256,
     API_TRADES_LIMIT_MAX = 1000,
     API_EQUITY_LIMIT_MAX = 10000,
-    API_REASONS_MAX = VIEW_ROLES_MAX + 8,
+    API_REASONS_MAX = VIEW_ROLES_MAX + 12 + 8,
 };
 
 /* The kernel publishes several times a second; after this silence nothing it said is current. */
@@ -28,11 +29,26 @@ enum {
 struct api_shot {
     const struct view *view; /* contents undefined unless published */
     bool published;
+    bool can_retrain; /* somebody takes requests for it */
+    bool retrain_requested;
+    uint32_t self_test; /* engine_self_test's bits, of this process */
     int64_t now_wall_ns;
     double uptime_seconds;
     const char *version, *commit;
     const char *trades_path; /* NULL none */
 };
+
+/* ---- components.c: the twelve parts, each with a live check ---- */
+
+enum { API_COMPONENTS = 12 };
+enum api_component_state { API_COMPONENT_ABSENT = 0, API_COMPONENT_FAULTY, API_COMPONENT_LOADED };
+const char *api_component_state_text(enum api_component_state state);
+struct api_component {
+    const char *name; /* static */
+    enum api_component_state state;
+    char evidence[96]; /* what it was judged by */
+};
+void api_components_judge(struct api_component out[API_COMPONENTS], const struct api_shot *shot);
 
 /* ---- judgement: health from evidence (age of the last work), never from configuration ---- */
 
@@ -47,8 +63,10 @@ struct api_role {
 };
 
 struct api_health {
-    uint32_t role_count, reason_count, models_loaded, models_with_skill;
+    uint32_t role_count, reason_count, voters_loaded, voters_with_skill;
+    uint32_t components_loaded;
     bool ok, ready;
+    struct api_component components[API_COMPONENTS];
     struct api_role roles[VIEW_ROLES_MAX + 1];
     char reasons[API_REASONS_MAX][API_MESSAGE_SIZE]; /* why it is not OK */
     char not_ready[API_MESSAGE_SIZE];
@@ -62,6 +80,11 @@ void api_render_positions(struct json_writer *w, const struct api_shot *shot);
 void api_render_orders(struct json_writer *w, const struct api_shot *shot);
 void api_render_signals(struct json_writer *w, const struct api_shot *shot);
 void api_render_state(struct json_writer *w, const struct api_shot *shot);
+/* /api/ai/metrics/…, /api/ai/retrain */
+void api_render_ensemble(struct json_writer *w, const struct api_shot *shot);
+void api_render_meta_strategy(struct json_writer *w, const struct api_shot *shot);
+void api_render_rl_sizing(struct json_writer *w, const struct api_shot *shot);
+void api_render_retrain(struct json_writer *w, const struct api_shot *shot);
 /* History from the trade journal; a journal nobody wrote yet is an empty list. limit newest rows. */
 enum status api_render_trades(struct json_writer *w, const struct api_shot *shot, size_t limit,
                               struct err *err);
@@ -70,16 +93,26 @@ enum status api_render_equity(struct json_writer *w, const struct api_shot *shot
 /* {"error": …, "status": …}; line 0 leaves the place out. */
 void api_render_error(struct json_writer *w, int code, const char *message, uint32_t line,
                       size_t offset);
+/* Members of an object that is open: when the figures were true, of which market, made by whom. */
+void api_put_stamp(struct json_writer *w, const struct api_shot *shot);
+void api_put_health(struct json_writer *w, const struct api_shot *shot, const struct api_health *h);
+/* Weights, levels, regimes, reasons and seats, as the page shows them. */
+void api_put_engine(struct json_writer *w, const struct api_shot *shot);
+/* "models": each kind's weight, level, reasons and errors. */
+void api_put_governance(struct json_writer *w, const struct view *v);
+void api_put_verdict(struct json_writer *w, const struct promotion_verdict *d);
+void api_put_probabilities(struct json_writer *w, const char *key, const double *p);
 /* Name of a vote's, model's or contract's state as every document writes it. */
 const char *api_model_state_text(const struct view_model *model);
 
 /* ---- POST /api/ai/signal ---- */
 
 struct api_signal_request {
-    char symbol[SYMBOL_SIZE];
-    bool has_price, has_volume, has_timeframe, include_reasoning;
+    uint32_t symbol_count; /* 1 unless is_batch */
+    bool is_batch, has_price, has_volume, has_timeframe, include_reasoning;
     double price, volume;
     int64_t timeframe_ns;
+    char symbols[INSTRUMENTS_MAX][SYMBOL_SIZE];
 };
 
 struct api_refusal {
@@ -94,11 +127,43 @@ struct api_refusal {
  * request. Returns refusal->code == 0. */
 bool api_signal_decode(struct api_signal_request *out, struct api_refusal *refusal,
                        const char *body, size_t size);
-/* Answers it, or says why not: 404 unknown symbol, 503 with retry_after. */
+/* A request for every symbol of the view. */
+void api_signal_all(struct api_signal_request *out, const struct api_shot *shot);
+
+/* What is to be explained, and where it belongs in the answer. */
+struct api_explain_place {
+    const struct view_symbol *symbol; /* in the view */
+    size_t offset; /* in the answer's text: before the end of the symbol's object */
+};
+struct api_explain_places {
+    uint32_t count, reserved;
+    struct api_explain_place at[INSTRUMENTS_MAX];
+};
+/* Answers it, or says why not: 404 unknown symbol, 503 with retry_after. A batch is answered unless nothing can be:
+ * symbols that could not be answered alone stand in their place with error and status. places: NULL, or filled with
+ * the symbols answered. */
 bool api_signal_answer(struct json_writer *w, struct api_refusal *refusal,
-                       const struct api_signal_request *request, const struct api_shot *shot);
+                       const struct api_signal_request *request, const struct api_shot *shot,
+                       struct api_explain_places *places);
+/* One whole object of the newest signal, as pushed; the symbol has one. */
+void api_signal_push(struct json_writer *w, const struct view_symbol *s, const struct view *v);
+/* What is to be done now: HOLD where the engine or time says so, whatever the voters say. */
+enum label api_signal_action(const struct view_symbol *s, const struct view *v);
 
 /* ---- Prometheus: what the view says, behind what the registry says ---- */
+
+struct api_page {
+    char *out;
+    size_t capacity, size;
+    bool overflow;
+};
+__attribute__((format(printf, 2, 3))) void api_prom_line(struct api_page *p, const char *format,
+                                                         ...);
+void api_prom_head(struct api_page *p, const char *type, const char *name, const char *help);
+void api_prom_counter(struct api_page *p, const char *name, const char *help, uint64_t value);
+void api_prom_gauge(struct api_page *p, const char *name, const char *help, double value);
+/* The engine's part of the page. */
+void api_prom_engine(struct api_page *p, const struct view *v);
 
 enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
                                const struct metrics *metrics, const struct api_shot *shot);

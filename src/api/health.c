@@ -66,13 +66,24 @@ static void judge_roles(struct api_health *h, const struct api_shot *shot) {
 
 static void judge_models(struct api_health *h, const struct view *v) {
     for (uint32_t i = 0; i < MODEL_COUNT; i++) {
-        h->models_loaded += v->models[i].loaded != 0;
-        h->models_with_skill += v->models[i].loaded && v->models[i].has_skill;
+        h->voters_loaded += v->models[i].loaded != 0;
+        h->voters_with_skill += v->models[i].loaded && v->models[i].has_skill;
     }
-    if (h->models_loaded == 0)
+    if (h->voters_loaded == 0)
         reason_add(h, "no model is loaded");
-    else if (h->models_with_skill == 0 && v->strategy == STRATEGY_ENSEMBLE)
+    else if (h->voters_with_skill == 0 && v->strategy == STRATEGY_ENSEMBLE)
         reason_add(h, "no loaded model has shown skill on held-out data: the ensemble abstains");
+}
+
+/* What is not built into this run is no fault; what is there and does not do its work is one. */
+static void judge_components(struct api_health *h, const struct api_shot *shot) {
+    api_components_judge(h->components, shot);
+    for (int i = 0; i < API_COMPONENTS; i++) {
+        const struct api_component *c = &h->components[i];
+        h->components_loaded += c->state == API_COMPONENT_LOADED;
+        if (c->state == API_COMPONENT_FAULTY)
+            reason_add(h, "%s does not do its work: %s", c->name, c->evidence);
+    }
 }
 
 static void judge_ready(struct api_health *h, const struct api_shot *shot, bool current) {
@@ -107,6 +118,7 @@ void api_health_judge(struct api_health *out, const struct api_shot *shot) {
                        (double)silence_ns / 1e9);
         judge_models(out, shot->view);
     }
+    judge_components(out, shot);
     judge_roles(out, shot);
     judge_ready(out, shot, current);
     out->ok = out->reason_count == 0;

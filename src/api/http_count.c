@@ -6,7 +6,7 @@
 #include "base/assert.h"
 
 static const char *const METHODS[] = {"GET", "HEAD", "POST", "other"};
-static const int OTHER_CODES[] = {400, 401, 403, 404, 405, 411, 413, 415, 422, 500, 501, 503};
+static const int OTHER_CODES[] = {400, 401, 403, 404, 405, 411, 413, 415, 422, 426, 500, 501, 503};
 
 void http_count_declare(struct http_count *c, const char *method, const char *path, int code) {
     ASSERT(c->series_count < HTTP_COUNT_SERIES_MAX);
@@ -28,7 +28,7 @@ void http_count_init(struct http_count *c, struct metrics *metrics) {
     static const double bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                     0.01,   0.025,   0.05,   0.1,   0.5,    2.0};
     const size_t bound_count = sizeof bounds / sizeof bounds[0];
-    const char *help = "From the request's last header to the answer's last byte handed over.";
+    const char *help = "From the request's last byte to its answer handed to the socket.";
     memset(c, 0, sizeof *c);
     c->metrics = metrics;
     c->in_progress = metrics_add(metrics, METRIC_GAUGE, "http_requests_in_progress", "",

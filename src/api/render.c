@@ -3,82 +3,11 @@
  * 1e-8; ids beyond 2^53 are texts too. */
 #include "api/api_internal.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "api/put.h"
 #include "store/tradedb.h"
-
-/* What the original's engine counted as "models loaded": the four voters above and these. They are
- * listed whether or not they exist, so that what is missing is seen. */
-static const char *const OTHER_COMPONENTS[] = {"meta_strategy",  "rl_sizing",  "regime_detector",
-                                               "memory_manager", "supervisor", "governance",
-                                               "retrainer",      "validator"};
-enum { OTHER_COMPONENT_COUNT = sizeof OTHER_COMPONENTS / sizeof OTHER_COMPONENTS[0] };
-
-/* ---- small writers ---- */
-
-static void put_text(struct json_writer *w, const char *key, const char *text) {
-    json_write_key(w, key);
-    json_write_string(w, text);
-}
-static void put_u64(struct json_writer *w, const char *key, uint64_t value) {
-    json_write_key(w, key);
-    json_write_u64(w, value);
-}
-static void put_bool(struct json_writer *w, const char *key, bool value) {
-    json_write_key(w, key);
-    json_write_bool(w, value);
-}
-static void put_f64(struct json_writer *w, const char *key, double value) {
-    json_write_key(w, key);
-    json_write_f64(w, value);
-}
-static void put_e8(struct json_writer *w, const char *key, int64_t e8) {
-    json_write_key(w, key);
-    json_write_e8(w, e8);
-}
-static void put_null(struct json_writer *w, const char *key) {
-    json_write_key(w, key);
-    json_write_null(w);
-}
-/* A price that is not set is null, never 0: nothing may be bought at 0. */
-static void put_px(struct json_writer *w, const char *key, px_t px) {
-    if (px.e8 == 0)
-        put_null(w, key);
-    else
-        put_e8(w, key, px.e8);
-}
-static void put_id(struct json_writer *w, const char *key, uint64_t id) {
-    char text[24];
-    size_t n = sizeof text;
-    text[--n] = '\0';
-    do text[--n] = (char)('0' + id % 10);
-    while (id /= 10);
-    put_text(w, key, text + n);
-}
-/* 0: there is none to tell. */
-static void put_count(struct json_writer *w, const char *key, uint64_t count) {
-    if (count == 0)
-        put_null(w, key);
-    else
-        put_u64(w, key, count);
-}
-static void put_ms(struct json_writer *w, const char *key, int64_t ns) {
-    json_write_key(w, key);
-    if (ns == 0)
-        json_write_null(w);
-    else
-        json_write_i64(w, ns / NS_PER_MS);
-}
-static void put_span_ms(struct json_writer *w, const char *key, int64_t ns) {
-    json_write_key(w, key);
-    if (ns < 0)
-        json_write_null(w);
-    else
-        json_write_i64(w, ns / NS_PER_MS);
-}
 
 static const char *contract_status_text(uint32_t status) {
     switch ((enum instrument_status)status) {
@@ -97,7 +26,7 @@ const char *api_model_state_text(const struct view_model *model) {
 }
 
 /* Beside every set of figures: when they were true, of which market, made by whom. */
-static void put_stamp(struct json_writer *w, const struct api_shot *shot) {
+void api_put_stamp(struct json_writer *w, const struct api_shot *shot) {
     const struct view *v = shot->view;
     put_bool(w, "published", shot->published);
     if (!shot->published) {
@@ -177,7 +106,7 @@ static void row_trade(struct json_writer *w, const struct trade_closed *t) {
     json_write_object_end(w);
 }
 
-static void put_probabilities(struct json_writer *w, const char *key, const double *p) {
+void api_put_probabilities(struct json_writer *w, const char *key, const double *p) {
     json_write_key(w, key);
     json_write_object_begin(w);
     for (int i = 0; i < LABEL_COUNT; i++) put_f64(w, label_text((enum label)i), p[i]);
@@ -193,7 +122,7 @@ static void put_votes(struct json_writer *w, const struct view_symbol *s) {
         json_write_object_begin(w);
         put_text(w, "state", vote_state_text((enum vote_state)vote->state));
         if (vote->state == VOTE_PRESENT) {
-            put_probabilities(w, "p", vote->p);
+            api_put_probabilities(w, "p", vote->p);
             put_f64(w, "weight", s->signal.weights[i]);
         }
         json_write_object_end(w);
@@ -267,7 +196,7 @@ typedef void (*list_fn)(struct json_writer *w, const struct api_shot *shot);
 
 static void document(struct json_writer *w, const struct api_shot *shot, list_fn list) {
     json_write_object_begin(w);
-    put_stamp(w, shot);
+    api_put_stamp(w, shot);
     json_write_key(w, "data");
     list(w, shot);
     json_write_object_end(w);
@@ -328,7 +257,7 @@ enum status api_render_trades(struct json_writer *w, const struct api_shot *shot
     enum status st = history_open(&db, shot, err);
     if (st != ST_OK) return st;
     json_write_object_begin(w);
-    put_stamp(w, shot);
+    api_put_stamp(w, shot);
     json_write_key(w, "data");
     json_write_array_begin(w);
     if (db) st = tradedb_trades(db, limit, on_trade, w, err);
@@ -344,7 +273,7 @@ enum status api_render_equity(struct json_writer *w, const struct api_shot *shot
     enum status st = history_open(&db, shot, err);
     if (st != ST_OK) return st;
     json_write_object_begin(w);
-    put_stamp(w, shot);
+    api_put_stamp(w, shot);
     json_write_key(w, "data");
     json_write_array_begin(w);
     if (db) st = tradedb_equity(db, limit, on_equity, w, err);
@@ -352,196 +281,6 @@ enum status api_render_equity(struct json_writer *w, const struct api_shot *shot
     json_write_object_end(w);
     if (db) tradedb_close(db);
     return st;
-}
-
-/* ---- health ---- */
-
-static void put_roles(struct json_writer *w, const struct api_health *h) {
-    json_write_key(w, "roles");
-    json_write_array_begin(w);
-    for (uint32_t i = 0; i < h->role_count; i++) {
-        const struct api_role *r = &h->roles[i];
-        json_write_object_begin(w);
-        put_text(w, "name", r->name);
-        put_text(w, "state", api_role_state_text(r->state));
-        put_span_ms(w, "age_ms", r->age_ns);
-        json_write_key(w, "max_age_ms");
-        if (r->max_age_ns > 0)
-            json_write_i64(w, r->max_age_ns / NS_PER_MS);
-        else
-            json_write_null(w);
-        put_u64(w, "work_count", r->work_count);
-        json_write_object_end(w);
-    }
-    json_write_array_end(w);
-}
-
-static void put_model(struct json_writer *w, const struct view_model *m) {
-    char hash[17];
-    for (int i = 0; i < 16; i++) hash[i] = "0123456789abcdef"[(m->hash >> (60 - 4 * i)) & 15];
-    hash[16] = '\0';
-    json_write_object_begin(w);
-    put_text(w, "state", api_model_state_text(m));
-    if (m->loaded) {
-        put_text(w, "vote_state", vote_state_text((enum vote_state)m->state));
-        put_text(w, "path", m->path);
-        put_text(w, "hash", hash);
-        put_ms(w, "trained", m->trained_wall_ns);
-        put_ms(w, "train_from", m->train_from_ns);
-        put_ms(w, "train_to", m->train_to_ns);
-        put_ms(w, "data_end", m->data_end_ns);
-        put_f64(w, "logloss_test", m->logloss_test);
-        put_f64(w, "logloss_prior", m->logloss_prior);
-        put_f64(w, "skill_t", m->skill_t);
-        put_f64(w, "side_t", m->side_t);
-        put_f64(w, "balanced_accuracy", m->balanced_accuracy);
-        put_f64(w, "ece", m->ece);
-        put_text(w, "params", m->params);
-        put_u64(w, "rounds", m->rounds);
-        put_count(w, "weights", m->weights);
-        put_f64(w, "mse_path", m->mse_path);
-        put_f64(w, "mse_persistence", m->mse_persistence);
-        put_f64(w, "mse_dlinear", m->mse_dlinear);
-        put_u64(w, "votes", m->votes);
-        put_count(w, "predict_ns_p50", m->predict_ns_p50);
-        put_count(w, "predict_ns_p99", m->predict_ns_p99);
-    }
-    json_write_object_end(w);
-}
-
-static void put_models(struct json_writer *w, const struct api_shot *shot) {
-    json_write_key(w, "models");
-    json_write_object_begin(w);
-    for (int i = 0; i < MODEL_COUNT; i++) {
-        static const struct view_model absent;
-        json_write_key(w, model_kind_text((enum model_kind)i));
-        put_model(w, shot->published ? &shot->view->models[i] : &absent);
-    }
-    json_write_object_end(w);
-}
-
-/* How often and how far the voters that answer are apart. */
-static void put_disagreement(struct json_writer *w, const struct api_shot *shot) {
-    static const struct view_disagreement none = {.distance = (double)NAN};
-    const struct view_disagreement *d = shot->published ? &shot->view->disagreement : &none;
-    json_write_key(w, "disagreement");
-    json_write_object_begin(w);
-    put_u64(w, "decisions", d->decisions);
-    put_u64(w, "differ", d->differ);
-    put_f64(w, "differ_share",
-            d->decisions ? (double)d->differ / (double)d->decisions : (double)NAN);
-    put_f64(w, "p_distance", d->distance);
-    json_write_object_end(w);
-}
-
-/* The original's twelve, each with what it really is here. models_loaded is the number "loaded". */
-static void put_components(struct json_writer *w, const struct api_shot *shot) {
-    json_write_key(w, "components");
-    json_write_object_begin(w);
-    for (int i = 0; i < MODEL_COUNT; i++)
-        put_text(w, model_kind_text((enum model_kind)i),
-                 shot->published && shot->view->models[i].loaded ? "loaded" : "absent");
-    for (int i = 0; i < OTHER_COMPONENT_COUNT; i++) put_text(w, OTHER_COMPONENTS[i], "absent");
-    json_write_object_end(w);
-}
-
-static bool ensemble_runs(const struct api_shot *shot) {
-    return shot->published && shot->view->running && shot->view->strategy == STRATEGY_ENSEMBLE;
-}
-
-/* False is the truth about these three until they exist; true will mean that they really run. */
-static void put_switches(struct json_writer *w, const struct api_shot *shot,
-                         const struct api_health *h) {
-    put_u64(w, "models_loaded", h->models_loaded);
-    put_bool(w, "ensemble_enabled", ensemble_runs(shot));
-    put_bool(w, "meta_strategy_enabled", false);
-    put_bool(w, "rl_sizing_enabled", false);
-    put_bool(w, "governance_active", false);
-}
-
-static void put_dependencies(struct json_writer *w, const struct api_shot *shot) {
-    const struct view *v = shot->view;
-    json_write_key(w, "dependencies");
-    json_write_object_begin(w);
-    if (shot->published) {
-        json_write_key(w, "eventbus");
-        json_write_object_begin(w);
-        /* 30 s: when an entry nobody acknowledged is handed out again (kernel/bus.h). */
-        put_text(w, "status", v->bus_oldest_pending_ns > 30 * NS_PER_SECOND ? "DEGRADED" : "OK");
-        put_u64(w, "lag", v->bus_lag);
-        put_span_ms(w, "oldest_pending_ms", v->bus_oldest_pending_ns);
-        json_write_object_end(w);
-        json_write_key(w, "journal");
-        json_write_object_begin(w);
-        put_text(w, "status", v->journal_durable_seq <= v->journal_seq ? "OK" : "DEGRADED");
-        put_u64(w, "sequence", v->journal_seq);
-        put_u64(w, "durable_sequence", v->journal_durable_seq);
-        json_write_object_end(w);
-    }
-    json_write_key(w, "trade_journal");
-    json_write_object_begin(w);
-    bool readable = shot->trades_path && access(shot->trades_path, R_OK) == 0;
-    bool nothing_yet = !shot->trades_path || (!readable && errno == ENOENT);
-    put_text(w, "status", readable ? "OK" : nothing_yet ? "ABSENT" : "DEGRADED");
-    json_write_object_end(w);
-    json_write_object_end(w);
-}
-
-static void put_health_metrics(struct json_writer *w, const struct api_shot *shot,
-                               const struct api_health *h) {
-    const struct view *v = shot->view;
-    json_write_key(w, "metrics");
-    json_write_object_begin(w);
-    put_switches(w, shot, h);
-    put_bool(w, "running", shot->published && v->running);
-    if (shot->published) {
-        put_u64(w, "signals_generated_total", v->signals);
-        put_u64(w, "bars_total", v->bars);
-        put_u64(w, "events_total", v->events);
-        put_u64(w, "intents_total", v->intents);
-        put_u64(w, "intents_denied_total", v->intents_denied);
-        put_u64(w, "orders_total", v->orders);
-        put_u64(w, "fills_total", v->fills);
-        put_u64(w, "trades_total", v->trades);
-        put_u64(w, "venue_rejects_total", v->venue_rejects);
-        put_u64(w, "symbols", v->symbol_count);
-        put_u64(w, "symbols_warming", v->warming);
-        put_u64(w, "positions_open", v->position_count);
-        put_u64(w, "positions_unprotected", v->positions_unprotected_now);
-    }
-    json_write_object_end(w);
-}
-
-static void put_health(struct json_writer *w, const struct api_shot *shot,
-                       const struct api_health *h) {
-    put_text(w, "service", "ai-engine-service");
-    put_text(w, "status", h->ok ? "OK" : "DEGRADED");
-    put_f64(w, "uptime_seconds", shot->uptime_seconds);
-    put_switches(w, shot, h);
-    put_text(w, "version", shot->version);
-    put_text(w, "commit", shot->commit);
-    put_u64(w, "pid", (uint64_t)getpid());
-    put_ms(w, "timestamp", shot->now_wall_ns);
-    json_write_key(w, "reasons");
-    json_write_array_begin(w);
-    for (uint32_t i = 0; i < h->reason_count; i++) json_write_string(w, h->reasons[i]);
-    json_write_array_end(w);
-    put_bool(w, "ready", h->ready);
-    put_roles(w, h);
-    put_models(w, shot);
-    put_disagreement(w, shot);
-    put_components(w, shot);
-    put_dependencies(w, shot);
-    put_health_metrics(w, shot, h);
-}
-
-void api_render_health(struct json_writer *w, const struct api_shot *shot) {
-    struct api_health health;
-    api_health_judge(&health, shot);
-    json_write_object_begin(w);
-    put_health(w, shot, &health);
-    put_stamp(w, shot);
-    json_write_object_end(w);
 }
 
 /* ---- the page's document: everything out of one snapshot ---- */
@@ -619,16 +358,17 @@ void api_render_state(struct json_writer *w, const struct api_shot *shot) {
     api_health_judge(&health, shot);
     const struct view *v = shot->view;
     json_write_object_begin(w);
-    put_stamp(w, shot);
+    api_put_stamp(w, shot);
     json_write_key(w, "health");
     json_write_object_begin(w);
-    put_health(w, shot, &health);
+    api_put_health(w, shot, &health);
     json_write_object_end(w);
     if (shot->published) {
         put_tape(w, v);
         put_account(w, v);
         put_protection(w, v);
         put_refusals(w, v);
+        api_put_engine(w, shot);
         put_recent_summary(w, v);
         json_write_key(w, "trades");
         json_write_array_begin(w);

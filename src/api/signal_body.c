@@ -51,28 +51,46 @@ static bool expect(struct json_reader *r, struct api_refusal *refusal, const cha
     return false;
 }
 
-static void read_symbol(struct api_signal_request *out, struct json_reader *r,
-                        struct api_refusal *refusal) {
-    if (!expect(r, refusal, "symbol", JSON_STRING)) return;
+static void read_name(char out[SYMBOL_SIZE], struct json_reader *r, struct api_refusal *refusal,
+                      const char *field) {
+    if (!expect(r, refusal, field, JSON_STRING)) return;
     struct json_text text = json_string(r);
     char symbol[SYMBOL_SIZE];
     size_t length = 0;
     if (r->error) return;
     if (json_text_copy(symbol, sizeof symbol, &length, &text) != ST_OK) {
-        field_error(refusal, "symbol is longer than %d characters", SYMBOL_SIZE - 1);
+        field_error(refusal, "%s is longer than %d characters", field, SYMBOL_SIZE - 1);
         return;
     }
-    if (length == 0) field_error(refusal, "symbol is empty");
+    if (length == 0) field_error(refusal, "%s is empty", field);
     for (size_t i = 0; i < length; i++) {
         char c = symbol[i];
         bool fine = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
         if (!fine) {
-            field_error(refusal, "symbol: character %zu is not one of A-Z 0-9 _ -", i + 1);
+            field_error(refusal, "%s: character %zu is not one of A-Z 0-9 _ -", field, i + 1);
             return;
         }
     }
-    memcpy(out->symbol, symbol, length);
-    out->symbol[length] = '\0';
+    memcpy(out, symbol, length);
+    out[length] = '\0';
+}
+
+static void read_symbols(struct api_signal_request *out, struct json_reader *r,
+                         struct api_refusal *refusal) {
+    if (!expect(r, refusal, "symbols", JSON_ARRAY) || !json_array_begin(r)) return;
+    out->is_batch = true;
+    out->symbol_count = 0;
+    while (json_array_next(r)) {
+        char field[32];
+        if (out->symbol_count == INSTRUMENTS_MAX) {
+            field_error(refusal, "symbols has more than %d elements", INSTRUMENTS_MAX);
+            json_skip(r);
+            continue;
+        }
+        snprintf(field, sizeof field, "symbols[%u]", out->symbol_count);
+        read_name(out->symbols[out->symbol_count++], r, refusal, field);
+    }
+    if (out->symbol_count == 0) field_error(refusal, "symbols is empty");
 }
 
 static bool read_amount(double *out, struct json_reader *r, struct api_refusal *refusal,
@@ -117,25 +135,29 @@ static bool read_flag(struct json_reader *r, struct api_refusal *refusal, const 
 
 enum field {
     FIELD_SYMBOL = 0,
+    FIELD_SYMBOLS,
     FIELD_PRICE,
     FIELD_VOLUME,
     FIELD_TIMEFRAME,
     FIELD_REASONING,
     FIELD_COUNT
 };
-static const char *const FIELD_NAMES[FIELD_COUNT] = {"symbol", "price", "volume", "timeframe",
-                                                     "include_reasoning"};
+static const char *const FIELD_NAMES[FIELD_COUNT] = {"symbol", "symbols",   "price",
+                                                     "volume", "timeframe", "include_reasoning"};
 
 static void read_field(struct api_signal_request *out, struct json_reader *r,
                        struct api_refusal *refusal, enum field field) {
     /* An optional field that is null is one that was left out: clients with typed requests send it. */
-    if (field != FIELD_SYMBOL && json_peek(r) == JSON_NULL) {
+    if (field != FIELD_SYMBOL && field != FIELD_SYMBOLS && json_peek(r) == JSON_NULL) {
         json_skip(r);
         return;
     }
     switch (field) {
     case FIELD_SYMBOL:
-        read_symbol(out, r, refusal);
+        read_name(out->symbols[0], r, refusal, "symbol");
+        break;
+    case FIELD_SYMBOLS:
+        read_symbols(out, r, refusal);
         break;
     case FIELD_PRICE:
         out->has_price = read_amount(&out->price, r, refusal, "price", false);
@@ -156,8 +178,10 @@ static void read_field(struct api_signal_request *out, struct json_reader *r,
 
 bool api_signal_decode(struct api_signal_request *out, struct api_refusal *refusal,
                        const char *body, size_t size) {
-    memset(out, 0, sizeof *out);
+    memset(out, 0, offsetof(struct api_signal_request, symbols));
+    memset(out->symbols[0], 0, SYMBOL_SIZE);
     memset(refusal, 0, sizeof *refusal);
+    out->symbol_count = 1;
     struct json_reader r;
     json_reader_init(&r, body, size);
     bool seen[FIELD_COUNT] = {false};
@@ -183,6 +207,16 @@ bool api_signal_decode(struct api_signal_request *out, struct api_refusal *refus
                  r.error ? r.error : "syntax error");
         return false;
     }
-    if (!seen[FIELD_SYMBOL]) field_error(refusal, "symbol is missing");
+    if (!seen[FIELD_SYMBOL] && !seen[FIELD_SYMBOLS])
+        field_error(refusal, "symbol is missing (or symbols, an array of them)");
+    if (seen[FIELD_SYMBOL] && seen[FIELD_SYMBOLS])
+        field_error(refusal, "symbol and symbols are given: one of them is meant");
     return refusal->code == 0;
+}
+
+void api_signal_all(struct api_signal_request *out, const struct api_shot *shot) {
+    memset(out, 0, offsetof(struct api_signal_request, symbols));
+    out->is_batch = true;
+    for (uint32_t i = 0; shot->published && i < shot->view->symbol_count; i++)
+        memcpy(out->symbols[out->symbol_count++], shot->view->symbols[i].symbol, SYMBOL_SIZE);
 }

@@ -287,8 +287,10 @@ static void health_shows_the_eight_fields_and_the_rest(void **state) {
     int loaded = 0;
     const char *key;
     json_t *value;
-    json_object_foreach(components, key, value) loaded +=
-        strcmp(json_string_value(value), "loaded") == 0;
+    json_object_foreach(components, key, value) {
+        loaded += strcmp(text_at(value, "state"), "loaded") == 0;
+        assert_true(strlen(text_at(value, "evidence")) > 5);
+    }
     assert_int_equal(json_object_size(components), 12);
     assert_int_equal(loaded, (int)number_at(h, "models_loaded"));
     assert_string_equal(text_at(at(at(h, "dependencies"), "eventbus"), "status"), "OK");
@@ -432,8 +434,8 @@ static void a_buy_is_answered_in_full(void **state) {
     assert_true(number_at(s, "confidence") == 0.55);
     assert_true(number_at(s, "ensemble_confidence") == 0.55);
     assert_string_equal(text_at(s, "strategy"), "ensemble");
-    assert_string_equal(text_at(s, "regime"), "UNKNOWN");
-    assert_string_equal(text_at(s, "regime_reason"), "no detector");
+    assert_string_equal(text_at(s, "regime"), "unknown");
+    assert_string_equal(text_at(s, "regime_reason"), "a rule trades");
     assert_true(number_at(s, "position_size_usd") == 413.945);
     assert_true(number_at(s, "leverage") == 3);
     assert_true(number_at(s, "stop_loss") == 81133.22);
@@ -537,6 +539,10 @@ static void bad_bodies_are_named(void **state) {
     reply_free(&r);
 }
 
+static const char CHUNKED[] = "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\n"
+                              "Transfer-Encoding: chunked\r\n\r\n"
+                              "a\r\n{\"symbol\":\r\na\r\n\"BTCUSDT\"}\r\n0\r\n\r\n";
+
 static void bodies_have_a_limit_and_a_type(void **state) {
     struct world *w = *state;
     char big[16384 + 1];
@@ -555,11 +561,16 @@ static void bodies_have_a_limit_and_a_type(void **state) {
     assert_int_equal(r.code, 200);
     reply_free(&r);
     expect_error(ask(w->port, "POST", "/api/ai/signal", ""), 411, "Content-Length");
-    expect_error(ask(w->port, "POST", "/api/ai/signal", "Transfer-Encoding: chunked\r\n"), 411,
-                 "Content-Length");
-    expect_error(ask(w->port, "POST", "/api/ai/signal", "Content-Length: -5\r\n"), 400, "number");
-    expect_error(ask(w->port, "POST", "/api/ai/signal", "Content-Length: 99999999999999999999\r\n"),
-                 413, "16384");
+    r = ask_raw(w->port, CHUNKED, sizeof CHUNKED - 1, false);
+    assert_int_equal(r.code, 200);
+    reply_free(&r);
+    /* What is no HTTP, or far too long, is refused by the server below us, in a plain line. */
+    r = ask(w->port, "POST", "/api/ai/signal", "Content-Length: -5\r\n");
+    assert_int_equal(r.code, 400);
+    reply_free(&r);
+    r = ask(w->port, "POST", "/api/ai/signal", "Content-Length: 999999999999999999\r\n");
+    assert_int_equal(r.code, 413);
+    reply_free(&r);
 }
 
 /* ---- lists ---- */
@@ -749,7 +760,7 @@ static void paths_and_methods_are_checked(void **state) {
         assert_non_null(strcasestr(r.head, "\r\nallow: GET, HEAD\r\n"));
         expect_error(r, 405, "GET, HEAD");
     }
-    struct reply r = ask(w->port, "PUT", "/api/ai/signal", "Content-Length: 2\r\n");
+    struct reply r = ask(w->port, "PUT", "/api/ai/signal", "Content-Length: 0\r\n");
     assert_non_null(strcasestr(r.head, "\r\nallow: POST\r\n"));
     expect_error(r, 405, "POST");
 }
@@ -765,7 +776,9 @@ static void head_is_get_without_a_body(void **state) {
     for (int i = 0; i < 4; i++) {
         int fd = dial(w->port);
         char request[128];
-        int n = snprintf(request, sizeof request, "HEAD %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        int n = snprintf(request, sizeof request,
+                         "HEAD %s HTTP/1.1\r\nHost: localhost\r\nConnection: "
+                         "close\r\n\r\n",
                          paths[i]);
         put(fd, request, (size_t)n);
         struct reply head = take(fd, true);
@@ -794,7 +807,7 @@ static void hosts_are_checked(void **state) {
                 {"Host: localhost:80x", 403},
                 {"Host: 192.168.1.1", 403},
                 {"Host: [::1", 403},
-                {"X-None: 1", 403}};
+                {"X-None: 1", 400}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char request[256];
         int n =
@@ -874,8 +887,8 @@ static void a_request_may_come_in_pieces(void **state) {
     close(fd);
 }
 
-/* One answer a connection (see finish in api.c): what is pipelined behind is left to be asked again. */
-static void what_is_pipelined_is_not_begun(void **state) {
+/* A connection is kept, and what comes ahead is answered in its order. */
+static void what_is_pipelined_is_answered_in_order(void **state) {
     struct world *w = *state;
     static const char *const get_text = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     static const char *const post_text =
@@ -886,12 +899,13 @@ static void what_is_pipelined_is_not_begun(void **state) {
         for (int k = 0; k < 3; k++) strcat(three, kind >> k & 1 ? post_text : get_text);
         int fd = dial(w->port);
         put(fd, three, strlen(three));
-        struct reply r = take(fd, false);
-        assert_int_equal(r.code, 200);
-        assert_non_null(strcasestr(r.head, "\r\nconnection: close\r\n"));
-        assert_non_null(strstr(r.body, kind & 1 ? "\"BUY\"" : "ai-engine-service"));
-        assert_true(ended(fd));
-        reply_free(&r);
+        for (int k = 0; k < 3; k++) {
+            struct reply r = take(fd, false);
+            assert_int_equal(r.code, 200);
+            assert_non_null(strcasestr(r.head, "\r\nconnection: keep-alive\r\n"));
+            assert_non_null(strstr(r.body, kind >> k & 1 ? "\"BUY\"" : "ai-engine-service"));
+            reply_free(&r);
+        }
         close(fd);
     }
     json_decref(get_json(w->port, "/health", 200));
@@ -1045,7 +1059,7 @@ int main(void) {
         cmocka_unit_test(a_token_opens_everything_but_the_page),
         TEST(a_port_in_use_is_named),
         TEST(a_request_may_come_in_pieces),
-        TEST(what_is_pipelined_is_not_begun),
+        TEST(what_is_pipelined_is_answered_in_order),
         TEST(slow_readers_hold_nobody_up),
         TEST(junk_does_not_hurt),
         TEST(a_hundred_at_once),

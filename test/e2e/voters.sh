@@ -85,7 +85,7 @@ start "$work/log" "$quantum" up --state "$work/p" --port "$port" "${models[@]}"
 ask() { curl -sf --max-time 5 "http://127.0.0.1:$port$1"; }
 asked() { ask /health | jq -e '[.models[] | .votes > 100 and .predict_ns_p50 > 0 and .predict_ns_p99 >= .predict_ns_p50] | all' >/dev/null; }
 await 120 asked || { cat "$work/log" >&2; ask /health >&2; die "not all four are asked"; }
-ask /health | jq -e '.models_loaded == 4 and (.models | [.nhits, .patchtst] | all(.weights > 10000 and .mse_path > 0 and .trained > 0))
+ask /health | jq -e '.voters_loaded == 4 and (.models | [.nhits, .patchtst] | all(.weights > 10000 and .mse_path > 0 and .trained > 0))
     and (.models | [.xgboost, .lightgbm] | all(.weights == null and .mse_path == null)) and .disagreement.decisions > 100' >/dev/null ||
     { ask /health >&2; die "/health does not tell of four voters"; }
 ask /metrics >"$work/out"
