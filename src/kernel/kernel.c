@@ -94,6 +94,8 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                               (uint64_t)c->exits.stop_answer_ns_max,
                               (uint64_t)c->exits.unprotected_ns_max,
                               c->exits.stop_attempts_max,
+                              c->exits.stop_step_ticks,
+                              (uint64_t)c->exits.stop_retry_ns,
                               (uint64_t)c->exits.close_answer_ns_max,
                               (uint64_t)c->limits.market_age_ns_max};
     const double reals[] = {c->bot.confidence_min,
@@ -105,7 +107,7 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                             c->limits.exposure_total_max,
                             c->limits.price_deviation_max,
                             c->limits.edge_cost_multiple,
-                            c->limits.stop_cost_multiple,
+                            c->limits.stop_cost_multiple, c->exits.stop_step,
                             c->limits.slippage};
     h = hash_chain(h, words, sizeof words);
     h = hash_chain(h, reals, sizeof reals);
@@ -215,6 +217,12 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
     if (h->next_open_ts_ns >= h->last_ts_ns) { /* else a tick has told more already */
         h->last_ts_ns = h->next_open_ts_ns;
         h->last_px = bar->close;
+    }
+    if (h->busy) {
+        struct cold *c = cold_of(k, i);
+        c->bar_low = bar->low;
+        c->bar_high = bar->high;
+        c->bar_open_ns = bar->open_ts_ns;
     }
     int64_t *ring = ring_of(k, i);
     uint32_t cap = k->ring_capacity, at = h->ring_next;

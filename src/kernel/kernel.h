@@ -85,6 +85,11 @@ const uint32_t *kernel_stepped(const struct kernel *k, uint32_t *count);
 /* A trade of the market between bars: moves the last price. Returns false (and counts) for a tick that
  * is older than the last one or seen before. */
 bool kernel_tick(struct kernel *k, uint32_t instrument_index, const struct tick *tick);
+/* Prices the symbol traded at between since_ns and now, the last of them its last price: what is held there
+ * may get a nearer stop. kernel_close does this with the bar's; a live feed does it with each tick that
+ * kernel_tick took (low = high). Ticks that only show a bar's inside are not for this. */
+void kernel_extreme(struct kernel *k, struct kernel_out *out, uint32_t instrument_index, px_t low,
+                    px_t high, int64_t since_ns, int64_t now_ns);
 
 /* What a step's close is decided on, in the order of kernel_stepped. */
 struct kernel_close_input {

@@ -105,6 +105,8 @@ static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i,
         kernel_engine_dropped(k, c->pending_id);
         kernel_intent_arrived(k, i);
     }
+    if (c->bar_open_ns + k->config.interval_ns == hot_of(k, i)->next_open_ts_ns)
+        kernel_extreme(k, out, i, c->bar_low, c->bar_high, c->bar_open_ns, k->now_ns);
     struct exits_actions actions;
     struct exits_context context = kernel_exits_context(k, i);
     exits_bar(&actions, &c->exits, &context);

@@ -41,6 +41,8 @@ struct cold {
     uint32_t pending_side, reserved2;
     int64_t pending_expires_ns;
     int64_t last_funding_ts_ns;
+    px_t bar_low, bar_high; /* of the last bar while busy */
+    int64_t bar_open_ns;
     rate_t funding_rate; /* last settlement's */
     uint64_t last_tick_id;
     struct ensemble_signal signal;

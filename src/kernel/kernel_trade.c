@@ -99,6 +99,36 @@ static void tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, con
     k->totals.alarms++;
 }
 
+/* closePosition where the exits name no quantity. */
+static void submit_protective(struct kernel *k, struct kernel_out *out, uint32_t i,
+                              const struct exits_action *action, struct oms_request *request) {
+    bool stop = action->kind == EXITS_SUBMIT_STOP, market = action->px.e8 == 0;
+    request->leg = stop ? LEG_STOP : oms_target_leg(action->target);
+    request->order_type = stop     ? ORDER_STOP_MARKET
+                          : market ? ORDER_MARKET
+                                   : ORDER_TAKE_PROFIT_MARKET;
+    request->close_position = action->qty.e8 == 0;
+    request->reduce_only = action->qty.e8 != 0;
+    request->order_qty = action->qty;
+    request->stop_px = action->px;
+    submit(k, out, i, request);
+}
+
+static void cancel_stop(struct kernel *k, struct kernel_out *out, uint32_t i, uint32_t attempt) {
+    struct cold *c = cold_of(k, i);
+    struct oms_order *order = oms_live_attempt(&c->book, LEG_STOP, attempt);
+    struct venue_command command;
+    if (order) {
+        if (oms_cancel(&command, order, i, k->now_ns)) emit_command(k, out, &command);
+        return;
+    }
+    /* It was never sent, for want of a slot, or has ended already. */
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    exits_stop_ended(&actions, &c->exits, &context, attempt, 0);
+    kernel_act(k, out, i, &actions, 0);
+}
+
 void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
                 const struct exits_actions *actions, int32_t code) {
     struct cold *c = cold_of(k, i);
@@ -110,12 +140,10 @@ void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
         switch (action->kind) {
         case EXITS_SUBMIT_STOP:
         case EXITS_SUBMIT_TAKE:
-            request.leg = action->kind == EXITS_SUBMIT_STOP ? LEG_STOP : LEG_TAKE_PROFIT;
-            request.order_type =
-                action->kind == EXITS_SUBMIT_STOP ? ORDER_STOP_MARKET : ORDER_TAKE_PROFIT_MARKET;
-            request.close_position = true;
-            request.stop_px = action->px;
-            submit(k, out, i, &request);
+            submit_protective(k, out, i, action, &request);
+            break;
+        case EXITS_CANCEL_STOP:
+            cancel_stop(k, out, i, action->attempt);
             break;
         case EXITS_SUBMIT_CLOSE:
             request.leg = LEG_CLOSE;
@@ -249,7 +277,7 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
         return;
     }
     k->totals.cost_gate_would_deny += verdict.cost_gate_would_deny;
-    exits_enter(&c->exits, intent, verdict.leverage);
+    exits_enter(&c->exits, intent, verdict.leverage, verdict.cost);
     c->entry_qty = verdict.qty;
     hot_of(k, i)->busy = 1;
     open_add(k, i);
@@ -305,16 +333,8 @@ static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i,
 }
 
 static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg leg) {
-    switch (leg) {
-    case LEG_STOP:
-        return EXIT_STOP;
-    case LEG_TAKE_PROFIT:
-        return EXIT_TAKE_PROFIT;
-    case LEG_ENTRY:
-    case LEG_CLOSE:
-    case LEG_COUNT:
-        break;
-    }
+    if (leg == LEG_STOP) return EXIT_STOP;
+    if (oms_leg_target(leg) < OMS_TARGETS) return EXIT_TAKE_PROFIT;
     return (enum exit_reason)x->exit_reason;
 }
 
@@ -343,7 +363,7 @@ static void on_foreign_fill(struct kernel *k, struct kernel_out *out, uint32_t i
 
 /* An order of ours reached an end without filling the rest. */
 static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum oms_leg leg,
-                     int32_t code) {
+                     uint32_t attempt, int32_t code) {
     struct cold *c = cold_of(k, i);
     struct exits_actions actions = {0};
     struct exits_context context = kernel_exits_context(k, i);
@@ -352,10 +372,12 @@ static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum 
         exits_entry_ended(&actions, &c->exits, &context);
         break;
     case LEG_STOP:
-        exits_stop_failed(&actions, &c->exits, &context, code);
+        exits_stop_ended(&actions, &c->exits, &context, attempt, code);
         break;
     case LEG_TAKE_PROFIT:
-        exits_take_failed(&actions, &c->exits, &context, code);
+    case LEG_TAKE_PROFIT_2:
+    case LEG_TAKE_PROFIT_3:
+        exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), false, code);
         break;
     case LEG_CLOSE:
         exits_close_ended(&actions, &c->exits, &context);
@@ -384,16 +406,23 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     k->totals.duplicate_fills += c->book.duplicate_fills - before.duplicate_fills;
     if (!update.order) return;
     if (!update.applied) return;
-    enum oms_leg leg = (enum oms_leg)update.order->leg;
+    /* Slots are used again as soon as what is done about this asks for more. */
+    const struct oms_order order = *update.order;
+    enum oms_leg leg = (enum oms_leg)order.leg;
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    if (update.after == ORDER_FILLED &&
+        oms_leg_target(leg) < OMS_TARGETS) /* before the last fill ends it */
+        exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), true, 0);
     if (event->kind == VENUE_ORDER_TRADE) on_fill(k, out, i, event, reason_of_leg(&c->exits, leg));
     if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP) {
-        struct exits_actions actions;
-        struct exits_context context = kernel_exits_context(k, i);
-        exits_stop_confirmed(&actions, &c->exits, &context);
+        const struct exits_stop stop = {
+            .px = order.stop_px, .qty = order.order_qty, .attempt = order.attempt};
+        exits_stop_confirmed(&actions, &c->exits, &context, &stop);
         kernel_act(k, out, i, &actions, 0);
     }
     if (order_state_is_terminal(update.after) && !order_state_is_terminal(update.before))
-        on_ended(k, out, i, leg, update.after == ORDER_FILLED ? 0 : event->code);
+        on_ended(k, out, i, leg, order.attempt, update.after == ORDER_FILLED ? 0 : event->code);
     if (event->kind == VENUE_CANCEL_REJECTED && update.after == ORDER_UNKNOWN) {
         /* Nothing to cancel, yet no word of its end: asking once more turns the answer into evidence. */
         struct venue_command command;
@@ -414,7 +443,7 @@ static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
     const struct trade_intent intent = c->exits.intent;
     enum risk_reason reason =
         event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE;
-    on_ended(k, out, i, LEG_ENTRY, 0);
+    on_ended(k, out, i, LEG_ENTRY, 0, 0);
     deny(k, out, &intent, reason, 0);
 }
 
@@ -443,7 +472,7 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
         count_reject(k, event->code);
         if (c->waiting_leverage && event->client_order_id[0] == '\0') {
             c->waiting_leverage = 0;
-            on_ended(k, out, i, LEG_ENTRY, event->code);
+            on_ended(k, out, i, LEG_ENTRY, 0, event->code);
             break;
         }
         on_order(k, out, i, event);
@@ -460,7 +489,19 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     finish_cleanup(k, i);
 }
 
-/* ---- time and orders from above ---- */
+/* ---- prices, time and orders from above ---- */
+
+void kernel_extreme(struct kernel *k, struct kernel_out *out, uint32_t i, px_t low, px_t high,
+                    int64_t since_ns, int64_t now_ns) {
+    ASSERT(i < k->n);
+    if (now_ns > k->now_ns) k->now_ns = now_ns;
+    struct cold *c = cold_of(k, i);
+    if (c->exits.position_qty.e8 == 0) return;
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    exits_price(&actions, &c->exits, &context, low, high, since_ns);
+    kernel_act(k, out, i, &actions, 0);
+}
 
 int64_t kernel_deadline(const struct kernel *k) {
     int64_t deadline = INT64_MAX;
@@ -477,8 +518,11 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
         uint32_t i = k->open[j];
         struct cold *c = cold_of(k, i);
         if (c->exits.deadline_ns > k->now_ns) continue;
-        struct oms_order *waiting =
-            oms_live(&c->book, c->exits.phase == EXITS_CLOSING ? LEG_CLOSE : LEG_STOP);
+        struct oms_order *waiting = NULL;
+        if (c->exits.phase == EXITS_CLOSING)
+            waiting = oms_live(&c->book, LEG_CLOSE);
+        else if (exits_awaits_stop(&c->exits))
+            waiting = oms_live_attempt(&c->book, LEG_STOP, exits_awaited_stop(&c->exits));
         if (waiting) oms_timeout(waiting);
         struct exits_actions actions;
         struct exits_context context = kernel_exits_context(k, i);

@@ -34,6 +34,8 @@ struct resting {
     char id[CLIENT_ORDER_ID_SIZE];
     uint32_t symbol;
     uint8_t side, type, live;
+    int64_t qty; /* 0: closePosition */
+    int64_t px;
 };
 
 struct world {
@@ -189,25 +191,47 @@ static void on_market(struct world *w, const struct venue_command *c) {
     }
 }
 
+/* Resting orders of a symbol and type; `whole`: closePosition ones only. */
+static uint32_t resting_of(const struct world *w, uint32_t s, uint8_t type, bool whole) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->resting_count; i++) {
+        const struct resting *r = &w->resting[i];
+        count += r->live && r->symbol == s && r->type == type && !(whole && r->qty);
+    }
+    return count;
+}
+
 static void on_conditional(struct world *w, const struct venue_command *c) {
-    assert_true(c->stop_px.e8 > 0 && c->close_position && c->order_qty.e8 == 0);
+    int64_t qty = c->order_qty.e8;
+    assert_true(c->stop_px.e8 > 0 && c->close_position == (qty == 0) &&
+                c->reduce_only == (qty > 0));
+    assert_true(qty <= llabs(w->position[c->instrument_index]));
     if (c->order_type == ORDER_STOP_MARKET && w->script.stops_unanswered) return;
     if (c->order_type == ORDER_STOP_MARKET && w->script.stops_refused > 0) {
         w->script.stops_refused--;
         say_about(w, VENUE_ORDER_REJECTED, c)->code = -1001;
         return;
     }
+    if (c->close_position && resting_of(w, c->instrument_index, c->order_type, true) > 0) {
+        say_about(w, VENUE_ORDER_REJECTED, c)->code = -4130;
+        return;
+    }
     assert_true(w->resting_count < RESTING_MAX);
     struct resting *r = &w->resting[w->resting_count++];
-    *r = (struct resting){
-        .symbol = c->instrument_index, .side = c->side, .type = c->order_type, .live = 1};
+    *r = (struct resting){.symbol = c->instrument_index,
+                          .side = c->side,
+                          .type = c->order_type,
+                          .live = 1,
+                          .qty = qty,
+                          .px = c->stop_px.e8};
     memcpy(r->id, c->client_order_id, CLIENT_ORDER_ID_SIZE);
     say_about(w, VENUE_ORDER_ACCEPTED, c);
 }
 
 static void on_cancel(struct world *w, const struct venue_command *c) {
-    /* A protective order may go only when nothing is held (lesson L7). */
-    assert_int_equal(w->position[c->instrument_index], 0);
+    /* A protective order may go only when nothing is held, or another stop stands (lesson L7). */
+    uint32_t s = c->instrument_index;
+    if (w->position[s] != 0) assert_true(resting_of(w, s, ORDER_STOP_MARKET, false) > 1);
     for (uint32_t i = 0; i < w->resting_count; i++)
         if (w->resting[i].live && strcmp(w->resting[i].id, c->client_order_id) == 0 &&
             !w->script.cancels_refused) {
@@ -339,7 +363,8 @@ static void trigger(struct world *w, uint32_t s, enum order_type type, int64_t p
         r->live = 0;
         struct venue_event *e = say(w, VENUE_ORDER_TRIGGERED, s);
         memcpy(e->client_order_id, r->id, CLIENT_ORDER_ID_SIZE);
-        fill(w, VENUE_ORDER_TRADE, s, (enum side)r->side, px, llabs(w->position[s]), 0, r->id);
+        int64_t held = llabs(w->position[s]), qty = r->qty && r->qty < held ? r->qty : held;
+        fill(w, VENUE_ORDER_TRADE, s, (enum side)r->side, px, qty, 0, r->id);
         w->px[s] = px;
         drain(w);
         return;

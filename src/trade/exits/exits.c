@@ -1,11 +1,6 @@
-#include "trade/exits/exits.h"
-
 #include <string.h>
 
-#include "base/assert.h"
-
-/* The venue's "order would immediately trigger". */
-enum { CODE_WOULD_TRIGGER = -2021 };
+#include "trade/exits/exits_internal.h"
 
 const char *exits_phase_text(enum exits_phase phase) {
     switch (phase) {
@@ -25,81 +20,111 @@ struct exits_config exits_config_defaults(void) {
     return (struct exits_config){.stop_answer_ns_max = second,
                                  .unprotected_ns_max = 3 * second,
                                  .close_answer_ns_max = 2 * second,
-                                 .stop_attempts_max = 3};
+                                 .stop_attempts_max = 3,
+                                 .stop_step_ticks = 2,
+                                 .stop_step = 0.0005,
+                                 .stop_retry_ns = 10 * second};
 }
 
-static void add(struct exits_actions *out, enum exits_action_kind kind, px_t px, qty_t qty,
-                uint32_t attempt) {
-    ASSERT(out->count < EXITS_ACTIONS_MAX);
-    out->items[out->count++] = (struct exits_action){kind, px, qty, (uint8_t)attempt};
-}
-
-static void tell(struct exits_actions *out, enum exits_action_kind kind) {
-    add(out, kind, px_e8(0), qty_e8(0), 0);
-}
-
-/* px moved by +-distance, rounded outward, at least one tick away. */
-static px_t away_px(const struct instrument *in, px_t px, double distance, bool up) {
-    int64_t step = fx_from_f64(px_to_f64(px) * distance);
-    if (step < in->tick_size.e8) step = in->tick_size.e8;
-    return instrument_round_px(in, px_e8(up ? px.e8 + step : px.e8 - step), up);
-}
-
-px_t exits_stop_px(const struct instrument *instrument, enum side side, px_t px, double distance) {
-    return away_px(instrument, px, distance, side == SIDE_SELL);
-}
-
-px_t exits_take_px(const struct instrument *instrument, enum side side, px_t px, double distance) {
-    return away_px(instrument, px, distance, side == SIDE_BUY);
-}
-
-void exits_enter(struct exits_state *state, const struct trade_intent *intent, uint32_t leverage) {
-    ASSERT(state->phase == EXITS_FLAT);
+void exits_enter(struct exits_state *state, const struct trade_intent *intent, uint32_t leverage,
+                 double cost) {
+    ASSERT(state->phase == EXITS_FLAT && cost >= 0);
     *state = (struct exits_state){.phase = EXITS_ENTERING,
                                   .side = intent->side,
                                   .intent = *intent,
                                   .leverage = leverage,
+                                  .cost = cost,
                                   .deadline_ns = INT64_MAX};
 }
 
-static px_t average_px(money_t cost, qty_t qty) {
-    return px_e8(qty.e8 > 0 ? fx_muldiv_half_even(cost.e8, FX_ONE, qty.e8) : 0);
-}
-
-static void submit_close(struct exits_actions *out, struct exits_state *state,
-                         const struct exits_context *context, enum exit_reason reason) {
+void exits_submit_close(struct exits_actions *out, struct exits_state *state,
+                        const struct exits_context *context, enum exit_reason reason) {
     if (state->phase != EXITS_CLOSING) state->exit_reason = (uint32_t)reason;
     state->phase = EXITS_CLOSING;
     state->deadline_ns = context->now_ns + context->config->close_answer_ns_max;
-    state->closing_qty =
-        qty_e8(state->position_qty.e8 < 0 ? -state->position_qty.e8 : state->position_qty.e8);
-    add(out, EXITS_SUBMIT_CLOSE, px_e8(0), state->closing_qty, state->close_attempts++);
+    state->closing_qty = exits_held(state);
+    exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_CLOSE,
+                                          .qty = state->closing_qty,
+                                          .attempt = state->close_attempts++});
 }
 
-static bool stop_is_crossed(const struct exits_state *state, px_t last_px) {
-    return state->side == SIDE_BUY ? last_px.e8 <= state->stop_px.e8
-                                   : last_px.e8 >= state->stop_px.e8;
+/* ---- targets ---- */
+
+static px_t nearest_target(const struct exits_state *state) {
+    for (uint32_t j = 0; j < EXITS_TARGETS_MAX; j++)
+        if (state->targets[j].state == TARGET_ASKED || state->targets[j].state == TARGET_LATER)
+            return state->targets[j].px;
+    return px_e8(0);
 }
 
-static void submit_stop(struct exits_actions *out, struct exits_state *state,
-                        const struct exits_context *context) {
-    state->stop_attempts++;
-    int64_t ask_again = context->now_ns + context->config->stop_answer_ns_max;
-    int64_t give_up = state->entry_ts_ns + context->config->unprotected_ns_max;
-    state->deadline_ns = ask_again < give_up ? ask_again : give_up;
-    add(out, EXITS_SUBMIT_STOP, state->stop_px, qty_e8(0), state->stop_attempts - 1);
+void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
+                       const struct exits_context *context) {
+    /* A single target needs no quantity; parts are parts of what was entered in the end. */
+    bool single = !(state->intent.take_part_1 > 0);
+    if (!state->targets_made && (single || state->entry_done)) {
+        state->targets_made = 1;
+        exits_targets(state->targets, context->instrument, &state->intent, state->fill_px,
+                      state->entered_qty);
+        state->take_px = nearest_target(state);
+    }
+    for (uint32_t j = 0; j < EXITS_TARGETS_MAX; j++) {
+        struct exits_target *target = &state->targets[j];
+        if (target->state != TARGET_LATER) continue;
+        target->state = TARGET_ASKED;
+        exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_TAKE,
+                                              .px = target->px,
+                                              .qty = target->qty,
+                                              .attempt = target->attempts++,
+                                              .target = j});
+    }
 }
+
+/* The market has passed it: at market, which is no worse. */
+static void take_at_market(struct exits_actions *out, struct exits_state *state,
+                           const struct exits_context *context, uint32_t j) {
+    struct exits_target *target = &state->targets[j];
+    qty_t held = exits_held(state);
+    if (target->qty.e8 == 0 || target->qty.e8 >= held.e8) {
+        target->state = TARGET_REACHED;
+        state->targets_reached++;
+        exits_submit_close(out, state, context, EXIT_TAKE_PROFIT);
+        return;
+    }
+    target->state = TARGET_MARKET;
+    exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_TAKE,
+                                          .qty = target->qty,
+                                          .attempt = target->attempts++,
+                                          .target = j});
+}
+
+void exits_take_ended(struct exits_actions *out, struct exits_state *state,
+                      const struct exits_context *context, uint32_t target, bool filled,
+                      int32_t code) {
+    out->count = 0;
+    ASSERT(target < EXITS_TARGETS_MAX);
+    struct exits_target *t = &state->targets[target];
+    if (t->state != TARGET_ASKED && t->state != TARGET_MARKET) return;
+    bool passed = code == CODE_WOULD_TRIGGER && t->state == TARGET_ASKED;
+    t->state = filled ? TARGET_REACHED : TARGET_LOST;
+    state->targets_reached += filled;
+    state->take_px = nearest_target(state);
+    if (passed && state->phase == EXITS_PROTECTED && state->position_qty.e8 != 0)
+        take_at_market(out, state, context, target);
+    /* Any other refusal leaves the position with its stop, its later targets and its time stop. */
+}
+
+/* ---- fills ---- */
 
 static void first_fill(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context, px_t px) {
+    enum side side = (enum side)state->side;
     state->phase = EXITS_UNPROTECTED;
-    state->entry_ts_ns = context->now_ns;
-    state->stop_px =
-        exits_stop_px(context->instrument, (enum side)state->side, px, state->intent.stop_distance);
+    state->entry_ts_ns = state->naked_ts_ns = context->now_ns;
+    state->fill_px = state->best_px = state->worst_px = px;
+    state->stop_px = exits_stop_px(context->instrument, side, px, state->intent.stop_distance);
     if (state->intent.take_distance > 0)
-        state->take_px = exits_take_px(context->instrument, (enum side)state->side, px,
-                                       state->intent.take_distance);
-    submit_stop(out, state, context);
+        state->take_px = exits_take_px(context->instrument, side, px, state->intent.take_distance);
+    exits_submit_stop(out, state, context);
 }
 
 /* The entry is over and nothing is held. */
@@ -107,8 +132,8 @@ static void flat(struct exits_actions *out, struct exits_state *state) {
     if (state->exit_reason == EXIT_NONE) state->exit_reason = state->fill_reason;
     state->phase = EXITS_CLEANUP;
     state->deadline_ns = INT64_MAX;
-    tell(out, EXITS_TELL_CLOSED);
-    tell(out, EXITS_CANCEL_ORDERS);
+    exits_tell(out, EXITS_TELL_CLOSED);
+    exits_tell(out, EXITS_CANCEL_ORDERS);
 }
 
 /* The position was ended while its entry was still filling, and here is more of it: the orders that
@@ -117,7 +142,7 @@ static void filled_after_exit(struct exits_actions *out, struct exits_state *sta
                               const struct exits_context *context) {
     if (state->phase == EXITS_PROTECTED || state->phase == EXITS_UNPROTECTED ||
         state->phase == EXITS_CLOSING)
-        submit_close(out, state, context, (enum exit_reason)state->fill_reason);
+        exits_submit_close(out, state, context, (enum exit_reason)state->fill_reason);
 }
 
 void exits_fill(struct exits_actions *out, struct exits_state *state,
@@ -136,6 +161,7 @@ void exits_fill(struct exits_actions *out, struct exits_state *state,
             first_fill(out, state, context, px);
         else if (state->position_qty.e8 == (int64_t)side_sign(side) * qty.e8)
             filled_after_exit(out, state, context);
+        exits_follow(out, state, context);
         int64_t per_unit = px.e8 - state->stop_px.e8;
         state->risk.e8 += fx_mul_half_even(per_unit < 0 ? -per_unit : per_unit, qty.e8);
         return;
@@ -144,8 +170,12 @@ void exits_fill(struct exits_actions *out, struct exits_state *state,
     state->exited_cost.e8 += cost.e8;
     state->exit_ts_ns = context->now_ns;
     state->fill_reason = (uint32_t)reason;
-    if (state->position_qty.e8 != 0 || state->phase == EXITS_CLEANUP || state->phase == EXITS_FLAT)
+    if (exits_gain((enum side)state->side, px, state->worst_px) < 0) state->worst_px = px;
+    if (state->phase == EXITS_CLEANUP || state->phase == EXITS_FLAT) return;
+    if (state->position_qty.e8 != 0) {
+        exits_follow(out, state, context);
         return;
+    }
     /* A partly filled entry may still add to the position: flat is final once the entry has ended. */
     if (state->entry_done)
         flat(out, state);
@@ -159,74 +189,35 @@ void exits_funding(struct exits_state *state, money_t amount) {
 
 void exits_entry_ended(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context) {
-    (void)context; /* every answer has the same shape */
     out->count = 0;
     state->entry_done = 1;
     if (state->phase == EXITS_ENTERING) {
         state->phase = EXITS_CLEANUP;
-        tell(out, EXITS_TELL_FAILED);
+        exits_tell(out, EXITS_TELL_FAILED);
     } else if (state->position_qty.e8 == 0 && state->phase != EXITS_CLEANUP &&
                state->phase != EXITS_FLAT) {
         flat(out, state);
+    } else if (state->phase == EXITS_PROTECTED) {
+        exits_ask_targets(out, state, context);
+        exits_follow(out, state, context);
     }
 }
 
-void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
-                          const struct exits_context *context) {
-    out->count = 0;
-    if (state->protected_ts_ns == 0) state->protected_ts_ns = context->now_ns;
-    if (state->phase != EXITS_UNPROTECTED) return;
-    state->phase = EXITS_PROTECTED;
-    state->deadline_ns = INT64_MAX;
-    tell(out, EXITS_TELL_PROTECTED);
-    if (state->position_qty.e8 == 0) return; /* the stop's fill overtook its confirmation */
-    if (state->close_wanted != EXIT_NONE)
-        submit_close(out, state, context, (enum exit_reason)state->close_wanted);
-    else if (state->take_px.e8 > 0)
-        add(out, EXITS_SUBMIT_TAKE, state->take_px, qty_e8(0), state->take_attempts++);
-}
-
-static void give_up_protecting(struct exits_actions *out, struct exits_state *state,
-                               const struct exits_context *context) {
+void exits_give_up_protecting(struct exits_actions *out, struct exits_state *state,
+                              const struct exits_context *context) {
     state->alarms++;
-    tell(out, EXITS_ALARM);
-    submit_close(out, state, context, EXIT_UNPROTECTED);
+    exits_tell(out, EXITS_ALARM);
+    exits_submit_close(out, state, context, EXIT_UNPROTECTED);
 }
 
-void exits_stop_failed(struct exits_actions *out, struct exits_state *state,
-                       const struct exits_context *context, int32_t code) {
-    out->count = 0;
-    if (state->phase != EXITS_UNPROTECTED && state->phase != EXITS_PROTECTED) return;
-    if (state->position_qty.e8 == 0)
-        return; /* it triggered into a flat position, or was cancelled after */
-    if (context->instrument->status == INSTRUMENT_CLOSED)
-        return; /* the venue is settling the position */
-    if (code == CODE_WOULD_TRIGGER || stop_is_crossed(state, context->last_px)) {
-        /* The market is already beyond the stop: what the stop would have done is done now. */
-        submit_close(out, state, context, EXIT_STOP);
-        return;
-    }
-    state->phase = EXITS_UNPROTECTED;
-    if (state->stop_attempts >= context->config->stop_attempts_max)
-        give_up_protecting(out, state, context);
-    else
-        submit_stop(out, state, context);
-}
-
-void exits_take_failed(struct exits_actions *out, struct exits_state *state,
-                       const struct exits_context *context, int32_t code) {
-    out->count = 0;
-    if (state->phase != EXITS_PROTECTED || state->position_qty.e8 == 0) return;
-    if (code == CODE_WOULD_TRIGGER) submit_close(out, state, context, EXIT_TAKE_PROFIT);
-    /* Any other refusal leaves the position with its stop and its time stop. */
-}
+/* ---- the rest ---- */
 
 void exits_close_ended(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context) {
     out->count = 0;
     int64_t left = state->position_qty.e8 < 0 ? -state->position_qty.e8 : state->position_qty.e8;
     if (state->phase == EXITS_CLOSING && left != 0 && left < state->closing_qty.e8)
-        submit_close(out, state, context, (enum exit_reason)state->exit_reason);
+        exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
 }
 
 void exits_orders_gone(struct exits_state *state) {
@@ -239,15 +230,18 @@ void exits_time(struct exits_actions *out, struct exits_state *state,
     out->count = 0;
     if (context->now_ns < state->deadline_ns) return;
     if (state->phase == EXITS_UNPROTECTED) {
-        bool late = context->now_ns >= state->entry_ts_ns + context->config->unprotected_ns_max;
+        bool late = context->now_ns >= state->naked_ts_ns + context->config->unprotected_ns_max;
         if (late || state->stop_attempts >= context->config->stop_attempts_max)
-            give_up_protecting(out, state, context);
+            exits_give_up_protecting(out, state, context);
         else
-            submit_stop(out, state, context);
+            exits_submit_stop(out, state, context);
     } else if (state->phase == EXITS_CLOSING) {
-        submit_close(out, state, context, (enum exit_reason)state->exit_reason);
+        exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
+    } else if (state->phase == EXITS_PROTECTED && state->move == MOVE_ASKED) {
+        exits_drop_move(out, state);
     } else {
         state->deadline_ns = INT64_MAX;
+        exits_follow(out, state, context); /* a move that failed, once more */
     }
 }
 
@@ -259,7 +253,7 @@ void exits_bar(struct exits_actions *out, struct exits_state *state,
     state->bars_held++;
     if (state->intent.horizon_bars > 0 && state->bars_held >= state->intent.horizon_bars &&
         state->phase == EXITS_PROTECTED)
-        submit_close(out, state, context, EXIT_TIME);
+        exits_submit_close(out, state, context, EXIT_TIME);
 }
 
 void exits_close(struct exits_actions *out, struct exits_state *state,
@@ -270,7 +264,14 @@ void exits_close(struct exits_actions *out, struct exits_state *state,
     else if (state->position_qty.e8 == 0)
         return;
     else if (state->phase == EXITS_PROTECTED || state->phase == EXITS_UNPROTECTED)
-        submit_close(out, state, context, reason);
+        exits_submit_close(out, state, context, reason);
+}
+
+/* The price's worst way against the entry, as a part of it. */
+static double worst_loss(const struct exits_state *state, px_t entry) {
+    int64_t lost = exits_gain((enum side)state->side, entry, state->worst_px);
+    if (lost <= 0 || entry.e8 <= 0) return 0;
+    return lost >= entry.e8 ? 1.0 : (double)lost / (double)entry.e8;
 }
 
 void exits_trade(struct trade_closed *out, const struct exits_state *state, uint64_t trade_id) {
@@ -285,8 +286,8 @@ void exits_trade(struct trade_closed *out, const struct exits_state *state, uint
     out->leverage = (uint8_t)state->leverage;
     out->entry_ts_ns = state->entry_ts_ns;
     out->exit_ts_ns = state->exit_ts_ns;
-    out->entry_px = average_px(state->entered_cost, state->entered_qty);
-    out->exit_px = average_px(state->exited_cost, state->exited_qty);
+    out->entry_px = exits_average_px(state->entered_cost, state->entered_qty);
+    out->exit_px = exits_average_px(state->exited_cost, state->exited_qty);
     out->qty = state->entered_qty;
     out->realized_pnl = state->realized_pnl;
     out->fees = state->fees;
@@ -298,4 +299,6 @@ void exits_trade(struct trade_closed *out, const struct exits_state *state, uint
     out->confidence = state->intent.confidence;
     out->expected_edge = state->intent.edge;
     out->arm = state->intent.arm;
+    out->targets = state->targets_reached;
+    out->drawdown_max = worst_loss(state, out->entry_px);
 }

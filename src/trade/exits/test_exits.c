@@ -42,7 +42,7 @@ static void life_begin(struct life *l, enum side side) {
                                         .confidence = 0.6,
                                         .edge = 0.01,
                                         .horizon_bars = 3};
-    exits_enter(&l->state, &intent, 3);
+    exits_enter(&l->state, &intent, 3, 0.0015);
     assert_int_equal(l->state.phase, EXITS_ENTERING);
 }
 
@@ -62,14 +62,16 @@ static void exit_fill(struct life *l, int64_t px, int64_t qty, enum exit_reason 
 static void entry_ended(struct life *l) {
     exits_entry_ended(&l->asked, &l->state, &l->now);
 }
+/* The venue's word on the stop that stands or is waited for. */
 static void stop_confirmed(struct life *l) {
-    exits_stop_confirmed(&l->asked, &l->state, &l->now);
+    const struct exits_stop stop = l->state.stop;
+    exits_stop_confirmed(&l->asked, &l->state, &l->now, &stop);
 }
 static void stop_failed(struct life *l, int32_t code) {
-    exits_stop_failed(&l->asked, &l->state, &l->now, code);
+    exits_stop_ended(&l->asked, &l->state, &l->now, l->state.stop.attempt, code);
 }
 static void take_failed(struct life *l, int32_t code) {
-    exits_take_failed(&l->asked, &l->state, &l->now, code);
+    exits_take_ended(&l->asked, &l->state, &l->now, 0, false, code);
 }
 static void close_ended(struct life *l) {
     exits_close_ended(&l->asked, &l->state, &l->now);
@@ -87,8 +89,8 @@ static void close_asked(struct life *l, enum exit_reason why) {
 
 /* The actions asked for, in order: "STOP TELL_CLOSED …" */
 static void expect(const struct life *l, enum exits_phase phase, const char *actions) {
-    static const char *const names[EXITS_ACTION_COUNT] = {"stop",      "take",   "close",  "cancel",
-                                                          "protected", "closed", "failed", "alarm"};
+    static const char *const names[EXITS_ACTION_COUNT] = {
+        "stop", "take", "close", "drop", "cancel", "protected", "closed", "failed", "alarm"};
     char text[128] = "";
     for (uint32_t i = 0; i < l->asked.count; i++) {
         if (i > 0) strcat(text, " ");
@@ -705,6 +707,9 @@ static void action_keeps_the_rules(struct random_life *r, const struct exits_act
         r->closed++;
         assert_true(held == 0 && r->entry_done);
         assert_int_not_equal(r->l.state.exit_reason, EXIT_NONE);
+        break;
+    case EXITS_CANCEL_STOP:
+        assert_int_not_equal(act->attempt, r->l.state.stop.attempt); /* never the one that stands */
         break;
     case EXITS_TELL_PROTECTED:
     case EXITS_TELL_FAILED:

@@ -14,23 +14,42 @@ const char *oms_leg_text(enum oms_leg leg) {
         return "take_profit";
     case LEG_CLOSE:
         return "close";
+    case LEG_TAKE_PROFIT_2:
+        return "take_profit_2";
+    case LEG_TAKE_PROFIT_3:
+        return "take_profit_3";
     case LEG_COUNT:
         break;
     }
     return "?";
 }
 
+enum oms_leg oms_target_leg(uint32_t target) {
+    static const enum oms_leg legs[OMS_TARGETS] = {LEG_TAKE_PROFIT, LEG_TAKE_PROFIT_2,
+                                                   LEG_TAKE_PROFIT_3};
+    ASSERT(target < OMS_TARGETS);
+    return legs[target];
+}
+
+uint32_t oms_leg_target(enum oms_leg leg) {
+    uint32_t target = 0;
+    while (target < OMS_TARGETS && oms_target_leg(target) != leg) target++;
+    return target;
+}
+
 void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg,
-                         uint8_t attempt) {
+                         uint32_t attempt) {
     /* No I, L, O, U: the id is read by people over telephones. */
     static const char digits[33] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    static const char letters[LEG_COUNT + 1] = "estc";
+    static const char letters[LEG_COUNT + 1] = "estcuv";
     memset(out, 0, CLIENT_ORDER_ID_SIZE);
     out[0] = 'q';
     for (int i = 0; i < 13; i++) out[1 + i] = digits[(intent_id >> (60 - 5 * i)) & 31];
     out[14] = '-';
     out[15] = letters[leg];
-    out[16] = digits[attempt % 32];
+    int shift = 0;
+    while (attempt >> shift >= 32) shift += 5;
+    for (char *at = out + 16; shift >= 0; shift -= 5) *at++ = digits[(attempt >> shift) & 31];
 }
 
 enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent,
@@ -116,23 +135,27 @@ struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg) {
     return NULL;
 }
 
+struct oms_order *oms_live_attempt(struct oms_book *book, enum oms_leg leg, uint32_t attempt) {
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++) {
+        struct oms_order *o = &book->orders[i];
+        if (o->leg == (uint8_t)leg && o->attempt == attempt && is_live(o)) return o;
+    }
+    return NULL;
+}
+
 bool oms_has_live(const struct oms_book *book) {
     for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
         if (is_live(&book->orders[i])) return true;
     return false;
 }
 
-/* The live one, should an ended order still be remembered under the same id. */
 static struct oms_order *find(struct oms_book *book, const char *client_order_id) {
-    struct oms_order *found = NULL;
     for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++) {
         struct oms_order *o = &book->orders[i];
-        if (!o->used || memcmp(o->client_order_id, client_order_id, CLIENT_ORDER_ID_SIZE) != 0)
-            continue;
-        if (is_live(o)) return o;
-        found = o;
+        if (o->used && memcmp(o->client_order_id, client_order_id, CLIENT_ORDER_ID_SIZE) == 0)
+            return o;
     }
-    return found;
+    return NULL;
 }
 
 static enum order_event event_of(const struct venue_event *event) {

@@ -11,19 +11,33 @@
 #include "domain/intent.h"
 #include "domain/order.h"
 
-enum oms_leg { LEG_ENTRY = 0, LEG_STOP, LEG_TAKE_PROFIT, LEG_CLOSE, LEG_COUNT };
+enum oms_leg {
+    LEG_ENTRY = 0,
+    LEG_STOP,
+    LEG_TAKE_PROFIT,
+    LEG_CLOSE,
+    LEG_TAKE_PROFIT_2,
+    LEG_TAKE_PROFIT_3,
+    LEG_COUNT
+};
+enum { OMS_TARGETS = 3 };
 const char *oms_leg_text(enum oms_leg leg);
+/* Leg of target 0..OMS_TARGETS - 1, and back: OMS_TARGETS for a leg that is none. */
+enum oms_leg oms_target_leg(uint32_t target);
+uint32_t oms_leg_target(enum oms_leg leg);
 
-/* Slots for orders of one symbol: at most one live order per leg, so 8 leaves room for replacements. */
-enum { OMS_ORDERS_MAX = 8, OMS_LEDGER_MAX = 16 };
+/* Slots for orders of one symbol: one live order per leg, two while a stop is replaced; 12 leaves room for
+ * what is not answered. */
+enum { OMS_ORDERS_MAX = 12, OMS_LEDGER_MAX = 16 };
 
 struct oms_order {
     char client_order_id[CLIENT_ORDER_ID_SIZE];
     uint64_t intent_id, venue_order_id;
     uint8_t leg, side, order_type, state; /* enum oms_leg, side, order_type, order_state */
-    uint8_t reduce_only, close_position, attempt, used;
+    uint8_t reduce_only, close_position, used;
     uint8_t cancels_rejected; /* times the venue said there is nothing to cancel */
-    int32_t code;             /* the venue's, when it said no */
+    uint32_t attempt;
+    int32_t code; /* the venue's, when it said no */
     px_t limit_px, stop_px;
     qty_t order_qty, cum_qty;
     money_t cum_cost; /* sum of px * qty of its fills */
@@ -53,7 +67,7 @@ struct oms_request {
     enum side side;
     enum order_type order_type;
     uint64_t intent_id;
-    uint8_t attempt; /* 0.. : part of the id, so that a retry is another order */
+    uint32_t attempt; /* 0.. : part of the id, so that a retry is another order */
     bool reduce_only, close_position;
     px_t limit_px, stop_px;
     qty_t order_qty;
@@ -71,6 +85,8 @@ bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t ins
 
 /* The live (not terminal) order of a leg, or NULL. */
 struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg);
+/* That attempt of it, or NULL. */
+struct oms_order *oms_live_attempt(struct oms_book *book, enum oms_leg leg, uint32_t attempt);
 bool oms_has_live(const struct oms_book *book);
 
 struct oms_update {
@@ -92,10 +108,9 @@ bool oms_timeout(struct oms_order *order);
 /* A fill of an order the book does not have (liquidation, settlement): true the first time. */
 bool oms_foreign_fill(struct oms_book *book, uint64_t trade_id);
 
-/* "q" + 13 base-32 digits of the intent id + "-" + leg letter + base-32 digit of the attempt: 17
- * characters of the venue's pattern. Attempts 32 apart share an id: they are never live together, as
- * the book has fewer slots than that. */
+/* "q" + 13 base-32 digits of the intent id + "-" + leg letter + the attempt in base 32: 17 characters of
+ * the venue's pattern for the first 32 attempts, at most 23: no two orders of a trade share an id. */
 void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg,
-                         uint8_t attempt);
+                         uint32_t attempt);
 
 #endif

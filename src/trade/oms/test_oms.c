@@ -28,7 +28,7 @@ static struct trade_intent intent_of(uint64_t id, int64_t expires) {
     return t;
 }
 
-static struct oms_order *order(struct oms_book *book, enum oms_leg leg, uint8_t attempt,
+static struct oms_order *order(struct oms_book *book, enum oms_leg leg, uint32_t attempt,
                                int64_t qty) {
     struct venue_command command;
     const struct oms_request request = {.leg = leg,
@@ -151,7 +151,7 @@ static bool venue_takes(const char *id) {
     return n >= 1 && n <= 36;
 }
 
-static void order_ids_have_seventeen_characters_of_the_venues_pattern(void **state) {
+static void order_ids_fit_the_venues_pattern(void **state) {
     (void)state;
     struct rng rng = rng_init(test_seed());
     for (int n = 0; n < 20000; n++) {
@@ -159,15 +159,21 @@ static void order_ids_have_seventeen_characters_of_the_venues_pattern(void **sta
         for (enum oms_leg leg = LEG_ENTRY; leg < LEG_COUNT; leg++) {
             char id[CLIENT_ORDER_ID_SIZE];
             memset(id, 'x', sizeof id);
-            oms_client_order_id(id, intent, leg, (uint8_t)rng_below(&rng, 256));
-            assert_int_equal(strnlen(id, sizeof id), 17);
+            uint32_t attempt = (uint32_t)(rng_u64(&rng) >> (32 + rng_below(&rng, 32)));
+            oms_client_order_id(id, intent, leg, attempt);
+            size_t size = strnlen(id, sizeof id);
+            assert_true(attempt < 32 ? size == 17 : size > 17 && size <= 23);
             assert_true(venue_takes(id));
-            for (size_t i = 17; i < sizeof id; i++) assert_int_equal(id[i], 0);
+            for (size_t i = size; i < sizeof id; i++) assert_int_equal(id[i], 0);
         }
     }
     char id[CLIENT_ORDER_ID_SIZE];
     oms_client_order_id(id, 0x0123456789ABCDEF, LEG_STOP, 2); /* python: repeated division by 32 */
     assert_string_equal(id, "q028T5CY4TQKFF-s2");
+    oms_client_order_id(id, 0x0123456789ABCDEF, LEG_TAKE_PROFIT_3, 32 * 32 + 31);
+    assert_string_equal(id, "q028T5CY4TQKFF-v10Z");
+    oms_client_order_id(id, UINT64_MAX, LEG_TAKE_PROFIT_2, UINT32_MAX);
+    assert_string_equal(id, "qFZZZZZZZZZZZZ-u3ZZZZZZ");
 }
 
 static int by_text(const void *a, const void *b) {
@@ -176,14 +182,14 @@ static int by_text(const void *a, const void *b) {
 
 static void order_ids_differ_by_intent_leg_and_attempt(void **state) {
     (void)state;
-    enum { INTENTS = 500, ATTEMPTS = 32, IDS = INTENTS * LEG_COUNT * ATTEMPTS };
+    enum { INTENTS = 500, ATTEMPTS = 40, IDS = INTENTS * LEG_COUNT * ATTEMPTS };
     char(*ids)[CLIENT_ORDER_ID_SIZE] = calloc(IDS, sizeof *ids);
     assert_non_null(ids);
     size_t n = 0;
     for (uint64_t i = 0; i < INTENTS; i++)
         for (enum oms_leg leg = LEG_ENTRY; leg < LEG_COUNT; leg++)
-            for (int attempt = 0; attempt < ATTEMPTS; attempt++)
-                oms_client_order_id(ids[n++], i < 64 ? UINT64_C(1) << i : i, leg, (uint8_t)attempt);
+            for (uint32_t attempt = 0; attempt < ATTEMPTS; attempt++)
+                oms_client_order_id(ids[n++], i < 64 ? UINT64_C(1) << i : i, leg, attempt);
     qsort(ids, IDS, sizeof *ids, by_text);
     /* 1, 2, 4 … 256 are named twice above */
     size_t same = 0;
@@ -392,31 +398,50 @@ static void slots_of_ended_orders_are_used_again_and_live_ones_never(void **stat
     (void)state;
     struct oms_book book = {0};
     struct oms_order *all[OMS_ORDERS_MAX];
-    for (int i = 0; i < OMS_ORDERS_MAX; i++) {
-        all[i] = order(&book, LEG_CLOSE, (uint8_t)i, 10);
+    for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++) {
+        all[i] = order(&book, LEG_CLOSE, i, 10);
         assert_non_null(all[i]);
     }
-    assert_null(order(&book, LEG_CLOSE, 8, 10));
+    assert_null(order(&book, LEG_CLOSE, 98, 10));
     apply(&book, all[5], VENUE_ORDER_REJECTED);
-    struct oms_order *o = order(&book, LEG_CLOSE, 8, 10);
+    struct oms_order *o = order(&book, LEG_CLOSE, 98, 10);
     assert_ptr_equal(o, all[5]);
     assert_int_equal(o->state, ORDER_PENDING_NEW);
     assert_int_equal(o->code, 0);
-    assert_null(order(&book, LEG_CLOSE, 9, 10));
+    assert_null(order(&book, LEG_CLOSE, 99, 10));
 }
 
-static void an_id_used_again_means_the_live_order(void **state) {
+/* While a stop is replaced two stand: word of one is not word of the other. */
+static void two_stops_of_one_trade_are_told_apart(void **state) {
     (void)state;
     struct oms_book book = {0};
-    struct oms_order *first = order(&book, LEG_CLOSE, 0, 10),
-                     *other = order(&book, LEG_CLOSE, 1, 10);
-    struct oms_order *again = order(&book, LEG_CLOSE, 32, 10); /* same text as attempt 0 */
-    assert_string_equal(first->client_order_id, again->client_order_id);
-    apply(&book, first, VENUE_ORDER_REJECTED);
-    assert_int_equal(first->state, ORDER_REJECTED);
-    assert_true(fill(&book, again, 1, 100, 10, 0).applied);
-    assert_int_equal(again->state, ORDER_FILLED);
-    assert_int_equal(other->state, ORDER_PENDING_NEW);
+    struct oms_order *old = order(&book, LEG_STOP, 1, 0), *new = order(&book, LEG_STOP, 33, 10);
+    assert_string_not_equal(old->client_order_id, new->client_order_id);
+    assert_ptr_equal(oms_live_attempt(&book, LEG_STOP, 1), old);
+    assert_ptr_equal(oms_live_attempt(&book, LEG_STOP, 33), new);
+    assert_null(oms_live_attempt(&book, LEG_STOP, 2));
+    assert_null(oms_live_attempt(&book, LEG_CLOSE, 1));
+    apply(&book, new, VENUE_ORDER_ACCEPTED);
+    assert_int_equal(old->state, ORDER_PENDING_NEW);
+    apply(&book, old, VENUE_ORDER_REJECTED);
+    assert_null(oms_live_attempt(&book, LEG_STOP, 1));
+    assert_ptr_equal(oms_live(&book, LEG_STOP), new);
+}
+
+static void targets_have_legs_of_their_own(void **state) {
+    (void)state;
+    for (uint32_t j = 0; j < OMS_TARGETS; j++)
+        for (uint32_t other = 0; other < j; other++)
+            assert_true(oms_target_leg(j) != oms_target_leg(other));
+    uint32_t none = 0;
+    for (enum oms_leg leg = LEG_ENTRY; leg < LEG_COUNT; leg++) {
+        uint32_t target = oms_leg_target(leg);
+        if (target < OMS_TARGETS) assert_int_equal(oms_target_leg(target), leg);
+        none += target == OMS_TARGETS;
+        assert_string_not_equal(oms_leg_text(leg), "?");
+    }
+    assert_int_equal(none, LEG_COUNT - OMS_TARGETS);
+    assert_int_equal(oms_leg_target(LEG_STOP), OMS_TARGETS);
 }
 
 /* Whatever the venue says, in whatever order: never more filled than ordered, an end is an end, and
@@ -478,7 +503,7 @@ int main(void) {
         cmocka_unit_test(an_expired_intent_is_refused_whether_seen_or_not),
         cmocka_unit_test(a_full_ledger_refuses_instead_of_forgetting),
         cmocka_unit_test(the_ledger_never_forgets_an_id_that_has_not_expired),
-        cmocka_unit_test(order_ids_have_seventeen_characters_of_the_venues_pattern),
+        cmocka_unit_test(order_ids_fit_the_venues_pattern),
         cmocka_unit_test(order_ids_differ_by_intent_leg_and_attempt),
         cmocka_unit_test(the_same_intent_leg_and_attempt_give_the_same_id),
         cmocka_unit_test(a_command_carries_what_was_asked),
@@ -493,7 +518,8 @@ int main(void) {
         cmocka_unit_test(fills_of_nothing_or_of_too_much_are_refused),
         cmocka_unit_test(evidence_about_strangers_is_counted),
         cmocka_unit_test(slots_of_ended_orders_are_used_again_and_live_ones_never),
-        cmocka_unit_test(an_id_used_again_means_the_live_order),
+        cmocka_unit_test(two_stops_of_one_trade_are_told_apart),
+        cmocka_unit_test(targets_have_legs_of_their_own),
         cmocka_unit_test(random_evidence_keeps_the_books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,12 +67,33 @@ double risk_round_trip_cost(const struct risk_state *state, const struct risk_li
     return cost;
 }
 
+static bool is_distance(double d) {
+    return d >= 0 && d < 5; /* false for NaN */
+}
+
+/* Targets one behind the other, each part with a target behind it that takes the rest, and a stop that
+ * may follow. */
+static bool plan_is_valid(const struct trade_intent *t) {
+    if (!is_distance(t->take_distance) || !is_distance(t->take_distance_2) ||
+        !is_distance(t->take_distance_3) || !is_distance(t->break_even_distance) ||
+        !is_distance(t->trail_from_distance) || !is_distance(t->trail_distance))
+        return false;
+    if (t->take_distance_2 > 0 && !(t->take_distance > 0 && t->take_distance_2 > t->take_distance))
+        return false;
+    if (t->take_distance_3 > 0 &&
+        !(t->take_distance_2 > 0 && t->take_distance_3 > t->take_distance_2))
+        return false;
+    if (!(t->take_part_1 >= 0 && t->take_part_2 >= 0 && t->take_part_1 + t->take_part_2 <= 1))
+        return false;
+    if (t->take_part_1 > 0 && !(t->take_distance_2 > 0)) return false;
+    if (t->take_part_2 > 0 && !(t->take_part_1 > 0 && t->take_distance_3 > 0)) return false;
+    return t->arm <= ARM_NONE;
+}
+
 /* The intent by itself: sizes and prices that make sense, stop on the losing side. */
 static bool intent_is_valid(const struct trade_intent *t) {
     if (t->side != SIDE_BUY && t->side != SIDE_SELL) return false;
-    if (!(t->stop_distance > 0 && t->stop_distance < 0.5) ||
-        !(t->take_distance >= 0 && t->take_distance < 5))
-        return false;
+    if (!(t->stop_distance > 0 && t->stop_distance < 0.5) || !plan_is_valid(t)) return false;
     if (!(t->confidence >= 0 && t->confidence <= 1) || t->position_size_usd.e8 <= 0 ||
         t->leverage == 0)
         return false;

@@ -1,0 +1,55 @@
+/* Shared by the parts of exits. */
+#ifndef TRADE_EXITS_EXITS_INTERNAL_H
+#define TRADE_EXITS_EXITS_INTERNAL_H
+
+#include "base/assert.h"
+#include "trade/exits/exits.h"
+
+/* The venue's "order would immediately trigger". */
+enum { CODE_WOULD_TRIGGER = -2021 };
+
+static inline void exits_add(struct exits_actions *out, const struct exits_action *action) {
+    ASSERT(out->count < EXITS_ACTIONS_MAX);
+    out->items[out->count++] = *action;
+}
+
+static inline void exits_tell(struct exits_actions *out, enum exits_action_kind kind) {
+    exits_add(out, &(struct exits_action){.kind = kind});
+}
+
+static inline qty_t exits_held(const struct exits_state *state) {
+    return qty_e8(state->position_qty.e8 < 0 ? -state->position_qty.e8 : state->position_qty.e8);
+}
+
+/* By how much price a is better for the position than b. */
+static inline int64_t exits_gain(enum side side, px_t a, px_t b) {
+    return side == SIDE_BUY ? a.e8 - b.e8 : b.e8 - a.e8;
+}
+
+static inline px_t exits_average_px(money_t cost, qty_t qty) {
+    return px_e8(qty.e8 > 0 ? fx_muldiv_half_even(cost.e8, FX_ONE, qty.e8) : 0);
+}
+
+/* ---- exits.c ---- */
+
+/* All of the position, at market. */
+void exits_submit_close(struct exits_actions *out, struct exits_state *state,
+                        const struct exits_context *context, enum exit_reason reason);
+void exits_give_up_protecting(struct exits_actions *out, struct exits_state *state,
+                              const struct exits_context *context);
+
+/* Those of the plan that can be asked for now. */
+void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
+                       const struct exits_context *context);
+
+/* ---- exits_stop.c ---- */
+
+void exits_submit_stop(struct exits_actions *out, struct exits_state *state,
+                       const struct exits_context *context);
+/* Starts a move of the stop if one is wanted and none is on its way. */
+void exits_follow(struct exits_actions *out, struct exits_state *state,
+                  const struct exits_context *context);
+/* The move was not answered in time. */
+void exits_drop_move(struct exits_actions *out, struct exits_state *state);
+
+#endif
