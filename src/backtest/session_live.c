@@ -120,7 +120,11 @@ static void apply(struct session *s, const struct event *e) {
         break;
     case EVENT_TICK: {
         int i = instrument_find(s, e->u.tick.symbol);
-        if (i >= 0) (void)kernel_tick(s->kernel, (uint32_t)i, &e->u.tick);
+        if (i < 0 || !kernel_tick(s->kernel, (uint32_t)i, &e->u.tick)) break;
+        s->out.count = 0;
+        kernel_extreme(s->kernel, &s->out, (uint32_t)i, e->u.tick.price, e->u.tick.price,
+                       e->u.tick.ts, e->ts_ns);
+        session_handle(s, &s->out);
         break;
     }
     case EVENT_INSTRUMENT_CHANGED:
