@@ -7,6 +7,9 @@
 static bool is_conditional(uint8_t type) {
     return type >= ORDER_STOP_MARKET;
 }
+static bool is_stop(uint8_t type) {
+    return type == ORDER_STOP_MARKET || type == ORDER_STOP;
+}
 static bool has_limit_px(uint8_t type) {
     return type == ORDER_LIMIT || type == ORDER_STOP || type == ORDER_TAKE_PROFIT;
 }
@@ -119,10 +122,21 @@ static bool triggers_now(const struct simex *sx, const struct venue_command *c) 
         simex_path_mark(sx, s, &path);
     else
         simex_path_last(sx, s, &path);
-    bool is_stop = c->order_type == ORDER_STOP_MARKET || c->order_type == ORDER_STOP;
-    if (is_stop == (c->side == SIDE_BUY)) /* fires when p >= trigger */
+    if (is_stop(c->order_type) == (c->side == SIDE_BUY)) /* fires when p >= trigger */
         return simex_path_floor(&path, sx->clock_ns) >= c->stop_px.e8;
     return simex_path_ceil(&path, sx->clock_ns) <= c->stop_px.e8;
+}
+
+/* One closePosition stop and one closePosition target to a direction. */
+static bool close_position_exists(const struct simex *sx, const struct venue_command *c) {
+    uint32_t s = c->instrument_index;
+    for (uint64_t mask = simex_symbol(sx, s)->order_mask; mask; mask &= mask - 1) {
+        const struct sx_order *o = simex_order(sx, s, simex_bit(mask));
+        if (o->phase == PHASE_WAITING && o->close_position && o->side == c->side &&
+            is_stop(o->type) == is_stop(c->order_type))
+            return true;
+    }
+    return false;
 }
 
 static int32_t check_room(const struct simex *sx, const struct venue_command *c) {
@@ -213,6 +227,7 @@ int32_t simex_admit(const struct simex *sx, const struct venue_command *c) {
     if (is_conditional(c->order_type)) {
         /* Margin, position limit and reduceOnly are looked at when it triggers. */
         if (triggers_now(sx, c)) return CODE_TRIGGERS_NOW;
+        if (c->close_position && close_position_exists(sx, c)) return CODE_CLOSE_POSITION_EXISTS;
         return check_room(sx, c);
     }
     if (c->reduce_only && simex_reducible(sx, s, side) == 0) return CODE_REDUCE_ONLY;

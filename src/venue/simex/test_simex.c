@@ -482,6 +482,99 @@ static void test_close_position_takes_the_position_as_it_is_then(void **state) {
     world_deinit(&w);
 }
 
+/* -4130: a nearer stop cannot be another closePosition order; one of a fixed quantity can. */
+static void test_one_close_position_order_of_a_kind_and_direction(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    world_long(&w); /* with "sl" and "tp" */
+    world_bar(&w, 50000, 50000, 50000, 50000);
+    struct venue_command c = world_order(&w, 1, SIDE_SELL, ORDER_STOP_MARKET, 0, "sl2");
+    c.close_position = 1;
+    c.stop_px.e8 = E8(49700);
+    assert_int_equal(world_code(&w, c), -4130);
+    struct venue_command t = world_order(&w, 1, SIDE_SELL, ORDER_TAKE_PROFIT_MARKET, 0, "tp2");
+    t.close_position = 1;
+    t.stop_px.e8 = E8(50900);
+    assert_int_equal(world_code(&w, t), -4130);
+    t = world_order(&w, 1, SIDE_BUY, ORDER_STOP_MARKET, 0, "up"); /* the other direction */
+    t.close_position = 1;
+    t.stop_px.e8 = E8(50900);
+    assert_int_equal(world_code(&w, t), 0);
+    t = world_order(&w, 1, SIDE_SELL, ORDER_STOP_MARKET, 1, "sl3");
+    t.reduce_only = 1;
+    t.stop_px.e8 = E8(49700);
+    assert_int_equal(world_code(&w, t), 0);
+    t = world_order(&w, 1, SIDE_NONE, 0, 0, "sl");
+    t.kind = COMMAND_ORDER_CANCEL;
+    assert_int_equal(world_code(&w, t), 0);
+    assert_int_equal(world_code(&w, c), 0); /* now there is none */
+    world_deinit(&w);
+}
+
+/* A ladder: parts of 0.3 and 0.2, the stop takes what the first left, and the second finds nothing. */
+static void test_parts_of_a_position_end_by_triggers(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    world_long(&w); /* 1, stop 49500, target 50500 */
+    world_bar(&w, 50000, 50000, 50000, 50000);
+    static const struct {
+        const char *id;
+        double qty, px;
+    } parts[] = {{"t1", 0.3, 50200}, {"t2", 0.2, 50400}};
+    for (int i = 0; i < 2; i++) {
+        struct venue_command c =
+            world_order(&w, 1, SIDE_SELL, ORDER_TAKE_PROFIT_MARKET, parts[i].qty, parts[i].id);
+        c.reduce_only = 1;
+        c.stop_px.e8 = E8(parts[i].px);
+        assert_int_equal(world_code(&w, c), 0);
+    }
+    world_finish(&w);
+    world_bar(&w, 50000, 50300, 49400, 49450); /* up, then down through the stop */
+    world_finish(&w);
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "t1", 0)->last_qty.e8, E8(0.3));
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "t1", 0)->leaves_qty.e8, 0);
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRIGGERED, "sl", 0)->leaves_qty.e8, E8(0.7));
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "sl", 0)->last_qty.e8, E8(0.7));
+    assert_int_equal(world_qty(&w), 0);
+    world_bar(&w, 49450, 50600, 49450, 50600);
+    world_finish(&w);
+    assert_null(world_event(&w, VENUE_ORDER_TRADE, "t2", 0));
+    assert_int_equal(world_event(&w, VENUE_ORDER_EXPIRED, "t2", 0)->code, -2022);
+    assert_int_equal(world_event(&w, VENUE_ORDER_EXPIRED, "tp", 0)->code, 6);
+    struct simex_account a;
+    simex_account_get(w.sx, &a);
+    assert_int_equal(a.wallet.e8, a.wallet_start.e8 + a.realized_pnl.e8 - a.fees.e8);
+    world_deinit(&w);
+}
+
+/* A stop of a fixed quantity that says more than is left: what is left is closed, no more. */
+static void test_a_triggered_part_is_capped_to_the_position(void **state) {
+    (void)state;
+    struct world w;
+    world_init(&w);
+    world_bar(&w, 50000, 50000, 50000, 50000);
+    world_market(&w, 1, SIDE_BUY, 1, "entry");
+    world_run(&w, NS_PER_SECOND);
+    struct venue_command c =
+        world_order(&w, 2 * NS_PER_SECOND, SIDE_SELL, ORDER_STOP_MARKET, 1, "sl");
+    c.reduce_only = 1;
+    c.stop_px.e8 = E8(49900);
+    world_send(&w, &c);
+    c = world_order(&w, 3 * NS_PER_SECOND, SIDE_SELL, ORDER_MARKET, 0.6, "part");
+    c.reduce_only = 1;
+    world_send(&w, &c);
+    world_finish(&w);
+    world_bar(&w, 50000, 50000, 49800, 49850);
+    world_finish(&w);
+    assert_int_equal(world_event(&w, VENUE_ORDER_TRADE, "sl", 0)->last_qty.e8, E8(0.4));
+    assert_int_equal(world_event(&w, VENUE_ORDER_EXPIRED, "sl", 0)->code, 4);
+    assert_int_equal(world_qty(&w), 0);
+    assert_false(simex_is_active(w.sx, 0));
+    world_deinit(&w);
+}
+
 /* §4.4: which conditions are already true at 50000? */
 static void test_would_trigger_immediately(void **state) {
     (void)state;
@@ -1079,6 +1172,9 @@ int main(void) {
         cmocka_unit_test(test_gap_through_a_stop_fills_at_the_open),
         cmocka_unit_test(test_close_position_orders_outlive_the_position),
         cmocka_unit_test(test_close_position_takes_the_position_as_it_is_then),
+        cmocka_unit_test(test_one_close_position_order_of_a_kind_and_direction),
+        cmocka_unit_test(test_parts_of_a_position_end_by_triggers),
+        cmocka_unit_test(test_a_triggered_part_is_capped_to_the_position),
         cmocka_unit_test(test_would_trigger_immediately),
         cmocka_unit_test(test_working_type_chooses_the_price),
         cmocka_unit_test(test_stop_limit_becomes_a_limit_order),
