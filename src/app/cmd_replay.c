@@ -39,6 +39,13 @@ static int verify(const char *run_dir, const char *data, bool json) {
     static struct run run;
     enum status st = run_options_load(&o, run_dir, &err);
     if (st != ST_OK) return complain(&err);
+    if (o.retrain_ns > 0) {
+        fprintf(stderr,
+                "quantum: %s retrained its models; such a run cannot be executed again from "
+                "its journal alone yet\n",
+                run_dir);
+        return EXIT_REFUSED;
+    }
     if (data) snprintf(o.data, sizeof o.data, "%s", data);
     st = open_feed(&run.session.feed, &o, run_dir, &err);
     if (st != ST_OK) return complain(&err);

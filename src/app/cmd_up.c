@@ -50,6 +50,10 @@ static const char up_usage[] =
     "                     bars, kept in STATE/models)\n"
     "  --voters A,B       who may vote (default xgboost,lightgbm,nhits,patchtst); the other seats "
     "stay empty\n"
+    "  --retrain-every D  new models from the newest bars, tried beside those that serve, promoted "
+    "when "
+    "better:\n"
+    "                     4h 14d ..., off (default: paper 4h, replay off; not on a venue)\n"
     "  --seed N           of the made-up market, the training and the random rule (1)\n"
     "  --bus URL          redis://HOST:PORT or redis+unix:PATH (default: embedded)\n"
     "  --synth-symbols N  paper: contracts of the made-up market (12)\n"
@@ -98,6 +102,7 @@ enum {
     OPT_SPEED,
     OPT_MODEL,
     OPT_VOTERS,
+    OPT_RETRAIN_EVERY,
     OPT_SEED,
     OPT_BUS,
     OPT_SYNTH_SYMBOLS,
@@ -130,6 +135,7 @@ static const struct option long_options[] = {
     {"speed", required_argument, NULL, OPT_SPEED},
     {"model", required_argument, NULL, OPT_MODEL},
     {"voters", required_argument, NULL, OPT_VOTERS},
+    {"retrain-every", required_argument, NULL, OPT_RETRAIN_EVERY},
     {"seed", required_argument, NULL, OPT_SEED},
     {"bus", required_argument, NULL, OPT_BUS},
     {"synth-symbols", required_argument, NULL, OPT_SYNTH_SYMBOLS},
@@ -190,6 +196,24 @@ static bool set_strategy(struct run_options *o, const char *text) {
     return false;
 }
 
+/* Minutes, hours or days; at most a year. */
+static bool set_retrain(struct run_options *o, const char *text) {
+    static const struct {
+        char unit;
+        int64_t ns;
+    } units[] = {{'m', NS_PER_MINUTE}, {'h', NS_PER_HOUR}, {'d', NS_PER_DAY}};
+    char *end;
+    o->retrain_ns = 0;
+    if (strcmp(text, "off") == 0) return true;
+    if (*text < '1' || *text > '9') return false;
+    unsigned long count = strtoul(text, &end, 10);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (end[0] == units[i].unit && end[1] == '\0' &&
+            count <= 366 * (unsigned long)(NS_PER_DAY / units[i].ns))
+            o->retrain_ns = (int64_t)count * units[i].ns;
+    return o->retrain_ns > 0;
+}
+
 static bool set_speed(struct run_options *o, const char *text) {
     o->speed_given = true;
     if (strcmp(text, "max") == 0) {
@@ -225,6 +249,8 @@ static bool set_market_option(struct up *u, int option) {
         return set_speed(o, optarg);
     case OPT_MODEL:
         return run_model_option(o, optarg, NULL) == ST_OK;
+    case OPT_RETRAIN_EVERY:
+        return set_retrain(o, optarg);
     case OPT_VOTERS:
         return run_voters_option(o, optarg, NULL) == ST_OK;
     case OPT_SEED:

@@ -19,9 +19,10 @@
 #include "feature/feature.h"
 
 /* The made-up market's calendar: fixed, so that a restart meets the same one. */
-#define SYNTH_EPOCH_NS (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
-#define SYNTH_INTERVAL NS_PER_MINUTE
-enum { SYNTH_HISTORY_BARS = 5000, WARMUP_MARGIN_BARS = 32 };
+#define SYNTH_EPOCH_NS    (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
+#define SYNTH_INTERVAL    NS_PER_MINUTE
+#define RETRAIN_PERIOD_NS (14400 * NS_PER_SECOND)
+enum { WARMUP_MARGIN_BARS = 32 };
 
 static int fail(const struct err *err) {
     fprintf(stderr, "quantum: %s\n", err->text);
@@ -214,7 +215,7 @@ static int prepare_replay(struct run *run, const volatile sig_atomic_t *stop) {
 
 /* ---- paper ---- */
 
-static struct synth_config synth_of(const struct run_options *o) {
+struct synth_config run_synth_config(const struct run_options *o) {
     struct synth_config c = synth_config_defaults();
     c.seed = o->seed;
     c.symbol_count = o->synth_symbols;
@@ -225,18 +226,18 @@ static struct synth_config synth_of(const struct run_options *o) {
 }
 
 static int64_t synth_trade_from(const struct synth_config *c) {
-    return c->start_ts_ns + SYNTH_HISTORY_BARS * c->interval_ns;
+    return c->start_ts_ns + RUN_SYNTH_HISTORY_BARS * c->interval_ns;
 }
 
 enum status run_open_paper_feed(struct feed **out, const struct run_options *o, struct err *err) {
-    struct synth_config c = synth_of(o);
+    struct synth_config c = run_synth_config(o);
     return feed_open_synth(out, &c, synth_trade_from(&c), err);
 }
 
 static enum status train_on_synth(struct run *run, const struct synth_config *c,
                                   const volatile sig_atomic_t *stop, struct err *err) {
     size_t n = c->symbol_count;
-    struct bar *bars = calloc(n * SYNTH_HISTORY_BARS, sizeof *bars),
+    struct bar *bars = calloc(n * RUN_SYNTH_HISTORY_BARS, sizeof *bars),
                *step = calloc(n, sizeof *step);
     struct instrument *instruments = calloc(n, sizeof *instruments);
     struct learn_series *series = calloc(n, sizeof *series);
@@ -245,15 +246,15 @@ static enum status train_on_synth(struct run *run, const struct synth_config *c,
     if (bars && step && instruments && series && synth) {
         synth_init(synth, c);
         synth_instruments(c, instruments);
-        for (size_t t = 0; t < SYNTH_HISTORY_BARS; t++) {
+        for (size_t t = 0; t < RUN_SYNTH_HISTORY_BARS; t++) {
             synth_next(synth, step);
-            for (size_t i = 0; i < n; i++) bars[i * SYNTH_HISTORY_BARS + t] = step[i];
+            for (size_t i = 0; i < n; i++) bars[i * RUN_SYNTH_HISTORY_BARS + t] = step[i];
         }
         for (size_t i = 0; i < n; i++)
             series[i] = (struct learn_series){.symbol = instruments[i].symbol,
-                                              .bars = bars + i * SYNTH_HISTORY_BARS,
-                                              .count = SYNTH_HISTORY_BARS};
-        st = run_fit_models(run, series, n, hash64(bars, n * SYNTH_HISTORY_BARS * sizeof *bars),
+                                              .bars = bars + i * RUN_SYNTH_HISTORY_BARS,
+                                              .count = RUN_SYNTH_HISTORY_BARS};
+        st = run_fit_models(run, series, n, hash64(bars, n * RUN_SYNTH_HISTORY_BARS * sizeof *bars),
                             c->start_ts_ns, synth_trade_from(c), stop, err);
     } else
         st = err_set(err, ST_NO_MEMORY, "out of memory");
@@ -269,7 +270,7 @@ static int prepare_paper(struct run *run, const volatile sig_atomic_t *stop) {
     struct run_options *o = &run->options;
     struct err err = {0};
     o->interval_ns = SYNTH_INTERVAL;
-    struct synth_config c = synth_of(o);
+    struct synth_config c = run_synth_config(o);
     int64_t from = synth_trade_from(&c);
     enum status st = run_open_paper_feed(&run->session.feed, o, &err);
     if (st == ST_OK && o->strategy == STRATEGY_ENSEMBLE) {
@@ -342,6 +343,11 @@ int run_prepare(struct run *run, const struct run_options *options,
     run->session.step_limit = options->step_limit;
     run->session.durable = options->mode != MODE_REPLAY;
     run->session.bus_url = run->options.bus[0] ? run->options.bus : NULL;
+    if (options->venue_url[0] && options->retrain_ns > 0) {
+        fprintf(stderr, "quantum: --retrain-every: a run on a venue does not retrain: it keeps no "
+                        "candles to train on\n");
+        return EXIT_USAGE;
+    }
     if (options->venue_url[0]) {
         struct err err = {0};
         int done = run_prepare_venue(run, &err);
@@ -349,13 +355,23 @@ int run_prepare(struct run *run, const struct run_options *options,
         return done;
     }
     int code = options->mode == MODE_REPLAY ? prepare_replay(run, stop) : prepare_paper(run, stop);
-    if (code == EXIT_DONE) code = run_make_dir(run);
+    if (code != EXIT_DONE) return code;
+    bool retrains = options->strategy == STRATEGY_ENSEMBLE && run->options.retrain_ns != 0;
+    if (run->options.retrain_ns < 0)
+        run->options.retrain_ns = retrains && options->mode == MODE_PAPER ? RETRAIN_PERIOD_NS : 0;
+    retrains = retrains && run->options.retrain_ns > 0;
+    if (retrains) run_retrain_configure(run);
+    code = run_make_dir(run);
+    struct err err = {0};
+    if (code == EXIT_DONE && retrains && run_retrain_open(run, &err) != ST_OK) code = fail(&err);
     return code == EXIT_DONE ? run_keep(run) : code;
 }
 
 void run_release(struct run *run) {
     venue_link_close(run->link);
     run->link = NULL;
+    retrain_destroy(run->session.retrain);
+    run->session.retrain = NULL;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         served_model_destroy(run->session.models[k]);
         run->session.models[k] = NULL;

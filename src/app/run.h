@@ -26,6 +26,7 @@ struct run_options {
     char bus[RUN_PATH_SIZE]; /* "" = embedded */
     int64_t interval_ns;     /* 0 = the one the store has */
     int64_t from_ns, to_ns;  /* 0 = chosen */
+    int64_t retrain_ns;      /* market time between trainings; 0 none; -1: as the mode has it */
     uint64_t seed, step_limit;
     double speed; /* 0 = max */
     bool speed_given, fresh, quiet, no_api, no_baselines;
@@ -52,6 +53,10 @@ struct run {
     char model_paths[MODEL_COUNT][RUN_PATH_SIZE]; /* of the seats taken, by kind; "" empty */
     struct view_model view_models[MODEL_COUNT];
     struct label_spec labels;
+    /* run_retrain.c; the session holds the retrainer itself */
+    struct retrain_config retrain_config;
+    char registry_dir[RUN_PATH_SIZE], retrain_work_dir[RUN_PATH_SIZE];
+    _Atomic uint32_t retrain_request;
 };
 
 struct run_options run_options_defaults(void);
@@ -83,6 +88,13 @@ enum status run_fit_models(struct run *run, const struct learn_series *series, s
 enum status run_model_option(struct run_options *o, const char *path, struct err *err);
 /* "xgboost,nhits": these seats alone. ST_INVALID: a name that is no voter's, one twice, or none. */
 enum status run_voters_option(struct run_options *o, const char *names, struct err *err);
+/* The retrainer's figures and the run's identity with it; then, in the run's folder, the retrainer: the run's models
+ * are who serves first. */
+void run_retrain_configure(struct run *run);
+enum status run_retrain_open(struct run *run, struct err *err);
+/* The made-up market of a paper run: minutes, this many of which lie before it begins. */
+enum { RUN_SYNTH_HISTORY_BARS = 5000 };
+struct synth_config run_synth_config(const struct run_options *o);
 /* The run's folder (made, or with --fresh made anew); then its options into it, and it is the current one. Exit codes. */
 int run_make_dir(struct run *run);
 int run_keep(const struct run *run);

@@ -97,6 +97,8 @@ struct session_result {
 enum status session_run(struct session_result *out, const struct session_options *options,
                         struct err *err);
 
+/* Of the models of a run, by kind; 0: none. With a retrainer what it is known by. */
+uint64_t session_models_hash(const struct session_options *options);
 /* What is shown of a model: its report, its file. */
 void session_view_model(struct view_model *out, const struct served_model *m, const char *path);
 

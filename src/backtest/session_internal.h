@@ -133,7 +133,6 @@ void session_rows_complete(struct session *s, const uint32_t *stepped, uint32_t 
 
 /* session_votes.c: fills s->votes of the stepped symbols, from the journal or by asking. */
 void session_ask(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close);
-uint64_t session_models_hash(const struct session_options *o); /* 0: no model */
 uint64_t session_answers(const struct session *s); /* rows the models were asked about */
 double session_distance(const struct session *s);  /* mean; NaN: nothing compared */
 

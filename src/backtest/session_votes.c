@@ -9,7 +9,7 @@
 
 uint64_t session_models_hash(const struct session_options *o) {
     uint64_t hash = 0;
-    if (o->retrain) return o->retrain_hash;
+    if (o->retrain_hash) return o->retrain_hash;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         if (!o->models[k]) continue;
         const uint64_t words[] = {k, served_model_hash(o->models[k])};
