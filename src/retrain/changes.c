@@ -436,7 +436,7 @@ static enum status install_found(struct close *c, enum model_kind kind, bool *la
     if (entry.hash != 0 && !can_serve(c, kind, &entry)) return ST_OK;
     if (seat->served) st = registry_get_hash(r->registry, &old, seat->served, c->err);
     if (st != ST_OK) return st;
-    bool rolled_back = old.state == PROMOTION_ROLLED_BACK;
+    bool rolled_back = !last.ours && old.state == PROMOTION_ROLLED_BACK;
     const char *reason = last.ours ? "registry" : rolled_back ? "rolled_back" : "by_hand";
     struct model_changed change = retrain_change(c, kind, "installed", reason, entry.hash);
     change.serving = entry.hash;

@@ -31,7 +31,8 @@ static enum status block_check(const struct retrain *r, const void *bytes, size_
                        RETRAIN_VERSION);
     if (s.size_bytes != size || s.checksum != checksum(bytes, size))
         return err_set(err, ST_CORRUPT, "state of retraining: its checksum does not hold");
-    if (s.config_hash != r->state->config_hash || size != r->state->size_bytes)
+    if (s.config_hash != r->state->config_hash || s.symbol_count != r->state->symbol_count ||
+        size != r->state->size_bytes)
         return err_set(err, ST_MISMATCH, "state of retraining: of another configuration");
     return ST_OK;
 }
