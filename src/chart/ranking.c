@@ -5,7 +5,7 @@
 #include "chart/chart_internal.h"
 
 enum {
-    WIDTH = 780,
+    WIDTH = 816, /* of a chart of one panel */
     ROW_HEIGHT = 20,
     BAR_HEIGHT = 13,
     NAMES_WIDTH_MAX = 260,

@@ -21,8 +21,8 @@ train() { # what store filter options...
     shift 3
     "$quantum" train --kind "$kind" --store "$store" --interval 1m --out "$work/model.json" --json "$@" >"$work/report" 2>"$work/err" ||
         { cat "$work/err" >&2; die "training on $what"; }
-    jq -e "$filter" "$work/report" >/dev/null || { jq . "$work/report" >&2; die "training on $what: not '$filter'"; }
-    say "$kind, $what: $(jq -r .verdict "$work/report")"
+    jq -e ".models[0] | $filter" "$work/report" >/dev/null || { jq . "$work/report" >&2; die "training on $what: not '$filter'"; }
+    say "$kind, $what: $(jq -r '.models[0].verdict' "$work/report")"
 }
 
 synth "$work/patterned" --pattern 1 --seed 21
