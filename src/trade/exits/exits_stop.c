@@ -129,6 +129,11 @@ static void stands(struct exits_state *state, const struct exits_context *contex
     state->deadline_ns = INT64_MAX;
 }
 
+static bool is_being_cancelled(const struct exits_state *state, uint32_t attempt) {
+    return (state->move == MOVE_DROPPED && attempt == state->next.attempt) ||
+           (state->move == MOVE_REPLACING && attempt == state->old_attempt);
+}
+
 void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
                           const struct exits_context *context, const struct exits_stop *stop) {
     out->count = 0;
@@ -153,8 +158,7 @@ void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
             stands(state, context, stop);
             exits_add(out, &(struct exits_action){.kind = EXITS_CANCEL_STOP,
                                                   .attempt = state->old_attempt});
-        } else if (state->move == MOVE_NONE ||
-                   (stop->attempt != state->next.attempt && stop->attempt != state->old_attempt)) {
+        } else if (!is_being_cancelled(state, stop->attempt)) {
             /* One that was given up as unanswered stands after all. */
             exits_add(out,
                       &(struct exits_action){.kind = EXITS_CANCEL_STOP, .attempt = stop->attempt});
