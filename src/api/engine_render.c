@@ -117,7 +117,7 @@ static void put_retrain(struct json_writer *w, const struct api_shot *shot) {
     put_bool(w, "can_be_requested", shot->can_retrain);
     put_bool(w, "requested", shot->retrain_requested);
     if (!r->enabled) return;
-    put_text(w, "running", promotion_trigger_text((enum promotion_trigger)r->running));
+    put_text(w, "training", promotion_trigger_text((enum promotion_trigger)r->running));
     put_f64(w, "period_seconds", (double)r->period_ns / 1e9);
     put_ms(w, "last", r->last_ns > 0 ? r->last_ns : 0);
     put_ms(w, "next", r->next_ns);

@@ -520,6 +520,8 @@ bool serve_open(void *context, struct net_conn *c, const struct net_request *r) 
     }
     struct api_shot shot = shot_take(api);
     bool wants_all = flag_is_set(r->query, "all");
+    /* What was published before it came is for those who were there. */
+    if (shot.published) push_view(&api->push, shot.view, api->out, sizeof api->out);
     if (!push_open(&api->push, c, wants_all, shot.published ? shot.view : NULL)) {
         struct api_refusal refusal = {.code = 503, .retry_after_seconds = 60};
         snprintf(refusal.message, sizeof refusal.message, "%d clients listen already",

@@ -243,4 +243,172 @@ static inline void fixture_fill(struct view *v, int64_t now_ns) {
     v->reasons[1].count = 3;
 }
 
+/* ---- the same with the engine: BTCUSDT is to be bought, of ETHUSDT the voters' BUY is refused ---- */
+
+static inline void fixture_decision(struct view_symbol *s, enum engine_reason reason) {
+    bool allowed = reason == ENGINE_ALLOW;
+    s->signal.action = LABEL_BUY;
+    s->signal.voters = 2;
+    s->signal.consensus = 1;
+    s->signal.weights[MODEL_XGBOOST] = 0.6;
+    s->signal.weights[MODEL_LIGHTGBM] = 0.4;
+    s->votes[MODEL_LIGHTGBM] =
+        (struct model_vote){.state = VOTE_PRESENT, .p = {0.3, 0.4, 0.3}, .move = 0.011};
+    s->votes[MODEL_NHITS] =
+        (struct model_vote){.state = VOTE_PRESENT, .p = {0.5, 0.3, 0.2}, .move = 0.012};
+    s->leverage = allowed ? 2 : 0;
+    s->decision = (struct view_decision){.reason = reason,
+                                         .portfolio_reason = PORTFOLIO_CORRELATED,
+                                         .action = allowed ? LABEL_BUY : LABEL_HOLD,
+                                         .leverage = allowed ? 2 : 0,
+                                         .arm = STRATEGY_SCALP,
+                                         .has_interval = 1,
+                                         .was_decided = 1,
+                                         .fraction = allowed ? 0.04 : 0,
+                                         .trust = 0.75,
+                                         .expected_return = 0.0035,
+                                         .interval_low = -0.011,
+                                         .interval_high = 0.018,
+                                         .cost = 0.0014,
+                                         .edge_gross = 0.0042,
+                                         .edge_net = 0.0028,
+                                         .edge_se = 0.0011,
+                                         .stop_distance = 0.02,
+                                         .take_distance = {0.03, 0.045, 0.0625},
+                                         .multiplier = 0.5};
+    s->decision.states[MODEL_XGBOOST] = s->decision.states[MODEL_LIGHTGBM] = VOTE_PRESENT;
+    s->decision.states[MODEL_NHITS] = VOTE_EXCLUDED;
+    s->decision.regime = (struct regime_reading){.regime = REGIME_TREND_UP, .confidence = 0.82};
+}
+
+static inline void fixture_seats(struct view_retrain *r) {
+    r->enabled = 1;
+    r->period_ns = 14400 * NS_PER_SECOND;
+    r->last_ns = FIXTURE_MARKET_NS - NS_PER_HOUR;
+    r->next_ns = FIXTURE_MARKET_NS + 3 * NS_PER_HOUR;
+    r->runs = 5;
+    r->succeeded = 4;
+    r->failed = 1;
+    for (int m = 0; m < MODEL_COUNT; m++) promotion_seat_init(&r->seats[m], 0, 0, 0);
+    struct promotion_seat *s = &r->seats[MODEL_XGBOOST];
+    s->served = UINT64_C(0x0123456789abcdef);
+    s->served_ns = FIXTURE_MARKET_NS - NS_PER_DAY;
+    s->challenger = UINT64_C(0xfedcba9876543210);
+    s->challenger_state = PROMOTION_SHADOW;
+    s->challenger_ns = FIXTURE_MARKET_NS - 2 * NS_PER_HOUR;
+    s->admitted = 4;
+    s->rejected = 2;
+    s->promoted = 1;
+    s->served_error = (struct promotion_error){.count = 250, .error = 0.9, .outcome = 1.0};
+    r->verdicts[MODEL_XGBOOST] = (struct promotion_verdict){.outcome = PROMOTION_UNDECIDED,
+                                                            .reason = PROMOTION_NOT_SIGNIFICANT,
+                                                            .mape_old = 0.97,
+                                                            .mape_new = 0.93,
+                                                            .sharpe_old = 0.01,
+                                                            .sharpe_new = 0.03,
+                                                            .wealth = 17.5,
+                                                            .p = 1 / 17.5,
+                                                            .pairs = 420,
+                                                            .bars = 300,
+                                                            .samples = 41};
+}
+
+static inline void fixture_counts(struct view_counts *c) {
+    c->asked = 1000;
+    c->voted = 900;
+    c->several = 800;
+    c->unanimous = 600;
+    c->actions[LABEL_HOLD] = 700;
+    c->actions[LABEL_BUY] = 200;
+    c->reasons[ENGINE_ALLOW] = 40;
+    c->reasons[ENGINE_HOLD] = 860;
+    c->reasons[ENGINE_PORTFOLIO] = 60;
+    c->reasons[ENGINE_SIZING] = 40;
+    c->portfolio[PORTFOLIO_CORRELATED] = 60;
+    c->sizing[SIZING_EDGE_BELOW_COST] = 40;
+    c->confidence[8] = 300; /* [0.40, 0.45) */
+    c->confidence[9] = 600;
+    c->confidence_sum = 300 * 0.42 + 600 * 0.47;
+    c->confidence_squares = 300 * 0.42 * 0.42 + 600 * 0.47 * 0.47;
+    c->models[MODEL_XGBOOST] =
+        (struct view_model_counts){.answered = 900, .voted = 800, .agreed = 700};
+    c->arms[STRATEGY_SCALP] = 30;
+    c->arms[STRATEGY_DEFENSIVE] = 10;
+    c->explored = 4;
+    c->sized = 40;
+    c->fraction_sum = 1.6;
+    c->leverage_sum = 80;
+    c->multiplier_sum = 20;
+    c->stop_loss_sum = 0.032;
+    c->leverage[2] = 40;
+    c->bound_by[SIZING_LIMIT_EVIDENCE] = 40;
+}
+
+static inline void fixture_learned(struct view_learned *l) {
+    l->closes = 500;
+    l->bars = 1500;
+    l->outcomes = 1400;
+    l->reliability_count = 1390;
+    l->interval_rounds = 480;
+    l->interval_alpha = 0.10;
+    l->strategy.decisions = 40;
+    l->strategy.settled = 30;
+    l->strategy.floor = 0.02;
+    for (int a = 0; a < STRATEGY_ARMS; a++)
+        l->strategy.arms[a].mean_r = l->strategy.arms[a].q = (double)NAN;
+    l->strategy.arms[STRATEGY_SCALP].trades = 25;
+    l->strategy.arms[STRATEGY_SCALP].wins = 10;
+    l->strategy.arms[STRATEGY_SCALP].mean_r = -0.12;
+    l->sizing.opened = 32;
+    l->sizing.credited = 30;
+    l->sizing.rows = SIZING_ROWS;
+    l->sizing.rows_trained = 6;
+    l->sizing.win_rate = 0.4;
+    l->sizing.epsilon = 0.1;
+    l->governance.rounds = 480;
+    l->governance.changes = 7;
+    for (int m = 0; m < MODEL_COUNT; m++)
+        l->governance.models[m].factor = l->governance.models[m].learned = 0.25;
+    l->supervisor[MODEL_XGBOOST].steps = 500;
+    l->supervisor[MODEL_XGBOOST].error_alarms = 2;
+    l->supervisor[MODEL_XGBOOST].input_alarms = 3;
+    l->supervisor[MODEL_XGBOOST].loss_limit = 1.12;
+    l->memory_trades = 30;
+    l->memory_cells = 12;
+}
+
+static inline void fixture_engine(struct view *v) {
+    v->has_engine = 1;
+    v->engine = (struct engine_view){.weights = {0.6, 0.4, 0, 0},
+                                     .levels = {SUPERVISOR_DOWN_WEIGHT, 0, SUPERVISOR_EXCLUDE, 0},
+                                     .reasons = {SUPERVISOR_ERROR_RISE | SUPERVISOR_INPUT_DRIFT},
+                                     .losses = {1.08, 0, 0, 0},
+                                     .seated = 1,
+                                     .open = 2,
+                                     .bias_blocked = LABEL_HOLD,
+                                     .bias_buy_share = 0.45,
+                                     .trust = 0.75,
+                                     .ece = 0.0125,
+                                     .ece_chance = 0.009,
+                                     .coverage = 0.905,
+                                     .win_rate = 0.4};
+    v->engine.regimes[REGIME_TREND_UP] = 2;
+    v->engine.regimes[REGIME_UNKNOWN] = 1;
+    v->memory = (struct memory_feedback){.preferred_regime = REGIME_TREND_UP,
+                                         .updated_policy = MEMORY_BALANCED,
+                                         .confidence_boost = 0.3,
+                                         .leverage_hint = 1.1,
+                                         .samples = 22.5,
+                                         .count = 30,
+                                         .mean_r = 0.15,
+                                         .win_rate = 0.55};
+    fixture_counts(&v->counts);
+    fixture_learned(&v->learned);
+    fixture_seats(&v->retrain);
+    fixture_decision(&v->symbols[0], ENGINE_ALLOW);
+    fixture_decision(&v->symbols[1], ENGINE_PORTFOLIO);
+    v->symbols[2].decision.action = LABEL_HOLD;
+    v->symbols[2].decision.arm = STRATEGY_NONE;
+}
+
 #endif
