@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/cmd_data.h"
 #include "app/cmd_model.h"
 #include "app/cmd_model_registry.h"
 #include "app/command.h"
+#include "app/run.h"
 #include "base/tstamp.h"
 
 static const char add_usage[] =
@@ -114,7 +116,13 @@ int model_registry_open(struct registry **out, const char *state, bool read_only
     char dir[REGISTRY_PATH_SIZE - 64], path[REGISTRY_PATH_SIZE];
     *out = NULL;
     if (state_dir(dir, sizeof dir, state) != 0) return EXIT_FAILED;
-    snprintf(path, sizeof path, "%s/models", dir);
+    /* A run that retrains keeps its models with itself: the current one's are those a user means. */
+    char run[REGISTRY_PATH_SIZE - 64];
+    struct err nothing = {0};
+    bool has_own = run_current(run, sizeof run, dir, &nothing) == ST_OK;
+    snprintf(path, sizeof path, "%s/models/registry.sqlite", run);
+    has_own = has_own && access(path, F_OK) == 0;
+    snprintf(path, sizeof path, "%s/models", has_own ? run : dir);
     enum status st = registry_open(out, path, read_only, err);
     if (st == ST_OK || (read_only && st == ST_NOT_FOUND)) return -1;
     return model_failed(err);

@@ -6,10 +6,13 @@
 #include "registry/registry.h"
 
 #define MODEL_STATE_USAGE                                                                          \
-    "  --state DIR    default: $QUANTUM_STATE, else the XDG data folder\n"                         \
+    "  --state DIR    default: $QUANTUM_STATE, else the XDG data folder; the registry is the "     \
+    "current run's if it\n"                                                                        \
+    "                 retrains, else DIR/models\n"                                                 \
     "  --json         as JSON\n"
 
-/* The registry of a state directory (NULL: the usual one). -1: go on; else the exit code. For reading, where there is
+/* The registry of a state directory (NULL: the usual one): that of its current run if the run retrains, else
+ * STATE/models. -1: go on; else the exit code. For reading, where there is
  * none yet: go on, *out NULL. */
 int model_registry_open(struct registry **out, const char *state, bool read_only, struct err *err);
 void model_entry_json(struct json_writer *w, const struct registry_entry *entry);

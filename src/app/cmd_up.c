@@ -434,6 +434,7 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
     char trades[RUN_PATH_SIZE + 32];
     snprintf(trades, sizeof trades, "%s/trades.sqlite", run->run_dir);
     struct api_config c = api_config_defaults();
+    c.retrain_request = run->session.retrain_request;
     c.port = run->options.port;
     c.view_box = box;
     c.trades_path = trades;
