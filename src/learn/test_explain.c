@@ -206,7 +206,7 @@ static void a_network_says_that_there_is_none(void **state) {
     struct market small;
     struct learn_config c = learn_config_defaults();
     struct learn_report report;
-    struct served_model *network;
+    struct served_model *network = NULL;
     struct model_explanation e;
     struct err err = {0};
     char path[256];
