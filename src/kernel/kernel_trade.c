@@ -415,7 +415,8 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
         oms_leg_target(leg) < OMS_TARGETS) /* before the last fill ends it */
         exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), true, 0);
     if (event->kind == VENUE_ORDER_TRADE) on_fill(k, out, i, event, reason_of_leg(&c->exits, leg));
-    if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP) {
+    if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP &&
+        update.after != ORDER_PENDING_CANCEL) {
         const struct exits_stop stop = {
             .px = order.stop_px, .qty = order.order_qty, .attempt = order.attempt};
         exits_stop_confirmed(&actions, &c->exits, &context, &stop);

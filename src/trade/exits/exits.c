@@ -59,12 +59,12 @@ static px_t nearest_target(const struct exits_state *state) {
 
 void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context) {
-    /* A single target needs no quantity; parts are parts of what was entered in the end. */
+    /* A single target needs no quantity; parts are parts of what is held when the entry is over. */
     bool single = !(state->intent.take_part_1 > 0);
     if (!state->targets_made && (single || state->entry_done)) {
         state->targets_made = 1;
         exits_targets(state->targets, context->instrument, &state->intent, state->fill_px,
-                      state->entered_qty);
+                      exits_held(state)); /* less than entered if the stop was met meanwhile */
         state->take_px = nearest_target(state);
     }
     for (uint32_t j = 0; j < EXITS_TARGETS_MAX; j++) {

@@ -192,6 +192,7 @@ void exits_funding(struct exits_state *state, money_t amount);
  * refuses is not flooded. */
 void exits_entry_ended(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context);
+/* Not for a stop whose cancellation has been asked for: it is not to be relied on. */
 void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
                           const struct exits_context *context, const struct exits_stop *stop);
 void exits_stop_ended(struct exits_actions *out, struct exits_state *state,

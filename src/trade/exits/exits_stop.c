@@ -74,8 +74,7 @@ static bool covers(const struct exits_state *state) {
 
 void exits_follow(struct exits_actions *out, struct exits_state *state,
                   const struct exits_context *context) {
-    if (state->phase != EXITS_PROTECTED || state->position_qty.e8 == 0 ||
-        state->move != MOVE_NONE || context->now_ns < state->move_after_ns)
+    if (state->phase != EXITS_PROTECTED || state->position_qty.e8 == 0 || state->move != MOVE_NONE)
         return;
     /* While the entry goes on the average is not known yet. */
     bool may = state->entry_done && may_move(&state->intent);
@@ -83,6 +82,10 @@ void exits_follow(struct exits_actions *out, struct exits_state *state,
     if (!is_worth_an_order(state, context, wanted)) {
         if (covers(state)) return;
         wanted = state->stop_px;
+    }
+    if (context->now_ns < state->move_after_ns) {
+        state->deadline_ns = state->move_after_ns;
+        return;
     }
     state->move = MOVE_ASKED;
     state->next = make_stop(state, wanted);
@@ -129,11 +132,6 @@ static void stands(struct exits_state *state, const struct exits_context *contex
     state->deadline_ns = INT64_MAX;
 }
 
-static bool is_being_cancelled(const struct exits_state *state, uint32_t attempt) {
-    return (state->move == MOVE_DROPPED && attempt == state->next.attempt) ||
-           (state->move == MOVE_REPLACING && attempt == state->old_attempt);
-}
-
 void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
                           const struct exits_context *context, const struct exits_stop *stop) {
     out->count = 0;
@@ -158,7 +156,7 @@ void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
             stands(state, context, stop);
             exits_add(out, &(struct exits_action){.kind = EXITS_CANCEL_STOP,
                                                   .attempt = state->old_attempt});
-        } else if (!is_being_cancelled(state, stop->attempt)) {
+        } else {
             /* One that was given up as unanswered stands after all. */
             exits_add(out,
                       &(struct exits_action){.kind = EXITS_CANCEL_STOP, .attempt = stop->attempt});

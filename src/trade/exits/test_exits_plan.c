@@ -472,8 +472,6 @@ static void an_unanswered_move_is_cancelled_and_the_stop_stays(void **state) {
     l.now.now_ns = l.state.deadline_ns;
     exits_time(&l.asked, &l.state, &l.now);
     expect(&l, EXITS_PROTECTED, "drop 1");
-    confirm(&l, &l.state.next); /* late: it is on its way out */
-    expect(&l, EXITS_PROTECTED, "");
     assert_int_equal(l.state.stop_px.e8, 98 * FX_ONE);
     stop_ended(&l, lost, 0);
     expect(&l, EXITS_PROTECTED, "");
