@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "retrain/retrain_internal.h"
 
-#define ACTOR "retrainer"
-
 /* ---- record ---- */
 
 const struct model_changed *retrain_recorded(const struct close *c) {
@@ -129,7 +127,7 @@ static enum status registry_say(const struct close *c, enum model_kind kind, uin
 /* Takes the file of a rejected model, which may be gone already. */
 static enum status file_remove(const struct close *c, uint64_t hash, const char *why) {
     struct registry_entry entry;
-    const struct registry_change change = {ACTOR, why, NULL, c->in->close_ns};
+    const struct registry_change change = {RETRAIN_ACTOR, why, NULL, c->in->close_ns};
     enum status st = registry_get_hash(c->r->registry, &entry, hash, c->err);
     if (st != ST_OK) return st;
     if (entry.state != PROMOTION_REJECTED || entry.removed_ns != 0) return ST_OK;
@@ -222,7 +220,8 @@ static enum status demote(struct close *c, enum model_kind kind, struct promotio
     struct model_changed change = measured(c, kind, "demoted", step->model, &step->verdict);
     change.serving = step->next;
     st = retrain_change_check(c, &change);
-    const struct registry_change say = {ACTOR, change.reason, &step->verdict, c->in->close_ns};
+    const struct registry_change say = {RETRAIN_ACTOR, change.reason, &step->verdict,
+                                        c->in->close_ns};
     if (st == ST_OK && !was_made)
         st = registry_retreat(r->registry, &entry, kind, PROMOTION_DEMOTE, &say, c->err);
     if (st != ST_OK) return st;
@@ -262,7 +261,8 @@ static enum status challenge(struct close *c, enum model_kind kind,
         measured(c, kind, change_of(step->event), step->model, &step->verdict);
     if (step->event == PROMOTION_PROMOTE) change.serving = step->model;
     enum status st = retrain_change_check(c, &change);
-    const struct registry_change say = {ACTOR, change.reason, &step->verdict, c->in->close_ns};
+    const struct registry_change say = {RETRAIN_ACTOR, change.reason, &step->verdict,
+                                        c->in->close_ns};
     if (st == ST_OK) st = registry_say(c, kind, step->model, step->event, &say);
     if (st != ST_OK) return st;
     bool ok =
@@ -296,7 +296,7 @@ static enum status reject(struct close *c, enum model_kind kind, uint64_t hash,
                           enum promotion_reason reason) {
     struct model_changed change =
         retrain_change(c, kind, "rejected", promotion_reason_text(reason), hash);
-    const struct registry_change say = {ACTOR, change.reason, NULL, c->in->close_ns};
+    const struct registry_change say = {RETRAIN_ACTOR, change.reason, NULL, c->in->close_ns};
     enum status st = retrain_change_check(c, &change);
     /* The same bytes as a model that has its own history: that stays as it is. */
     if (st == ST_OK && reason != PROMOTION_SAME_MODEL)
@@ -395,7 +395,7 @@ static bool note_seat_row(void *context, const struct registry_audit_row *row) {
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         if (row->kind == last->kind && strcmp(row->event, promotion_event_text(events[i])) == 0) {
             last->ts_ns = row->ts_ns;
-            last->ours = strcmp(row->actor, ACTOR) == 0;
+            last->ours = strcmp(row->actor, RETRAIN_ACTOR) == 0;
         }
     return true;
 }
@@ -492,7 +492,7 @@ static bool is_orphan(void *context, const struct registry_entry *entry) {
 
 static bool added_by_us(void *context, const struct registry_audit_row *row) {
     bool *ours = context;
-    if (strcmp(row->event, "add") == 0) *ours = strcmp(row->actor, ACTOR) == 0;
+    if (strcmp(row->event, "add") == 0) *ours = strcmp(row->actor, RETRAIN_ACTOR) == 0;
     return false; /* the first row of a model is its arrival */
 }
 
@@ -500,7 +500,7 @@ enum status retrain_sweep(struct close *c) {
     struct retrain *r = c->r;
     if (r->swept || c->in->recovering || c->in->recorded_count > 0) return ST_OK;
     struct sweep s = {.c = c};
-    const struct registry_change say = {ACTOR, "restart", NULL, c->in->close_ns};
+    const struct registry_change say = {RETRAIN_ACTOR, "restart", NULL, c->in->close_ns};
     r->swept = true;
     enum status st = registry_list(r->registry, is_orphan, &s, c->err);
     for (uint32_t i = 0; i < s.count && st == ST_OK; i++) {

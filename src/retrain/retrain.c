@@ -174,11 +174,12 @@ double retrain_expected(const struct model_vote *vote) {
 
 /* ---- who serves first ---- */
 
-/* A file given on the command line. What is in the registry already has a history there, and keeps it. */
+/* A file given on the command line. One that was more than a candidate has a history there, and keeps it. */
 static enum status install(struct retrain *r, enum model_kind kind, const char *path,
                            int64_t now_ns, struct err *err) {
     struct served_model *m = NULL;
     struct registry_entry entry;
+    const struct registry_change change = {RETRAIN_ACTOR, "given at the start", NULL, now_ns};
     enum status st = retrain_load(&m, r, kind, path, err);
     if (st != ST_OK) return st;
     st = registry_get_hash(r->registry, &entry, r->hooks->hash(m), err);
@@ -189,13 +190,39 @@ static enum status install(struct retrain *r, enum model_kind kind, const char *
                                            .report = r->hooks->report(m),
                                            .labels = &r->config.labels,
                                            .trigger = "hand"};
-        const struct registry_change change = {"retrainer", "given at the start", NULL, now_ns};
         st = registry_add(r->registry, &entry, path, &card, &change, err);
-        if (st == ST_OK)
-            st = registry_promote(r->registry, entry.id, PROMOTION_INSTALL, &change, err);
     }
+    if (st == ST_OK && entry.state == PROMOTION_CANDIDATE)
+        st = registry_promote(r->registry, entry.id, PROMOTION_INSTALL, &change, err);
     r->hooks->destroy(m);
     return st;
+}
+
+struct holders {
+    enum model_kind kind;
+    int64_t now_ns;
+    int64_t served, before; /* ids; 0 nobody */
+};
+
+/* Who holds the seat as of now_ns. What a retrainer did later is not known yet: the record it stands in is about to be
+ * executed again. */
+static bool note_holder(void *context, const struct registry_audit_row *row) {
+    struct holders *h = context;
+    if (row->kind != h->kind) return true;
+    if (row->ts_ns > h->now_ns && strcmp(row->actor, RETRAIN_ACTOR) == 0) return true;
+    bool takes = strcmp(row->event, "promote") == 0 || strcmp(row->event, "install") == 0;
+    bool returns = strcmp(row->event, "restore") == 0;
+    bool leaves = strcmp(row->event, "demote") == 0 || strcmp(row->event, "roll_back") == 0;
+    if (takes || (returns && h->served)) {
+        h->before = h->served;
+        h->served = row->model;
+    } else if (returns) { /* behind the one that left */
+        h->served = row->model;
+        h->before = 0;
+    } else if (leaves) {
+        h->served = h->before = 0;
+    }
+    return true;
 }
 
 /* A predecessor that cannot be had is none: the watch then holds persistence against who serves. */
@@ -215,18 +242,16 @@ static uint64_t predecessor_load(struct retrain *r, enum model_kind kind, int64_
 static enum status seat_start(struct retrain *r, enum model_kind kind, int64_t now_ns,
                               struct err *err) {
     struct registry_entry entry = {0};
-    uint64_t predecessor = 0;
-    enum status st = registry_serving(r->registry, &entry, kind, err);
-    if (st == ST_OK) {
-        st = retrain_slot_load(r, kind, ROLE_SERVED, entry.hash, err);
-        if (st != ST_OK)
-            return err_wrap(err, st, "model #%lld, which serves as %s", (long long)entry.id,
-                            model_kind_text(kind));
-        predecessor = predecessor_load(r, kind, entry.predecessor);
-    } else if (st != ST_NOT_FOUND) {
-        return st;
-    }
-    promotion_seat_init(&r->state->seat[kind], entry.hash, predecessor, now_ns);
+    struct holders h = {.kind = kind, .now_ns = now_ns};
+    enum status st = registry_audit(r->registry, 0, 0, note_holder, &h, err);
+    if (st == ST_OK && h.served) st = registry_get(r->registry, &entry, h.served, err);
+    if (st != ST_OK) return st;
+    st = retrain_slot_load(r, kind, ROLE_SERVED, entry.hash, err);
+    if (st != ST_OK)
+        return err_wrap(err, st, "model #%lld, which serves as %s", (long long)entry.id,
+                        model_kind_text(kind));
+    promotion_seat_init(&r->state->seat[kind], entry.hash, predecessor_load(r, kind, h.before),
+                        now_ns);
     return ST_OK;
 }
 

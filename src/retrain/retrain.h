@@ -72,8 +72,10 @@ struct retrain_config {
 /* All four kinds, the modules' own defaults; horizon and cost follow from interval and labels. */
 struct retrain_config retrain_config_defaults(int64_t interval_ns, const struct label_spec *labels);
 
-/* Who serves first: as the registry says; or, for a kind with a path, that file, added and INSTALLED unless it was ever
- * in the registry. paths (MODEL_COUNT) or NULL. now_ns: of the market, > 0. What config points to must outlive r.
+/* Who serves first: as the registry says as of now_ns, the market's start of the run (what a retrainer did there later
+ * belongs to a record that is about to be executed again); for a kind with a path that file, added and INSTALLED
+ * unless the registry knows it as more than a candidate. paths (MODEL_COUNT) or NULL; now_ns > 0. What config points to
+ * must outlive r.
  * ST_INVALID: configuration; ST_MISMATCH: a model of another interval or other labels; else as registry, learn. */
 enum status retrain_create(struct retrain **out, const struct retrain_config *config,
                            const char *const *paths, int64_t now_ns, struct err *err);

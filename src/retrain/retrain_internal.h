@@ -40,6 +40,7 @@ enum {
     RETRAIN_VERSION = 1,
     RETRAIN_LEAVING_MAX = 8 /* of a kind: files kept of models whose trial is over */
 };
+#define RETRAIN_ACTOR "retrainer"                  /* in the registry's audit */
 #define RETRAIN_MAGIC UINT64_C(0x4E49415254455451) /* "QTETRAIN" */
 
 /* What was said at a close, until its horizon is over; NaN: no forecast. */

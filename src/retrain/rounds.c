@@ -60,8 +60,8 @@ static enum status succeed(struct close *c, enum model_kind kind, struct trainin
                                        .labels = &r->config.labels,
                                        .parent = t->parent,
                                        .trigger = trigger_text(r->state->round.trigger[kind])};
-    const struct registry_change say = {"retrainer", t->is_warm ? "trained, warm" : "trained", NULL,
-                                        c->in->close_ns};
+    const struct registry_change say = {RETRAIN_ACTOR, t->is_warm ? "trained, warm" : "trained",
+                                        NULL, c->in->close_ns};
     uint64_t hash = r->hooks->hash(t->model);
     struct model_changed change = ended(c, kind, "trained", t->is_warm ? "warm" : "fresh", hash);
     enum status st = retrain_change_check(c, &change);
