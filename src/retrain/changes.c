@@ -227,8 +227,8 @@ static enum status demote(struct close *c, enum model_kind kind, struct promotio
     if (st != ST_OK) return st;
     bool ok = promotion_seat_apply(seat, PROMOTION_DEMOTE, step->model, c->in->close_ns);
     ASSERT(ok && seat->served == step->next);
-    promotion_schedule_drift(
-        &r->state->schedule); /* what it was trained for is over: no period is waited for */
+    /* What it was trained for is over: no period is waited for. */
+    promotion_schedule_drift(&r->state->schedule[kind]);
     models_retreat(r, kind);
     retrain_change_put(c, &change);
     return ST_OK;
