@@ -1341,7 +1341,7 @@ static void the_configuration_hash_tells_each_figure(void **state) {
     (void)state;
     struct world *w = world_new(STRATEGY_MOMENTUM, 2);
     uint64_t hash = kernel_config_hash(&w->config);
-    for (int what = 0; what < 12; what++) {
+    for (int what = 0; what < 15; what++) {
         struct kernel_config c = w->config;
         w->instruments[1].tick_size.e8 = FX_ONE / 100;
         switch (what) {
@@ -1376,6 +1376,15 @@ static void the_configuration_hash_tells_each_figure(void **state) {
             c.bot.random_rate *= 2;
             break;
         case 10:
+            c.exits.stop_step_ticks++;
+            break;
+        case 11:
+            c.exits.stop_step *= 2;
+            break;
+        case 12:
+            c.exits.stop_retry_ns++;
+            break;
+        case 13:
             /* The engine's figures count where it trades. */
             c.bot.strategy = STRATEGY_ENSEMBLE;
             hash = kernel_config_hash(&c);

@@ -281,6 +281,63 @@ static void numbers_that_are_none_are_refused(void **state) {
     reason_of_intent(&s, RISK_INTENT_INVALID);
 }
 
+/* A ladder of 2, 3, 5 % with parts of a half and 0.3, break-even and trailing. */
+static struct situation with_plan(void) {
+    struct situation s = fine();
+    s.intent.take_distance = 0.02;
+    s.intent.take_distance_2 = 0.03;
+    s.intent.take_distance_3 = 0.05;
+    s.intent.take_part_1 = 0.5;
+    s.intent.take_part_2 = 0.3;
+    s.intent.break_even_distance = 0.01;
+    s.intent.trail_from_distance = 0.025;
+    s.intent.trail_distance = 0.01;
+    s.intent.arm = ARM_NONE;
+    return s;
+}
+
+static void a_plan_makes_sense_or_is_refused(void **state) {
+    (void)state;
+    struct situation s = with_plan();
+    reason_of_intent(&s, RISK_ALLOW);
+    static const struct {
+        bool ok;
+        double d1, d2, d3, p1, p2;
+    } rows[] = {
+        {true, .02, 0, 0, 0, 0},         {true, .02, .03, 0, .5, 0},
+        {true, .02, .03, .05, .5, 0},    {true, .02, .03, .05, .5, .5},
+        {true, .02, .03, 0, 0, 0},       {false, .02, .02, .05, .5, .3},
+        {false, .02, .03, .03, .5, .3},  {false, .02, .05, .03, .5, .3},
+        {false, .02, 0, .05, .5, .3},    {false, 0, .03, .05, .5, .3},
+        {false, .02, .03, .05, .8, .3},  {false, .02, .03, .05, 0, .3},
+        {false, .02, 0, 0, .5, 0},       {false, .02, .03, 0, .5, .3},
+        {false, .02, .03, .05, -.1, .3}, {false, .02, .03, .05, .5, -.1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        s = with_plan();
+        s.intent.take_distance = rows[i].d1;
+        s.intent.take_distance_2 = rows[i].d2;
+        s.intent.take_distance_3 = rows[i].d3;
+        s.intent.take_part_1 = rows[i].p1;
+        s.intent.take_part_2 = rows[i].p2;
+        reason_of_intent(&s, rows[i].ok ? RISK_ALLOW : RISK_INTENT_INVALID);
+    }
+    const double none[] = {-0.01, 5, (double)NAN, (double)INFINITY};
+    for (size_t i = 0; i < 4; i++)
+        for (int field = 0; field < 7; field++) {
+            s = with_plan();
+            double *const fields[] = {&s.intent.take_distance_2,     &s.intent.take_distance_3,
+                                      &s.intent.break_even_distance, &s.intent.trail_from_distance,
+                                      &s.intent.trail_distance,      &s.intent.take_part_1,
+                                      &s.intent.take_part_2};
+            *fields[field] = none[i];
+            reason_of_intent(&s, RISK_INTENT_INVALID);
+        }
+    s = with_plan();
+    s.intent.arm = ARM_NONE + 1;
+    reason_of_intent(&s, RISK_INTENT_INVALID);
+}
+
 static void a_market_without_a_fresh_price_is_stale(void **state) {
     (void)state;
     struct situation s = fine();
@@ -610,6 +667,7 @@ int main(void) {
         cmocka_unit_test(of_two_reasons_the_earlier_is_given),
         cmocka_unit_test(a_stop_or_target_on_the_wrong_side_is_refused),
         cmocka_unit_test(numbers_that_are_none_are_refused),
+        cmocka_unit_test(a_plan_makes_sense_or_is_refused),
         cmocka_unit_test(a_market_without_a_fresh_price_is_stale),
         cmocka_unit_test(thresholds_are_met_exactly),
         cmocka_unit_test(a_stop_nearer_than_two_ticks_is_too_tight),
