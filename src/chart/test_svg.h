@@ -1,5 +1,5 @@
-/* For tests: is a text a well-formed XML document, and does all that it draws lie inside its view box? Strict, and of the part of
- * XML that charts use: elements, attributes in double quotes, the five entities, no comments, no CDATA. */
+/* For tests: is a text a well-formed XML document, and does all that its pictures draw lie inside their view boxes? Strict, and of the
+ * part of XML that charts and pages use: elements, attributes in double quotes, the five entities, no comments, no CDATA. */
 #ifndef CHART_TEST_SVG_H
 #define CHART_TEST_SVG_H
 
@@ -20,7 +20,7 @@ enum { SVG_DEPTH_MAX = 16, SVG_NAME_MAX = 24, SVG_ATTRIBUTES_MAX = 16 };
 
 struct svg_reader {
     const char *p, *end;
-    double width, height; /* of the view box; 0 until known */
+    double width, height; /* of the picture's view box; 0 until known */
     char open[SVG_DEPTH_MAX][SVG_NAME_MAX];
     int depth;
 };
@@ -121,6 +121,7 @@ static inline const char *svg_element(struct svg_reader *r) {
         return NULL;
     }
     if (!svg_name(r, name)) return "tag";
+    if (strcmp(name, "svg") == 0) r->width = 0;
     while (*r->p == ' ') {
         r->p++;
         if (count == SVG_ATTRIBUTES_MAX || !svg_name(r, seen[count])) return "attribute";
@@ -144,10 +145,10 @@ static inline const char *svg_element(struct svg_reader *r) {
     return NULL;
 }
 
-/* NULL, or what is wrong. */
-static inline const char *svg_problem(const char *text) {
+/* NULL, or what is wrong. root: "<svg", "<html" */
+static inline const char *svg_document_problem(const char *text, const char *root) {
     struct svg_reader r = {.p = text, .end = text + strlen(text)};
-    if (strncmp(text, "<svg", 4) != 0) return "no svg";
+    if (strncmp(text, root, strlen(root)) != 0) return "another root";
     do {
         if (*r.p == '<') {
             const char *problem = svg_element(&r);
@@ -159,6 +160,10 @@ static inline const char *svg_problem(const char *text) {
     if (r.depth) return "cut off";
     if (strcmp(r.p, "\n") != 0) return "text behind the end";
     return r.width > 0 ? NULL : "no view box";
+}
+
+static inline const char *svg_problem(const char *text) {
+    return svg_document_problem(text, "<svg");
 }
 
 #define svg_check(svg)                                                                             \
