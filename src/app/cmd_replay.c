@@ -39,10 +39,10 @@ static int verify(const char *run_dir, const char *data, bool json) {
     static struct run run;
     enum status st = run_options_load(&o, run_dir, &err);
     if (st != ST_OK) return complain(&err);
-    if (o.retrain_ns > 0) {
+    if (o.retrain_ns > 0 && o.mode != MODE_REPLAY) {
         fprintf(stderr,
-                "quantum: %s retrained its models; such a run cannot be executed again from "
-                "its journal alone yet\n",
+                "quantum: %s retrained its models and has not kept those it rejected: it cannot be "
+                "executed again from its first record\n",
                 run_dir);
         return EXIT_REFUSED;
     }
@@ -66,6 +66,11 @@ static int verify(const char *run_dir, const char *data, bool json) {
     if (o.strategy == STRATEGY_ENSEMBLE) {
         /* The files are asked for their barriers and hashes; their answers come from the journal. */
         st = run_load_models(&run, INT64_MAX, &err);
+        snprintf(run.run_dir, sizeof run.run_dir, "%s", run_dir);
+        if (st == ST_OK && o.retrain_ns > 0) {
+            run_retrain_configure(&run);
+            st = run_retrain_open(&run, &err);
+        }
         if (st != ST_OK) return complain(&err);
     }
     struct session_result *r = calloc(1, sizeof *r);

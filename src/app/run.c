@@ -22,6 +22,7 @@
 #define SYNTH_EPOCH_NS    (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
 #define SYNTH_INTERVAL    NS_PER_MINUTE
 #define RETRAIN_PERIOD_NS (14400 * NS_PER_SECOND)
+#define FIRST_WINDOW_NS   (730 * NS_PER_DAY) /* two years are enough, and markets change */
 enum { WARMUP_MARGIN_BARS = 32 };
 
 static int fail(const struct err *err) {
@@ -140,8 +141,8 @@ static enum status train_on_store(struct run *run, const struct span *span,
     struct learn_series *series = calloc(list.count ? list.count : 1, sizeof *series);
     size_t count = 0;
     uint64_t h = 0;
-    int64_t train_from =
-        o->from_ns - 730 * NS_PER_DAY; /* two years are enough, and markets change */
+    int64_t window = o->first_window_ns ? o->first_window_ns : FIRST_WINDOW_NS;
+    int64_t train_from = o->from_ns - window;
     if (train_from < span->first) train_from = span->first;
     if (!open || !series) st = err_set(err, ST_NO_MEMORY, "out of memory");
     for (size_t i = 0; st == ST_OK && i < list.count; i++) {

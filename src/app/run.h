@@ -27,6 +27,8 @@ struct run_options {
     int64_t interval_ns;     /* 0 = the one the store has */
     int64_t from_ns, to_ns;  /* 0 = chosen */
     int64_t retrain_ns;      /* market time between trainings; 0 none; -1: as the mode has it */
+    /* Bars a replay's models are trained on: its first ones, before it begins; the later ones. 0: 730 days, 365. */
+    int64_t first_window_ns, window_ns;
     uint64_t seed, step_limit;
     double speed; /* 0 = max */
     bool speed_given, fresh, quiet, no_api, no_baselines;

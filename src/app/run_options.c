@@ -37,9 +37,10 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
     fprintf(f, "\n");
     fprintf(f,
             "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nretrain_ns=%" PRId64
-            "\nseed=%" PRIu64 "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
-            o->interval_ns, o->from_ns, o->to_ns, o->retrain_ns, o->seed, o->speed,
-            o->synth_symbols, o->synth_pattern);
+            "\nfirst_window_ns=%" PRId64 "\nwindow_ns=%" PRId64 "\nseed=%" PRIu64
+            "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
+            o->interval_ns, o->from_ns, o->to_ns, o->retrain_ns, o->first_window_ns, o->window_ns,
+            o->seed, o->speed, o->synth_symbols, o->synth_pattern);
     if (o->venue_url[0])
         fprintf(f,
                 "venue_url=%s\nstream_url=%s\nkeys=%s\nca_file=%s\ntape=%s\nsymbols_max=%u\n"
@@ -67,6 +68,10 @@ static enum status apply_number(struct run_options *o, const char *key, const ch
         o->to_ns = strtoll(value, NULL, 10);
     else if (strcmp(key, "retrain_ns") == 0)
         o->retrain_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "first_window_ns") == 0)
+        o->first_window_ns = strtoll(value, NULL, 10);
+    else if (strcmp(key, "window_ns") == 0)
+        o->window_ns = strtoll(value, NULL, 10);
     else if (strcmp(key, "seed") == 0)
         o->seed = strtoull(value, NULL, 10);
     else if (strcmp(key, "speed") == 0)

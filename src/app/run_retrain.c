@@ -104,7 +104,10 @@ void run_retrain_configure(struct run *run) {
     *c = retrain_config_defaults(o->interval_ns, &run->labels);
     c->kinds = o->voters;
     c->symbol_count = feed_symbol_count(run->session.feed);
-    c->window_ns = paper ? RUN_SYNTH_HISTORY_BARS * o->interval_ns : WINDOW_DAYS * NS_PER_DAY;
+    c->window_ns = paper          ? RUN_SYNTH_HISTORY_BARS * o->interval_ns
+                   : o->window_ns ? o->window_ns
+                                  : WINDOW_DAYS * NS_PER_DAY;
+    if (c->window_warm_ns > c->window_ns) c->window_warm_ns = c->window_ns;
     c->epochs = EPOCHS;
     c->rows_max = paper ? PAPER_ROWS_MAX : REPLAY_ROWS_MAX;
     c->seed = o->seed;
@@ -112,6 +115,8 @@ void run_retrain_configure(struct run *run) {
     c->threaded =
         o->mode != MODE_REPLAY; /* a replay waits: it shall come out the same every time */
     c->schedule.period_ns = o->retrain_ns;
+    c->keep_rejected =
+        o->mode == MODE_REPLAY; /* so that it can be verified from its first record */
     c->source = (struct retrain_source){.context = run,
                                         .open = paper ? synth_open : store_open,
                                         .close = paper ? synth_close : store_close};
