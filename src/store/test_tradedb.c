@@ -80,6 +80,9 @@ static struct trade_closed trade_make(struct rng *r, uint64_t id) {
     t.time_to_protected_ns = rng_below(r, 10) ? (int64_t)rng_below(r, 1000000000) : -1;
     t.confidence = rng_f64(r);
     t.expected_edge = rng_below(r, 5) ? rng_f64(r) - 0.5 : NAN;
+    t.arm = (uint32_t)rng_below(r, ARM_NONE + 1);
+    t.targets = (uint32_t)rng_below(r, 4);
+    t.drawdown_max = rng_f64(r);
     return t;
 }
 
@@ -98,6 +101,8 @@ static void assert_trade_equal(const struct trade_closed *a, const struct trade_
     assert_true(a->confidence == b->confidence);
     assert_true(isnan(a->expected_edge) ? isnan(b->expected_edge)
                                         : a->expected_edge == b->expected_edge);
+    assert_true(a->arm == b->arm && a->targets == b->targets);
+    assert_true(a->drawdown_max == b->drawdown_max);
 }
 
 enum { COLLECT_MAX = 512 };
@@ -431,12 +436,43 @@ static void sql(const char *path, const char *text) {
     sqlite3_close(db);
 }
 
+static void a_file_of_version_1_is_read_and_brought_up_to_date(void **state) {
+    struct place *p = *state;
+    struct rng r = rng_init(3);
+    struct trade_closed old = trade_make(&r, 1), new = trade_make(&r, 2);
+    new.arm = 5, new.targets = 2, new.drawdown_max = 0.25;
+    reopen(p, false);
+    assert_ok(p, tradedb_trade_put(p->db, &old, &p->err));
+    tradedb_close(p->db);
+    p->db = NULL;
+    sql(p->path, "ALTER TABLE trades DROP COLUMN arm; ALTER TABLE trades DROP COLUMN targets;"
+                 "ALTER TABLE trades DROP COLUMN drawdown_max; PRAGMA user_version = 1");
+    for (int limit = 0; limit < 2; limit++) {
+        reopen(p, true);
+        assert_int_equal(read_trades(p, (size_t)limit), 1);
+        assert_int_equal(seen.trades[0].arm, ARM_NONE);
+        assert_int_equal(seen.trades[0].targets, 0);
+        assert_true(isnan(seen.trades[0].drawdown_max));
+        assert_true(seen.trades[0].net_pnl.e8 == old.net_pnl.e8);
+    }
+    for (int again = 0; again < 2; again++) {
+        reopen(p, false);
+        assert_ok(p, tradedb_trade_put(p->db, &new, &p->err));
+        assert_int_equal(read_trades(p, 0), 2);
+        assert_int_equal(seen.trades[0].arm, ARM_NONE);
+        assert_trade_equal(&seen.trades[1], &new);
+    }
+    reopen(p, true);
+    assert_int_equal(read_trades(p, 1), 1);
+    assert_trade_equal(&seen.trades[0], &new);
+}
+
 static void other_formats_are_refused(void **state) {
     struct place *p = *state;
     reopen(p, false);
     tradedb_close(p->db);
     p->db = NULL;
-    sql(p->path, "PRAGMA user_version = 2");
+    sql(p->path, "PRAGMA user_version = 3");
     for (int read_only = 0; read_only < 2; read_only++) {
         assert_int_equal(tradedb_open(&p->db, p->path, read_only, &p->err), ST_VERSION);
         assert_non_null(strstr(p->err.text, p->path));
@@ -540,6 +576,7 @@ int main(void) {
         TEST(reader_sees_commits_of_a_writer_at_work),
         TEST(killed_writer_leaves_whole_transactions),
         TEST(missing_and_damaged_files_are_named),
+        TEST(a_file_of_version_1_is_read_and_brought_up_to_date),
         TEST(other_formats_are_refused),
         TEST(views_show_exact_decimals_and_dates),
         TEST(begin_twice_is_an_error),

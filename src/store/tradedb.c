@@ -1,5 +1,6 @@
 #include "store/tradedb.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <sqlite3.h>
@@ -10,7 +11,7 @@
 #include "base/assert.h"
 
 enum {
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2, /* 1 had no arm, targets and drawdown_max */
     APPLICATION_ID = 0x51547264, /* "QTrd": tells our file from any other SQLite file */
     BUSY_TIMEOUT_MS = 5000,
     PATH_SIZE = 400,
@@ -30,6 +31,7 @@ struct tradedb {
     sqlite3 *sql;
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* made on first use, kept */
     char path[PATH_SIZE];                      /* for messages */
+    bool is_first;                             /* version 1, read only: not brought up to date */
 };
 
 /* Integer e8 to exact decimal text; dividing by 1e8 in floating point would show 15 digits. */
@@ -46,7 +48,8 @@ static const char SCHEMA[] =
     " exit_ts_ns INTEGER NOT NULL, entry_px_e8 INTEGER NOT NULL, exit_px_e8 INTEGER NOT NULL,"
     " qty_e8 INTEGER NOT NULL, realized_pnl_e8 INTEGER NOT NULL, fees_e8 INTEGER NOT NULL,"
     " funding_e8 INTEGER NOT NULL, net_pnl_e8 INTEGER NOT NULL, risk_e8 INTEGER NOT NULL,"
-    " time_to_protected_ns INTEGER NOT NULL, confidence REAL, expected_edge REAL);"
+    " time_to_protected_ns INTEGER NOT NULL, confidence REAL, expected_edge REAL,"
+    " arm INTEGER NOT NULL, targets INTEGER NOT NULL, drawdown_max REAL);"
     "CREATE TABLE fills ("
     " symbol TEXT NOT NULL, trade_id INTEGER NOT NULL, ts_ns INTEGER NOT NULL, kind TEXT NOT NULL,"
     " side TEXT NOT NULL, order_type TEXT NOT NULL, is_maker INTEGER NOT NULL,"
@@ -91,14 +94,22 @@ static const char SCHEMA[] =
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         " sum(fees_e8) AS fees_e8, sum(funding_e8) AS funding_e8 FROM trades GROUP BY symbol)"
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         " ORDER BY net_e8;";
 
-#define TRADE_COLUMNS                                                                              \
+/* 7: ARM_NONE. */
+static const char UPGRADE[] = "ALTER TABLE trades ADD COLUMN arm INTEGER NOT NULL DEFAULT 7;"
+                              "ALTER TABLE trades ADD COLUMN targets INTEGER NOT NULL DEFAULT 0;"
+                              "ALTER TABLE trades ADD COLUMN drawdown_max REAL;"
+                              "PRAGMA user_version = 2";
+static_assert(ARM_NONE == 7, "default of the column");
+
+#define TRADE_COLUMNS_1                                                                            \
     "trade_id, intent_id, symbol, instrument_index, side, exit_reason, strategy, leverage,"        \
     " entry_ts_ns, exit_ts_ns, entry_px_e8, exit_px_e8, qty_e8, realized_pnl_e8, fees_e8,"         \
     " funding_e8, net_pnl_e8, risk_e8, time_to_protected_ns, confidence, expected_edge"
+#define TRADE_COLUMNS TRADE_COLUMNS_1 ", arm, targets, drawdown_max"
 
 static const char *const STATEMENT_TEXT[STATEMENT_COUNT] = {
     [PUT_TRADE] = "INSERT OR REPLACE INTO trades (" TRADE_COLUMNS
-                  ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                  ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_FILL] = "INSERT OR REPLACE INTO fills (symbol, trade_id, ts_ns, kind, side, order_type,"
                  " is_maker, last_px_e8, last_qty_e8, commission_e8, realized_pnl_e8, wallet_e8,"
                  " venue_order_id, client_order_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -197,6 +208,18 @@ static enum status schema_create(struct tradedb *db, struct err *err) {
     return st;
 }
 
+/* A file of version 1 gets the columns it lacks. Two writers at once: the second finds it done. */
+static enum status schema_upgrade(struct tradedb *db, struct err *err) {
+    enum status st = exec(db, "BEGIN IMMEDIATE", "bringing the schema up to date", err);
+    if (st != ST_OK) return st;
+    int64_t version = 0;
+    st = query_int(db, "PRAGMA user_version", &version, err);
+    if (st == ST_OK && version == 1) st = exec(db, UPGRADE, "bringing the schema up to date", err);
+    if (st == ST_OK) return exec(db, "COMMIT", "bringing the schema up to date", err);
+    sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL); /* the error to tell is st's */
+    return st;
+}
+
 static enum status schema_check(struct tradedb *db, bool read_only, struct err *err) {
     int64_t version = 0, application = 0;
     enum status st = query_int(db, "PRAGMA user_version", &version, err);
@@ -216,6 +239,8 @@ static enum status schema_check(struct tradedb *db, bool read_only, struct err *
     if (version < 1)
         return err_set(err, ST_CORRUPT, "%s: journal format %d does not exist", db->path,
                        (int)version);
+    if (version == 1 && !read_only) return schema_upgrade(db, err);
+    db->is_first = version == 1;
     return ST_OK;
 }
 
@@ -289,10 +314,11 @@ enum status tradedb_trade_put(struct tradedb *db, const struct trade_closed *t, 
     if (t->trade_id > INT64_MAX)
         return err_set(err, ST_RANGE, "%s: trade id %llu does not fit", db->path,
                        (unsigned long long)t->trade_id);
-    if (t->side > SIDE_SELL || t->exit_reason >= EXIT_REASON_COUNT || t->strategy >= STRATEGY_COUNT)
-        return err_set(err, ST_INVALID, "%s: trade %llu: side %d, exit reason %d or strategy %d",
-                       db->path, (unsigned long long)t->trade_id, t->side, t->exit_reason,
-                       t->strategy);
+    if (t->side > SIDE_SELL || t->exit_reason >= EXIT_REASON_COUNT ||
+        t->strategy >= STRATEGY_COUNT || t->arm > ARM_NONE)
+        return err_set(err, ST_INVALID,
+                       "%s: trade %llu: side %d, exit reason %d, strategy %d or arm %u", db->path,
+                       (unsigned long long)t->trade_id, t->side, t->exit_reason, t->strategy, t->arm);
     sqlite3_stmt *s;
     enum status st = kept(db, PUT_TRADE, &s, err);
     if (st != ST_OK) return st;
@@ -317,6 +343,9 @@ enum status tradedb_trade_put(struct tradedb *db, const struct trade_closed *t, 
     sqlite3_bind_int64(s, 19, t->time_to_protected_ns);
     sqlite3_bind_double(s, 20, t->confidence); /* NaN is stored as NULL and read as NaN */
     sqlite3_bind_double(s, 21, t->expected_edge);
+    sqlite3_bind_int64(s, 22, t->arm);
+    sqlite3_bind_int64(s, 23, t->targets);
+    sqlite3_bind_double(s, 24, t->drawdown_max);
     return finish_put(db, s, "trade", err);
 }
 
@@ -485,6 +514,11 @@ static bool trade_from_row(struct trade_closed *t, sqlite3_stmt *s) {
     t->time_to_protected_ns = sqlite3_column_int64(s, 18);
     t->confidence = real_or_nan(s, 19);
     t->expected_edge = real_or_nan(s, 20);
+    int64_t arm = sqlite3_column_int64(s, 21), targets = sqlite3_column_int64(s, 22);
+    if (arm < 0 || arm > ARM_NONE || targets < 0 || targets > UINT32_MAX) return false;
+    t->arm = (uint32_t)arm;
+    t->targets = (uint32_t)targets;
+    t->drawdown_max = real_or_nan(s, 23);
     return true;
 }
 
@@ -494,12 +528,16 @@ static int64_t sql_limit(size_t limit) {
 
 enum status tradedb_trades(struct tradedb *db, size_t limit, tradedb_trade_fn fn, void *context,
                            struct err *err) {
-    static const char all[] = "SELECT " TRADE_COLUMNS " FROM trades ORDER BY trade_id";
-    static const char newest[] =
-        "SELECT " TRADE_COLUMNS " FROM (SELECT * FROM trades ORDER BY trade_id DESC LIMIT ?1)"
-        " ORDER BY trade_id";
+#define SELECT_ALL(columns)    "SELECT " columns " FROM trades ORDER BY trade_id"
+#define SELECT_NEWEST(columns)                                                                     \
+    "SELECT " columns " FROM (SELECT * FROM trades ORDER BY trade_id DESC LIMIT ?1)"               \
+    " ORDER BY trade_id"
+#define TRADE_COLUMNS_OF_1 TRADE_COLUMNS_1 ", 7, 0, NULL" /* as the upgrade would fill them */
+    static const char *const texts[2][2] = {
+        {SELECT_ALL(TRADE_COLUMNS), SELECT_NEWEST(TRADE_COLUMNS)},
+        {SELECT_ALL(TRADE_COLUMNS_OF_1), SELECT_NEWEST(TRADE_COLUMNS_OF_1)}};
     sqlite3_stmt *s;
-    enum status st = prepare(db, limit == 0 ? all : newest, 0, &s, err);
+    enum status st = prepare(db, texts[db->is_first][limit != 0], 0, &s, err);
     if (st != ST_OK) return st;
     if (limit != 0) sqlite3_bind_int64(s, 1, sql_limit(limit));
     int code;

@@ -24,6 +24,8 @@
 struct tradedb;
 
 /* Opens or creates the file at path (DIR/trades.sqlite by custom). read_only for reports and the API.
+ * A file of version 1 is read as it is (its trades have no arm, no targets, drawdown_max NaN) and brought
+ * up to date when opened for writing.
  * Returns ST_NOT_FOUND (read_only and no file), ST_CORRUPT (not SQLite, or damaged), ST_VERSION
  * (written by a newer program), ST_MISMATCH (SQLite, but not a trade journal); err names the file. */
 enum status tradedb_open(struct tradedb **out, const char *path, bool read_only, struct err *err);
@@ -33,7 +35,7 @@ enum status tradedb_begin(struct tradedb *db, struct err *err);
 enum status tradedb_commit(struct tradedb *db, struct err *err);
 enum status tradedb_rollback(struct tradedb *db, struct err *err);
 
-/* ST_INVALID for a side, reason or strategy outside its table, ST_RANGE for trade_id >= 2^63. */
+/* ST_INVALID for a side, reason, strategy or arm outside its table, ST_RANGE for trade_id >= 2^63. */
 enum status tradedb_trade_put(struct tradedb *db, const struct trade_closed *trade,
                               struct err *err);
 /* A VENUE_ORDER_TRADE or VENUE_LIQUIDATION goes to fills, a VENUE_FUNDING to funding (all three are
