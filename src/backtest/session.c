@@ -17,7 +17,6 @@
 #include "feature/feature.h"
 
 enum {
-    SNAPSHOT_BARS = 1 << 20, /* a fraction of a second of replay, hours of paper trading */
     DB_COMMIT_PUTS = 20000,
     LOOK_EVERY_STEPS = 64, /* how often an unpaced run reads the clock */
 };
@@ -655,7 +654,7 @@ void session_save_point(struct session *s, bool go_on) {
 }
 
 static void snapshot_if_due(struct session *s) {
-    if (s->state->bars_since_snapshot < SNAPSHOT_BARS) return;
+    if (s->state->bars_since_snapshot < SESSION_SNAPSHOT_BARS) return;
     s->state->bars_since_snapshot = 0;
     s->state->snapshots++;
     session_record_state_hash(s);

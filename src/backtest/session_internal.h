@@ -6,7 +6,12 @@
 #include "kernel/journal.h"
 #include "store/tradedb.h"
 
-enum { SESSION_DELIVERED_MAX = 256, SESSION_PENDING_MAX = 64, SESSION_ROLES = 6 };
+enum {
+    SESSION_DELIVERED_MAX = 256,
+    SESSION_PENDING_MAX = 64,
+    SESSION_ROLES = 6,
+    SESSION_SNAPSHOT_BARS = 1 << 20 /* a fraction of a second of replay, hours of paper trading */
+};
 
 /* What a snapshot holds besides kernel and exchange. No pointers. */
 struct session_state {

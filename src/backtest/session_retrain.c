@@ -180,6 +180,10 @@ void session_retrain(struct session *s, const uint32_t *stepped, uint32_t count,
     s->state->retrained_ns = close;
     if (s->failed != ST_OK) return;
     record_changes(s, &o->changes, in.recorded_count);
+    /* Models asked in shadow are asked again when a journal is executed again: not more often than need be. */
+    for (uint32_t i = 0; i < o->changes.count; i++)
+        if (strcmp(o->changes.items[i].change, "trained") == 0)
+            s->state->bars_since_snapshot = SESSION_SNAPSHOT_BARS;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         struct served_model *m = session_model(s, (enum model_kind)k);
         if ((m ? served_model_hash(m) : 0) != before[k]) s->reseated |= 1u << k;
