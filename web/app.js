@@ -211,7 +211,8 @@ function drawSignals(s) {
     shown.map((x) => {
       if (!x.action) return [['strong', x.symbol], px(x.last_px), ['soft', x.bars_missing ? `warming: ${x.bars_missing} bars to go` : x.warm ? 'no bar yet' : 'warming'],
         '', '', ...VOTERS.map(() => ''), '', '', '', ['soft', time(x.bar_time)]];
-      return [['strong', x.symbol], px(x.last_px), x.expired ? ['soft', x.action + ' (expired)'] : side(x.action), percent(x.confidence, 1),
+      return [['strong', x.symbol], px(x.last_px),
+        x.expired ? ['soft', x.action + ' (expired)'] : x.voters_action !== x.action ? ['soft', `${x.voters_action}: ${words(x.reason)}`] : side(x.action), percent(x.confidence, 1),
         x.action === 'HOLD' ? '' : (x.edge >= 0 ? '+' : '−') + percent(Math.abs(x.edge), 3), ...VOTERS.map((v) => voteCell(x.votes[v])),
         px(x.stop_loss), px(x.take_profit), x.action === 'HOLD' ? '' : money(x.position_size_usd), ['soft', time(x.bar_time)]];
     }), 'No symbol yet.');
@@ -253,7 +254,7 @@ function drawModels(s) {
   const d = s.health.disagreement, models = Object.entries(s.health.models);
   const columns = [['model', 'l'], ['state', 'l'], ['log-loss'], ['base rate'], ['t'], ['direction t'], ['bal. acc.'], ['ECE'], ['path MSE'], ['standing still'], ['linear'],
     ['weights'], ['rounds'], ['learned from'], ['votes'], ['row p50'], ['row p99']];
-  $('models-note').textContent = `${s.health.models_loaded} of ${models.length} seats taken; all figures from held-out bars: log-loss against the base rate, the forecast path against one that stands still and a linear one`;
+  $('models-note').textContent = `${s.health.voters_loaded} of ${models.length} seats taken; all figures from held-out bars: log-loss against the base rate, the forecast path against one that stands still and a linear one`;
   $('models-apart').textContent = !d.decisions ? '' :
     `Voters disagree on the best label in ${(100 * d.differ_share).toFixed(1)} % of ${plain(d.decisions)} decisions, by ${d.p_distance.toFixed(3)} in probability.`;
   table('models', columns, models.map(([name, m]) => [['strong', name], mark(kind[m.state] || 'none', m.state.replace('_', ' ')),
@@ -278,6 +279,43 @@ function drawFlow(s) {
   ], '');
 }
 
+/* Weights and levels of the voters, and whose seat is tried for. */
+const LEVELS = { ok: 'good', down_weight: 'warn', exclude: 'bad', retrain: 'bad' };
+function words(text) { return text.replaceAll('_', ' '); }
+function number(x, digits) { return x === null || x === undefined ? '–' : x.toFixed(digits); }
+function seatCells(seat) {
+  if (!seat) return ['–', '–', '–'];
+  const v = seat.verdict;
+  return [seat.served ? seat.served.slice(0, 8) : 'empty',
+    seat.challenger ? `${seat.challenger.slice(0, 8)} ${words(seat.challenger_state)}` : '–',
+    v.pairs || v.reason !== 'pass' ? `${v.outcome}: ${words(v.reason)}, wealth ${number(v.wealth, 2)}` : '–'];
+}
+function drawEngine(s) {
+  const e = s.engine, r = s.retrain;
+  $('engine-card').hidden = !e;
+  if (!e) {
+    table('decisions', [['', 'l'], ['']], [], 'A rule trades in this run: the engine is not asked.');
+    $('decisions-note').textContent = '';
+    return;
+  }
+  $('engine-note').textContent = `${s.health.models_loaded} of 12 components work; trust ${number(e.trust, 2)}; ECE ${number(e.ece, 3)}; ` +
+    `interval coverage ${number(e.coverage, 3)} of ${number(e.coverage_wanted, 2)}` + (e.bias_block !== 'HOLD' ? `; ${e.bias_block} entries blocked` : '');
+  table('engine', [['voter', 'l'], ['weight'], ['level', 'l'], ['against it', 'l'], ['loss'], ['limit'], ['serves', 'l'], ['challenger', 'l'], ['verdict', 'l']],
+    Object.entries(e.models).map(([name, m]) => [['strong', name], percent(m.weight, 1), mark(LEVELS[m.level] || 'none', words(m.level)),
+      m.reasons.map(words).join(', ') || '–', number(m.loss, 3), number(m.loss_limit, 3), ...seatCells(r.seats && r.seats[name])]), '');
+  const regimes = Object.entries(e.regimes).map(([name, n]) => `${words(name)} ${n}`).join(', ');
+  $('engine-regimes').textContent = 'Regimes, symbols: ' + (regimes || 'none read yet');
+  $('engine-retrain').textContent = !r.enabled ? 'Models stay as they are: nothing retrains in this run.' :
+    `Retraining every ${span(1000 * r.period_seconds)} of market time: ` +
+    (r.training !== 'none' ? 'under way' : `next at ${time(r.next)} UTC`) + (r.requested ? ', asked for by hand' : '') +
+    `; ${r.succeeded} succeeded, ${r.failed} failed, ${r.missed} missed.`;
+  const reasons = Object.entries(e.by_reason).sort((a, b) => b[1] - a[1]);
+  const inside = { portfolio: e.by_portfolio_reason, sizing: e.by_sizing_reason };
+  $('decisions-note').textContent = `${plain(e.decisions)} asked; the first thing that spoke against an entry`;
+  table('decisions', [['', 'l'], ['']], reasons.flatMap(([name, n]) => [[words(name), plain(n)],
+    ...Object.entries(inside[name] || {}).map(([part, k]) => [['soft', '· ' + words(part)], ['soft', plain(k)]])]), 'Nothing was decided yet.');
+}
+
 function draw(s) {
   drawBanner(s);
   drawHead(s);
@@ -293,6 +331,7 @@ function draw(s) {
     drawTrades(s);
     drawRefusals(s);
     drawFlow(s);
+    drawEngine(s);
   }
   $('footer').textContent = `version ${s.health.version} (${s.health.commit}), process ${s.health.pid}, up ${span(1000 * s.health.uptime_seconds)}. ` +
     'Every figure on this page is computed from fills, funding events and logged votes; times are UTC.';

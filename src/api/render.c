@@ -144,7 +144,17 @@ static void row_signal(struct json_writer *w, const struct view_symbol *s, int64
         json_write_object_end(w);
         return;
     }
-    put_text(w, "action", label_text((enum label)s->signal.action));
+    /* What the engine allows; what the voters say where no engine decides. */
+    bool decided = s->decision.was_decided != 0;
+    put_text(w, "action",
+             label_text((enum label)(decided ? s->decision.action : s->signal.action)));
+    put_text(w, "voters_action", label_text((enum label)s->signal.action));
+    json_write_key(w, "reason");
+    if (decided)
+        json_write_string(w, engine_reason_text((enum engine_reason)s->decision.reason));
+    else
+        json_write_null(w);
+    put_text(w, "regime", regime_text((enum regime)s->decision.regime.regime));
     put_id(w, "signal_id", s->signal_id);
     put_ms(w, "signal_time", s->signal_ts_ns);
     put_ms(w, "expires", s->signal_expires_ns);

@@ -610,6 +610,10 @@ static void health_has_the_form_of_the_contract(void **state) {
     json_decref(h);
     json_t *s = get_json(w->port, "/api/state", 200); /* what the page draws */
     near(at(at(at(s, "engine"), "models"), "xgboost"), "weight", 0.6);
+    json_t *refused = json_array_get(at(s, "signals"), 1);
+    assert_string_equal(text_at(refused, "action"), "HOLD");
+    assert_string_equal(text_at(refused, "voters_action"), "BUY");
+    assert_string_equal(text_at(refused, "reason"), "portfolio");
     assert_string_equal(text_at(at(at(at(s, "retrain"), "seats"), "xgboost"), "challenger_state"),
                         "shadow");
     json_decref(s);
