@@ -13,6 +13,8 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
 #define COMMAND_TABLE(X)                                                                           \
     X(up, "start everything: paper trading on the embedded exchange, or a replay")                 \
     X(backtest, "replay at full speed, then report")                                               \
+    X(walk_forward,                                                                                \
+      "train, decide, trade, learn and retrain over years of bars, and say what it was worth")     \
     X(report, "what a run earned, net of everything, with baselines")                              \
     X(status, "each role of a running system, with the age of its last work")                      \
     X(doctor,                                                                                      \

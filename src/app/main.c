@@ -17,13 +17,24 @@ static const struct {
 #undef COMMAND_ROW
 };
 
+/* The table's names are C's: walk_forward is the command walk-forward. */
+static bool is_command(const char *name, const char *text) {
+    for (; *name && (*text == *name || (*name == '_' && *text == '-')); name++) text++;
+    return *name == '\0' && *text == '\0';
+}
+
 static void usage(FILE *out) {
     fprintf(out,
             "quantum %s (%s): an AI trader for USD-M perpetual futures\n\nusage: quantum COMMAND "
             "[options]\n\n",
             QUANTUM_VERSION, QUANTUM_COMMIT);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s", commands[i].name);
+        for (char *c = name; *c; c++)
+            if (*c == '_') *c = '-';
+        fprintf(out, "  %-12s %s\n", name, commands[i].about);
+    }
     fprintf(out, "\n`quantum COMMAND --help` explains a command. Real money is traded by "
                  "`up --mode live` alone, and only after three confirmations.\n"
                  "Exit codes: 0 done, 1 failed, 2 usage, 3 refused for safety.\n");
@@ -82,7 +93,7 @@ int main(int argc, char **argv) {
         return EXIT_DONE;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+        if (is_command(commands[i].name, argv[1])) return commands[i].run(argc - 1, argv + 1);
     fprintf(stderr, "quantum: no command '%s'; `quantum --help` lists them\n", argv[1]);
     return EXIT_USAGE;
 }

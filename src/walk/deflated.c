@@ -61,12 +61,13 @@ double walk_sharpe_probabilistic(const struct walk_moments *m, double sharpe_min
 
 struct walk_deflated walk_sharpe_deflated(const struct walk_moments *m, double variance,
                                           uint64_t trials) {
-    struct walk_deflated out = {trials, NAN, NAN, NAN, NAN};
+    struct walk_deflated out = {trials, NAN, NAN, NAN, NAN, NAN};
     if (m->n < 4) return out;
     double chance = 1 / ((double)m->n - 1);
     out.variance = variance > chance ? variance : chance; /* NaN too */
     out.expected_max = walk_sharpe_expected_max(out.variance, trials);
     out.probability = walk_sharpe_probabilistic(m, out.expected_max);
+    out.chance = walk_sharpe_probabilistic(m, walk_sharpe_expected_max(chance, trials));
     out.single = walk_sharpe_probabilistic(m, 0);
     return out;
 }

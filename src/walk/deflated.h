@@ -36,6 +36,7 @@ struct walk_deflated {
     double variance;     /* of the trials' ratios, as used */
     double expected_max; /* per period */
     double probability;  /* that the true ratio is above 0, after the choice; the deflated ratio */
+    double chance;       /* the same with the variance that chance alone gives: 1/(n - 1) */
     double single;       /* the same, had it been the only trial */
 };
 /* variance: of the ratios tried, as far as they are known; NaN, or less than 1/(n - 1), which is what ratios without

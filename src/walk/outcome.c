@@ -49,6 +49,15 @@ static const struct walk_decision *decision_of(const struct walk_close *c, uint3
     return NULL;
 }
 
+/* Of the trade that the label is of. */
+static double settled_return(const struct bar *bars, size_t bar, size_t end, enum label label,
+                             double distance) {
+    double entry = px_to_f64(bars[bar].close), open = px_to_f64(bars[end].open);
+    if (label == LABEL_BUY) return fmax(open, entry * (1 + distance)) / entry - 1;
+    if (label == LABEL_SELL) return fmin(open, entry * (1 - distance)) / entry - 1;
+    return px_to_f64(bars[end].close) / entry - 1;
+}
+
 static enum status symbol_outcomes(struct walk_outcome *out, const struct walk_decisions *d,
                                    uint32_t symbol, const struct learn_series *s,
                                    const struct label_spec *spec, struct labels *l,
@@ -73,11 +82,13 @@ static enum status symbol_outcomes(struct walk_outcome *out, const struct walk_d
         if (!w) continue;
         size_t bar = bar_find(s->bars, s->count, d->closes[c].close_ns - d->interval_ns);
         struct walk_outcome *o = &out[d->closes[c].first + (size_t)(w - d->closes[c].decisions)];
-        *o = (struct walk_outcome){l->label[bar], NAN};
+        *o = (struct walk_outcome){l->label[bar], NAN, NAN};
         if (o->label < 0) continue;
         o->came = (float)(px_to_f64(s->bars[bar + spec->horizon_bars].close) /
                               px_to_f64(s->bars[bar].close) -
                           1);
+        o->settled = (float)settled_return(s->bars, bar, l->end[bar], (enum label)o->label,
+                                           label_barrier(spec, (double)l->atr[bar]));
     }
     return ST_OK;
 }
@@ -87,7 +98,7 @@ enum status walk_outcomes(struct walk_outcome *out, const struct walk_decisions 
                           struct err *err) {
     struct labels l = {0};
     enum status st = ST_OK;
-    for (size_t i = 0; i < d->count; i++) out[i] = (struct walk_outcome){-1, NAN};
+    for (size_t i = 0; i < d->count; i++) out[i] = (struct walk_outcome){-1, NAN, NAN};
     for (uint32_t i = 0; i < d->symbol_count && st == ST_OK; i++)
         st = symbol_outcomes(out, d, i, &series[i], spec, &l, err);
     free(l.atr);
@@ -182,7 +193,7 @@ size_t walk_samples(struct walk_sample *out, const struct walk_decisions *d,
 struct walk_coverage walk_coverage_of(const struct walk_decisions *d,
                                       const struct walk_outcome *outcomes, size_t close_first,
                                       size_t close_count) {
-    struct walk_coverage out = {0, 0, NAN};
+    struct walk_coverage out = {.width = NAN};
     double width = 0;
     for (size_t c = close_first; c < close_first + close_count; c++)
         for (uint32_t i = 0; i < d->closes[c].count; i++) {
@@ -190,7 +201,8 @@ struct walk_coverage walk_coverage_of(const struct walk_decisions *d,
             const struct walk_outcome *o = &outcomes[d->closes[c].first + i];
             if (!w->has_interval || o->label < 0) continue;
             out.given++;
-            out.inside += o->came >= w->low && o->came <= w->high;
+            out.inside += o->settled >= w->low && o->settled <= w->high;
+            out.inside_horizon += o->came >= w->low && o->came <= w->high;
             width += (double)w->high - (double)w->low;
         }
     if (out.given) out.width = width / (double)out.given;

@@ -1,5 +1,5 @@
-/* What came after each decision: the label training would give it, and the return over the horizon. From the bars,
- * afterwards; nothing here was known when it was decided. */
+/* What came after each decision: the label training would give it, its trade's return, the return over the horizon. From
+ * the bars, afterwards; nothing here was known when it was decided. */
 #ifndef WALK_OUTCOME_H
 #define WALK_OUTCOME_H
 
@@ -10,6 +10,9 @@
 struct walk_outcome {
     int32_t label; /* enum label; -1: not known (end of the bars, a hole, no distance) */
     float came;    /* close to close over the horizon, fraction; NaN where label is -1 */
+    /* At the barrier that was hit first (or the open beyond it), else at the horizon's close: what the expected return is
+     * the expectation of, and what its interval is meant to hold. */
+    float settled;
 };
 
 /* out (d->count), in the order of the decisions. series (d->symbol_count) by index of the instrument. The label is
@@ -42,8 +45,9 @@ size_t walk_samples(struct walk_sample *out, const struct walk_decisions *d,
 
 /* How often the interval held what came. */
 struct walk_coverage {
-    uint64_t given, inside;
-    double width; /* mean, fraction; NaN without any */
+    uint64_t given, inside;  /* inside: `settled` */
+    uint64_t inside_horizon; /* `came` */
+    double width;            /* mean, fraction; NaN without any */
 };
 struct walk_coverage walk_coverage_of(const struct walk_decisions *d,
                                       const struct walk_outcome *outcomes, size_t close_first,

@@ -101,6 +101,8 @@ static void write_coverage(struct json_writer *w, const char *key, const struct 
     count(w, "given", c->given);
     count(w, "inside", c->inside);
     real(w, "share", c->given ? (double)c->inside / (double)c->given : (double)NAN);
+    real(w, "share_of_horizon_return",
+         c->given ? (double)c->inside_horizon / (double)c->given : (double)NAN);
     real(w, "width", c->width);
     json_write_object_end(w);
 }
@@ -163,6 +165,7 @@ static void write_chance(struct json_writer *w, const struct walk_report *r) {
     real(w, "skew", r->moments.skew);
     real(w, "kurtosis", r->moments.kurtosis);
     real(w, "probability", r->deflated.probability);
+    real(w, "probability_by_chance_alone", r->deflated.chance);
     real(w, "probability_single", r->deflated.single);
     json_write_object_end(w);
     begin(w, "overfitting");

@@ -120,7 +120,9 @@ static void write_chance(struct text *t, const struct walk_report *r) {
     text_add(t, " of %u draws |\n| deflated Sharpe: P(true ratio > 0 after %" PRIu64 " trials) | ",
              v->blocks.draws, r->deflated.trials);
     figure(t, "%.4f", r->deflated.probability);
-    text_add(t, " (had it been the only one: ");
+    text_add(t, " (ratios varying by chance alone: ");
+    figure(t, "%.4f", r->deflated.chance);
+    text_add(t, "; had it been the only one: ");
     figure(t, "%.4f", r->deflated.single);
     text_add(t, ") |\n| daily ratio, and the best to expect of so many without any skill | ");
     figure(t, "%.4f, ", r->moments.sharpe);
@@ -197,7 +199,12 @@ static void write_answers(struct text *t, const struct walk_report *r) {
     text_add(t, " (nominal %.0f %%, %" PRIu64 " given, mean width ", 100 * (1 - r->alpha),
              r->coverage.given);
     figure(t, "%.2f %%", 100 * r->coverage.width);
-    text_add(t, ").\n");
+    text_add(t, "). What came: at the barrier hit first, else at the horizon's end; of the plain "
+                "return over the horizon it held ");
+    figure(t, "%.2f %%",
+           r->coverage.given ? 100 * (double)r->coverage.inside_horizon / (double)r->coverage.given
+                             : (double)NAN);
+    text_add(t, ".\n");
 }
 
 /* ---- models ---- */

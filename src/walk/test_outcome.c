@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "base/tstamp.h"
+#include "brain/governance/forecasts.h"
 #include "walk/outcome.h"
 
 enum { SYMBOLS = 3, BARS = 400, FIRST = 40 };
@@ -98,6 +99,40 @@ static void outcomes_are_the_labels_of_training(void **state) {
     assert_true(known > 800 && kinds[0] > 50 && kinds[1] > 50 && kinds[2] > 50);
 }
 
+/* Against the engine's own bookkeeping, bar by bar. */
+static void settled_is_what_the_engine_learns_from(void **state) {
+    (void)state;
+    struct label_spec spec = label_spec_defaults();
+    size_t compared = 0;
+    market(14);
+    decide(&spec);
+    assert_int_equal(walk_outcomes(outcomes, &all, series, &spec, NULL), ST_OK);
+    for (uint32_t s = 0; s < SYMBOLS; s++) {
+        struct forecasts f;
+        struct forecast over;
+        struct model_vote votes[MODEL_COUNT] = {{VOTE_PRESENT, 0, {0.25, 0.25, 0.5}, 0.02}};
+        struct ensemble_signal signal = {.voters = 1, .p = {0.25, 0.25, 0.5}, .weights = {1}};
+        forecasts_init(&f, NS_PER_HOUR, spec.horizon_bars);
+        for (size_t bar = FIRST; bar < BARS; bar++) {
+            if (forecasts_bar(&f, &over, &bars[s][bar])) {
+                for (size_t c = 0; c < all.close_count; c++) {
+                    if (all.closes[c].close_ns != over.decided_ts_ns + NS_PER_HOUR) continue;
+                    for (uint32_t i = 0; i < all.closes[c].count; i++) {
+                        if (all.closes[c].decisions[i].symbol != s) continue;
+                        const struct walk_outcome *o = &outcomes[all.closes[c].first + i];
+                        assert_int_equal(o->label, over.outcome.label);
+                        assert_true(fabs((double)o->settled - over.outcome.realised_return) < 1e-7);
+                        compared++;
+                    }
+                }
+            }
+            forecasts_add(&f, &bars[s][bar], label_barrier(&spec, (double)atr[s][bar]), votes,
+                          &signal, NULL);
+        }
+    }
+    assert_true(compared > 800);
+}
+
 static void a_decision_without_a_bar_is_named(void **state) {
     (void)state;
     struct label_spec spec = label_spec_defaults();
@@ -169,12 +204,13 @@ static void coverage_counts_what_was_given(void **state) {
                                  {.has_interval = 0, .low = -1, .high = 1},
                                  {.has_interval = 1, .low = -0.01f, .high = 0.02f}};
     const struct walk_outcome o[4] = {
-        {LABEL_HOLD, 0.02f}, {LABEL_BUY, 0.021f}, {LABEL_BUY, 0}, {-1, NAN}};
+        {LABEL_HOLD, 0.05f, 0.02f}, {LABEL_BUY, 0, 0.021f}, {LABEL_BUY, 0, 0}, {-1, NAN, NAN}};
     struct walk_close c = {0, d, 4, 0, 0};
     struct walk_decisions w = {.closes = &c, .close_count = 1, .count = 4, .symbol_count = 4};
     struct walk_coverage got = walk_coverage_of(&w, o, 0, 1);
     assert_int_equal(got.given, 2);
     assert_int_equal(got.inside, 1);
+    assert_int_equal(got.inside_horizon, 1);
     assert_true(fabs(got.width - 0.03) < 1e-8);
     assert_true(isnan(walk_coverage_of(&w, o, 0, 0).width));
 }
@@ -182,7 +218,9 @@ static void coverage_counts_what_was_given(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outcomes_are_the_labels_of_training),
-        cmocka_unit_test(a_decision_without_a_bar_is_named), cmocka_unit_test(answers_of_each),
+        cmocka_unit_test(settled_is_what_the_engine_learns_from),
+        cmocka_unit_test(a_decision_without_a_bar_is_named),
+        cmocka_unit_test(answers_of_each),
         cmocka_unit_test(samples_keep_time_and_leave_out_the_unknown),
         cmocka_unit_test(coverage_counts_what_was_given)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ json() { # jq-filter command...: succeeds, and the filter holds on what it print
 expect 0 '^usage: quantum COMMAND' --help
 expect 0 '^quantum [0-9]+\.[0-9]+' --version
 expect 2 '^usage: quantum COMMAND'
-mapfile -t commands < <("$quantum" --help | sed -n 's/^  \([a-z]\{2,\}\)  .*/\1/p')
+mapfile -t commands < <("$quantum" --help | sed -n 's/^  \([a-z-]\{2,\}\)  .*/\1/p')
 ((${#commands[@]} >= 9)) || die "only ${#commands[@]} commands in the help"
 for command in "${commands[@]}"; do
     expect 0 "^(example:|  )\s*quantum $command" "$command" --help
