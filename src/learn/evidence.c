@@ -58,26 +58,43 @@ enum status learn_evidence_test(struct model_evidence *out, const struct learn_r
 
 /* ---- training rows ---- */
 
+struct sample {
+    uint32_t rows[SAMPLE_ROWS];
+    size_t count;
+    double
+        caution; /* factor of what the windows say of how much more their means vary than independent rows' */
+};
+
+/* A variance measured on few windows may be far too low by chance, and what is calm would then be called drift: the upper end of
+ * what it may be, ten to one. stretches: windows that do not overlap.
+ * Source  Wilson, Hilferty, "The distribution of chi-square", Proc. Natl. Acad. Sci. 17 (1931). */
+static double caution(double stretches) {
+    const double z = 1.2816; /* a normal's tenth */
+    double spread = 2 / (9 * fmax(stretches - 1, 1)), root = 1 - spread - z * sqrt(spread);
+    return 1 / (root * root * root);
+}
+
 /* Rows as the engine looks at them: of each decision time one symbol, in turn. So a window of the reference varies as one
  * of service does. Windows are stretches of consecutive times, spread evenly; those that overlap in time see
  * different symbols. Where one time in `stride` was kept, `stride` symbols of it make up for the others.
  * first (times + 1): a time's first row. */
-static size_t sample(uint32_t *out, const uint32_t *first, size_t times, size_t rows,
-                     uint32_t stride) {
-    size_t windows = rows / DRIFT_WINDOW, per_time = (DRIFT_WINDOW + times - 1) / times, count = 0;
+static void sample(struct sample *out, const uint32_t *first, size_t times, size_t rows,
+                   uint32_t stride) {
+    size_t windows = rows / DRIFT_WINDOW, per_time = (DRIFT_WINDOW + times - 1) / times;
     if (windows > SAMPLE_WINDOWS) windows = SAMPLE_WINDOWS;
     if (windows == 0) windows = 1;
     if (per_time < stride) per_time = stride;
     size_t span = (DRIFT_WINDOW + per_time - 1) / per_time;
+    out->count = 0;
+    out->caution = caution(fmin((double)(times * per_time) / DRIFT_WINDOW, (double)windows));
     for (size_t w = 0; w < windows; w++) {
         size_t time = windows > 1 ? w * (times - span) / (windows - 1) : 0;
         for (size_t taken = 0; taken < DRIFT_WINDOW; time = (time + 1) % times) {
             size_t there = first[time + 1] - first[time], turn = (w + time) * per_time;
             for (size_t k = 0; k < per_time && k < there && taken < DRIFT_WINDOW; k++, taken++)
-                out[count++] = (uint32_t)(first[time] + (turn + k) % there);
+                out->rows[out->count++] = (uint32_t)(first[time] + (turn + k) % there);
         }
     }
-    return count;
 }
 
 static size_t times_of(uint32_t *first, const struct learn_rows *rows, struct learn_range part) {
@@ -134,34 +151,32 @@ static size_t sort_finite(struct sorter *s, size_t n) {
 }
 
 /* One column of the sampled rows. A column that was never known there is not watched. */
-static void fit_column(struct drift_reference *out, struct sorter *s, const float *column,
-                       size_t stride, const uint32_t *rows, size_t n) {
-    for (size_t i = 0; i < n; i++) s->series[i] = column[rows[i] * stride];
-    size_t finite = sort_finite(s, n);
-    (void)drift_reference_fit(out, s->sorted, finite, s->series, n);
+static void fit_column(struct drift_reference *out, const struct sample *s, struct sorter *sorter,
+                       const float *column, size_t stride) {
+    for (size_t i = 0; i < s->count; i++) sorter->series[i] = column[s->rows[i] * stride];
+    size_t finite = sort_finite(sorter, s->count);
+    if (drift_reference_fit(out, sorter->sorted, finite, sorter->series, s->count))
+        out->inflation = fmin(out->inflation * s->caution, DRIFT_WINDOW);
 }
 
 enum status learn_evidence_inputs(struct model_evidence *out, const struct learn_rows *rows,
                                   struct learn_range train, const bool *reads, struct err *err) {
     memset(out->inputs, 0, sizeof out->inputs);
     uint32_t *first = malloc((train.count + 1) * sizeof *first);
-    uint32_t *chosen = malloc(SAMPLE_ROWS * sizeof *chosen);
+    struct sample *s = malloc(sizeof *s);
     struct sorter *sorter = malloc(sizeof *sorter);
     enum status st = ST_OK;
-    if (first && chosen && sorter) {
-        size_t times = times_of(first, rows, train);
-        size_t n = sample(chosen, first, times, train.count, rows->stride);
+    if (first && s && sorter) {
+        sample(s, first, times_of(first, rows, train), train.count, rows->stride);
         for (uint32_t k = 0; rows->features && k < rows->columns; k++)
-            if (reads[k])
-                fit_column(&out->inputs[k], sorter, rows->features + k, rows->columns, chosen, n);
+            if (reads[k]) fit_column(&out->inputs[k], s, sorter, rows->features + k, rows->columns);
         for (uint32_t k = 0; rows->inputs && k < NET_INPUTS; k++)
-            fit_column(&out->inputs[net_input_column(k)], sorter, rows->inputs + k, NET_INPUTS,
-                       chosen, n);
+            fit_column(&out->inputs[net_input_column(k)], s, sorter, rows->inputs + k, NET_INPUTS);
     } else {
         st = err_set(err, ST_NO_MEMORY, "a sample of the training rows");
     }
     free(first);
-    free(chosen);
+    free(s);
     free(sorter);
     return st;
 }
