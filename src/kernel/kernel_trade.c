@@ -259,7 +259,10 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     }
     struct cold *c = cold_of(k, i);
     if (c->intent_pending && c->pending_id == intent->intent_id) kernel_intent_arrived(k, i);
+    /* Told again of a trade under way, and denied for whatever reason, it says nothing of that trade. */
+    bool is_known = c->exits.phase != EXITS_FLAT && c->exits.intent.intent_id == intent->intent_id;
     enum risk_reason reason = intake_reason(oms_intake(&c->book, intent, k->now_ns));
+    is_known |= reason == RISK_DUPLICATE_INTENT;
     /* The ledger is asked in any case, so that what is denied now is not executed when it comes again. */
     if (k->emergency_stop)
         reason = RISK_EMERGENCY_STOP;
@@ -271,8 +274,7 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
         risk_check(&verdict, &state, &k->config.limits, instrument_of(k, i), intent);
     }
     if (verdict.reason != RISK_ALLOW) {
-        /* A second delivery says nothing of what became of the first. */
-        if (verdict.reason != RISK_DUPLICATE_INTENT) kernel_engine_dropped(k, intent->intent_id);
+        if (!is_known) kernel_engine_dropped(k, intent->intent_id);
         deny(k, out, intent, verdict.reason, verdict.cost);
         return;
     }
