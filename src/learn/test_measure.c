@@ -104,6 +104,35 @@ static void calibration_repairs_on_rows_it_never_saw(void **state) {
     free(later_labels);
 }
 
+/* A smooth distortion of the kind a beta curve is, on few rows: beta, whose three parameters are enough. A staircase on many:
+ * isotonic, which alone can follow it. */
+static void the_method_is_the_one_that_fits(void **state) {
+    (void)state;
+    enum { FEW = 1500, MANY = 40000 };
+    struct rng r = rng_init(market_seed());
+    double *p = malloc(MANY * 3 * sizeof *p);
+    float *labels = malloc(MANY * sizeof *labels);
+    struct calibration c[LABEL_COUNT];
+    enum learn_calibration method;
+    struct err err;
+    draw(p, labels, FEW, &r, 3);
+    assert_int_equal(learn_calibrate(c, &method, p, labels, FEW, &err), ST_OK);
+    assert_string_equal(learn_calibration_text(method), "beta");
+    for (int l = 0; l < LABEL_COUNT; l++) assert_true(c[l].knot_count > 1);
+
+    for (size_t i = 0; i < MANY; i++) { /* truth jumps where p does not */
+        double a = 0.1 + 0.8 * rng_f64(&r), truth = a < 0.35 ? 0.1 : a < 0.6 ? 0.45 : 0.85;
+        double u = rng_f64(&r);
+        p[i * 3] = a;
+        p[i * 3 + 1] = p[i * 3 + 2] = (1 - a) / 2;
+        labels[i] = u < truth ? 0 : u < (1 + truth) / 2 ? 1 : 2;
+    }
+    assert_int_equal(learn_calibrate(c, &method, p, labels, MANY, &err), ST_OK);
+    assert_string_equal(learn_calibration_text(method), "isotonic");
+    free(p);
+    free(labels);
+}
+
 /* A relation that turned over halfway, or too few rows: left alone. */
 static void calibration_that_does_not_help_is_not_used(void **state) {
     (void)state;
@@ -228,6 +257,7 @@ int main(void) {
         cmocka_unit_test(isotonic_by_hand),
         cmocka_unit_test(isotonic_is_monotone_and_bounded),
         cmocka_unit_test(calibration_repairs_on_rows_it_never_saw),
+        cmocka_unit_test(the_method_is_the_one_that_fits),
         cmocka_unit_test(calibration_that_does_not_help_is_not_used),
         cmocka_unit_test(newey_west_knows_overlap),
         cmocka_unit_test(figures_by_hand),
