@@ -86,6 +86,29 @@ static void drift_asks_for_a_run_at_once_but_not_twice(void **state) {
                      c.period_ns - second);
 }
 
+/* By hand: whatever is due, backing off or not; the grid stays, and a failure counts. */
+static void asked_for_by_hand(void **state) {
+    (void)state;
+    struct promotion_schedule_config c = promotion_schedule_config_defaults();
+    struct promotion_schedule s;
+    promotion_schedule_init(&s, &c, 0);
+    promotion_schedule_drift(&s);
+    promotion_schedule_begin_by_hand(&s, 100 * second);
+    assert_int_equal(s.running, PROMOTION_HAND);
+    assert_string_equal(promotion_trigger_text(PROMOTION_HAND), "hand");
+    assert_int_equal(promotion_schedule_due(&s, &c, 150 * second), PROMOTION_NOT_DUE);
+    promotion_schedule_end(&s, &c, 200 * second, false);
+    assert_int_equal(s.failures, 1);
+    promotion_schedule_begin_by_hand(&s, 300 * second);
+    promotion_schedule_end(&s, &c, 400 * second, true);
+    assert_int_equal(s.failures, 0);
+    assert_int_equal(s.last_retrain_ns, 400 * second);
+    assert_int_equal(s.runs, 2);
+    /* It has seen the drift that was waiting. */
+    assert_int_equal(promotion_schedule_due(&s, &c, c.period_ns - second), PROMOTION_NOT_DUE);
+    assert_int_equal(promotion_schedule_due(&s, &c, c.period_ns), PROMOTION_PERIOD);
+}
+
 static void periods_slept_through_are_missed_not_made_up_for(void **state) {
     (void)state;
     struct promotion_schedule_config c = promotion_schedule_config_defaults();
@@ -174,6 +197,7 @@ int main(void) {
         cmocka_unit_test(every_period_for_thirty_days),
         cmocka_unit_test(failures_back_off),
         cmocka_unit_test(drift_asks_for_a_run_at_once_but_not_twice),
+        cmocka_unit_test(asked_for_by_hand),
         cmocka_unit_test(periods_slept_through_are_missed_not_made_up_for),
         cmocka_unit_test(any_clock_for_thirty_days),
     };
