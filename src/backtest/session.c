@@ -278,6 +278,15 @@ static void open_step(struct session *s, const struct feed_step *step) {
                           step->fundings[j].rate);
 }
 
+static void tell_decisions(struct session *s, int64_t close) {
+    const struct kernel_scratch *w = s->scratch;
+    if (!w || w->count == 0) return;
+    for (uint32_t i = 0; i < w->count; i++)
+        view_counts_add(&s->counts, &w->decisions[i], s->votes + (size_t)i * MODEL_COUNT);
+    if (s->o.observer)
+        s->o.observer->decided(s->o.observer->context, close, w->decisions, s->votes, w->count);
+}
+
 void session_decide(struct session *s, int64_t close) {
     uint32_t count;
     const uint32_t *stepped = kernel_stepped(s->kernel, &count);
@@ -301,9 +310,7 @@ void session_decide(struct session *s, int64_t close) {
         .scratch = s->scratch};
     if (s->scratch) s->scratch->count = 0;
     kernel_close(s->kernel, &s->out, &in);
-    if (s->o.observer && s->scratch && s->scratch->count > 0)
-        s->o.observer->decided(s->o.observer->context, close, s->scratch->decisions, s->votes,
-                               s->scratch->count);
+    tell_decisions(s, close);
     if (s->out.count > 0) { /* most bars lead to nothing */
         session_handle(s, &s->out);
         if (!s->o.port) session_deliver(s);
@@ -403,6 +410,7 @@ static void publish_view(struct session *s, bool running) {
     struct view *v = view_begin(s->o.view_box);
     int64_t wall = tstamp_wall_ns();
     kernel_view(s->kernel, v);
+    v->counts = s->counts;
     v->running = running;
     v->speed = s->o.speed;
     v->bar_interval_ns = feed_interval_ns(s->o.feed);

@@ -96,6 +96,7 @@ struct session {
     size_t retrain_size;
     uint32_t reseated; /* bits 1 << kind: another model has the seat since this close */
     struct view_model view_models[MODEL_COUNT];
+    struct view_counts counts; /* of what was decided since this process began */
     struct hist predict_ns[MODEL_COUNT];
     struct hist decision_ns; /* bars of a step to what its close led to, done */
     uint64_t predict_rows[MODEL_COUNT], exchange_work;

@@ -482,6 +482,25 @@ static void a_strangers_intent_is_not_traded(void **state) {
 
 /* ---- the model ---- */
 
+/* What is shown of the engine is what was decided and learned, all of it. */
+static void the_view_has_counted(struct view_box *box, const struct session_result *r) {
+    static struct view v;
+    uint64_t decisions = 0, confident = 0;
+    assert_true(view_read(box, &v));
+    for (uint32_t i = 0; i < ENGINE_REASON_COUNT; i++) {
+        assert_int_equal(v.counts.reasons[i], r->totals.decisions[i]);
+        decisions += v.counts.reasons[i];
+    }
+    for (uint32_t b = 0; b < VIEW_CONFIDENCE_BINS; b++) confident += v.counts.confidence[b];
+    assert_true(decisions > 1000);
+    assert_int_equal(v.counts.asked, decisions);
+    assert_int_equal(confident, v.counts.voted);
+    assert_true(v.counts.models[MODEL_LIGHTGBM].voted > 0);
+    assert_int_equal(v.learned.credited, r->totals.trades);
+    assert_int_equal(v.learned.strategy.settled, r->totals.trades);
+    assert_int_equal(v.learned.opened, r->totals.intents);
+}
+
 static void ensemble_is_one_run_too(void **state) {
     (void)state;
     char dir[TAPE_PATH_SIZE + 32], copy[TAPE_PATH_SIZE + 32];
@@ -511,8 +530,13 @@ static void ensemble_is_one_run_too(void **state) {
     identity[2] = session_identity(&o);
     assert_true(identity[0] != identity[1] && identity[1] != identity[2] &&
                 identity[0] != identity[2]);
+    o.view_box = view_box_create();
+    assert_non_null(o.view_box);
     struct session_result whole = run(&o);
     assert_true(whole.totals.trades > 20);
+    the_view_has_counted(o.view_box, &whole);
+    view_box_destroy(o.view_box);
+    o.view_box = NULL;
     o.run_dir = new_dir(dir);
     o.step_limit = 311;
     struct session_result r = run(&o);

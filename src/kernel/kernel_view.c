@@ -189,7 +189,10 @@ void kernel_view(const struct kernel *k, struct view *out) {
     memset(&out->engine, 0, sizeof out->engine);
     memset(&out->memory, 0, sizeof out->memory);
     memset(&out->retrain, 0, sizeof out->retrain); /* whoever retrains fills it */
+    memset(&out->counts, 0, sizeof out->counts); /* whoever asks the engine has seen its answers */
+    memset(&out->learned, 0, sizeof out->learned);
     if (!has_engine(k)) return;
     engine_view_get(&out->engine, engine_of(k));
     engine_feedback(&out->memory, engine_of(k), k->now_ns);
+    view_learned_get(&out->learned, engine_of(k));
 }
