@@ -65,19 +65,21 @@ static bool is_silenced(const struct view_symbol *s) {
     return false;
 }
 
-static bool may_answer(struct api_refusal *refusal, const struct view_symbol **out,
-                       const char *symbol, const struct view *v) {
+/* The symbol, if it can be answered; else NULL and why not. */
+static const struct view_symbol *answerable(struct api_refusal *refusal, const char *symbol,
+                                            const struct view *v) {
     const struct view_symbol *s = find(v, symbol);
-    if (!s) return refuse(refusal, 404, "unknown symbol %s", symbol);
-    if ((!s->warm && !is_silenced(s)) || s->signal_ts_ns == 0) {
-        refusal->retry_after_seconds = retry_after(v, s->bars_missing ? s->bars_missing : 1);
-        if (s->bars_missing)
-            return refuse(refusal, 503, "%s is warming up: %u more bars needed", symbol,
-                          s->bars_missing);
-        return refuse(refusal, 503, "%s is warming up", symbol);
+    if (!s) {
+        refuse(refusal, 404, "unknown symbol %s", symbol);
+        return NULL;
     }
-    *out = s;
-    return true;
+    if ((s->warm || is_silenced(s)) && s->signal_ts_ns != 0) return s;
+    refusal->retry_after_seconds = retry_after(v, s->bars_missing ? s->bars_missing : 1);
+    if (s->bars_missing)
+        refuse(refusal, 503, "%s is warming up: %u more bars needed", symbol, s->bars_missing);
+    else
+        refuse(refusal, 503, "%s is warming up", symbol);
+    return NULL;
 }
 
 enum label api_signal_action(const struct view_symbol *s, const struct view *v) {
@@ -392,9 +394,9 @@ static void put_batch(struct json_writer *w, const struct api_signal_request *re
     put_u64(w, "count", request->symbol_count);
     put_array(w, "signals");
     for (uint32_t i = 0; i < request->symbol_count; i++) {
-        const struct view_symbol *s = NULL;
         struct api_refusal refusal = {0};
-        if (may_answer(&refusal, &s, request->symbols[i], shot->view)) {
+        const struct view_symbol *s = answerable(&refusal, request->symbols[i], shot->view);
+        if (s) {
             put_answer(w, request, s, shot->view, places);
             continue;
         }
@@ -418,8 +420,8 @@ bool api_signal_answer(struct json_writer *w, struct api_refusal *refusal,
         put_batch(w, request, shot, places);
         return true;
     }
-    const struct view_symbol *s = NULL;
-    if (!may_answer(refusal, &s, request->symbols[0], shot->view)) return false;
+    const struct view_symbol *s = answerable(refusal, request->symbols[0], shot->view);
+    if (!s) return false;
     put_answer(w, request, s, shot->view, places);
     return true;
 }

@@ -71,7 +71,7 @@ static void an_entry_is_told_in_full(void **state) {
     char hash[17];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)feature_list_hash());
     assert_string_equal(text_at(from, "feature_hash"), hash);
-    assert_true(number_at(from, "bar_time") == (double)(FIXTURE_MARKET_NS / NS_PER_MS));
+    assert_true(json_integer_value(at(from, "bar_time")) == FIXTURE_MARKET_NS / NS_PER_MS);
     json_t *model = at(at(from, "models"), "xgboost");
     assert_string_equal(text_at(model, "hash"), "0123456789abcdef");
     assert_true(number_at(model, "data_end") > 0);
@@ -457,8 +457,8 @@ static void retraining_is_asked_for(void **state) {
     r = parsed(&a);
     assert_string_equal(text_at(r, "status"), "requested");
     assert_string_equal(text_at(r, "starts"), "at the next close");
-    assert_true(number_at(r, "starts_at") ==
-                (double)((FIXTURE_MARKET_NS + NS_PER_HOUR) / NS_PER_MS));
+    assert_true(json_integer_value(at(r, "starts_at")) ==
+                (FIXTURE_MARKET_NS + NS_PER_HOUR) / NS_PER_MS);
     json_decref(r);
     reply_free(&a);
     assert_int_equal(atomic_load(&retrain_request), 1);

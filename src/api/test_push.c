@@ -70,7 +70,7 @@ static void expect_signal(int fd, const char *symbol, const char *action, int64_
     if (!s) fail_msg("not JSON: %s", text);
     assert_string_equal(text_at(s, "symbol"), symbol);
     assert_string_equal(text_at(s, "action"), action);
-    assert_true(number_at(s, "timestamp") == (double)(ts_ns / NS_PER_MS));
+    assert_true(json_integer_value(at(s, "timestamp")) == ts_ns / NS_PER_MS);
     assert_non_null(at(s, "provenance"));
     json_decref(s);
     free(text);
