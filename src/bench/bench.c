@@ -48,7 +48,19 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double bench_median(double *values, uint32_t n) {
+void bench_sort(double *values, size_t n) {
     qsort(values, n, sizeof *values, ascending);
+}
+
+double bench_median(double *values, uint32_t n) {
+    bench_sort(values, n);
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+void bench_latency(const char *name, double *ns, size_t n) {
+    char name_p99[64];
+    snprintf(name_p99, sizeof name_p99, "%s.p99", name);
+    bench_sort(ns, n);
+    bench_emit(&(struct bench_figure){name, ns[n / 2], "ns", n, "", 0});
+    bench_emit(&(struct bench_figure){name_p99, ns[n * 99 / 100], "ns", n, "", 0});
 }

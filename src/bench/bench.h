@@ -3,6 +3,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -32,6 +33,8 @@ struct bench_parameters {
     X(feature_bar, "full registry rows of one symbol after one closed bar")                        \
     X(replay_rule, "bar-steps of the whole engine under the momentum rule, journal on")            \
     X(replay_model, "bar-steps of the whole engine with XGBoost answering")                        \
+    X(decision_1, "a candle's close to its intents: one symbol, four voters; also while training") \
+    X(decision_100, "the same for 100 symbols at once")                                            \
     X(bus_hop, "publish to delivery through the bus, next to raw hiredis")                         \
     X(journal_append, "durable appends under group commit, next to Redis appendonly always")       \
     X(json_frame, "market frames parsed, next to jansson")                                         \
@@ -54,7 +57,8 @@ struct bench_parameters {
     X(patchtst_train, "windows trained, PatchTST small and large, paper's size and trading's")     \
     X(patchtst_row, "one window's forecast by small PatchTST of trading's size and the paper's")   \
     X(nn_batch100, "windows forecast a hundred at once by PatchTST (--threads)")                   \
-    X(retrain_networks, "seconds of a warm retraining of both networks on 60 days of 50 symbols")
+    X(retrain_networks, "seconds of a warm retraining of both networks on 60 days of 50 symbols")  \
+    X(retrain_50, "seconds of a retraining of all four voters on a year of 50 symbols' hours")
 
 #define BENCH_DECLARE(name, about) enum status bench_##name(struct err *err);
 #define BENCH_DECLARE_PARAMETERS(name, about)                                                      \
@@ -64,7 +68,11 @@ BENCH_TABLE_PARAMETERS(BENCH_DECLARE_PARAMETERS)
 #undef BENCH_DECLARE
 #undef BENCH_DECLARE_PARAMETERS
 
+/* Ascending. */
+void bench_sort(double *values, size_t n);
 /* Median of n doubles (sorts them). */
 double bench_median(double *values, uint32_t n);
+/* Figures NAME, the p50 of n times in ns, and NAME.p99 (sorts them). */
+void bench_latency(const char *name, double *ns, size_t n);
 
 #endif

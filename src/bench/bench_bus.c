@@ -34,11 +34,6 @@ static void entry_make(struct bus_entry *e) {
     e->payload_size = PAYLOAD_BYTES;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* --- embedded ------------------------------------------------------------------------------------ */
 
 static enum status hop(struct bus *b, const struct bus_entry *e, struct bus_entry *got,
@@ -61,9 +56,7 @@ static enum status embedded_run(struct bus *b, double *ns, struct err *err) {
         ns[i] = (double)(tstamp_monotonic_ns() - from);
     }
     if (st != ST_OK) return st;
-    qsort(ns, HOPS, sizeof *ns, ascending);
-    bench_emit(&(struct bench_figure){"bus_hop", ns[HOPS / 2], "ns", HOPS, "", 0});
-    bench_emit(&(struct bench_figure){"bus_hop.p99", ns[HOPS / 100 * 99], "ns", HOPS, "", 0});
+    bench_latency("bus_hop", ns, HOPS);
     int64_t from = tstamp_monotonic_ns();
     for (int i = 0; i < BATCH * BATCHES && st == ST_OK; i++) {
         st = hop(b, &e, &got, err);

@@ -1,7 +1,6 @@
 #include "bench/bench_exchange.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +10,9 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "bench/bench_folder.h"
 
 enum { ARGUMENTS_MAX = 32, READY_MAX = 1024 };
-
-static int remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw) {
-    (void)sb, (void)flag, (void)ftw;
-    return remove(path);
-}
 
 static void run_child(const char *dir, const char *const *options, int out) {
     const char *arguments[ARGUMENTS_MAX] = {"quantum",       "exchange", "--port", "0",
@@ -60,18 +55,17 @@ static enum status read_ready(struct bench_exchange *x, FILE *f, struct err *err
 
 enum status bench_exchange_start(struct bench_exchange *out, const char *const *options,
                                  struct err *err) {
-    const char *tmp = getenv("TMPDIR");
     int ends[2];
     memset(out, 0, sizeof *out);
-    snprintf(out->dir, sizeof out->dir, "%s/bench-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(out->dir)) return err_errno(err, ST_IO, "scratch directory %s", out->dir);
+    enum status st = bench_folder_make(out->dir, sizeof out->dir, err);
+    if (st != ST_OK) return st;
     if (pipe2(ends, O_CLOEXEC) != 0) return err_errno(err, ST_IO, "pipe");
     fflush(NULL);
     out->pid = fork();
     if (out->pid == 0) run_child(out->dir, options, ends[1]);
     close(ends[1]);
     FILE *f = out->pid > 0 ? fdopen(ends[0], "r") : NULL;
-    enum status st = f ? read_ready(out, f, err) : err_errno(err, ST_IO, "fork");
+    st = f ? read_ready(out, f, err) : err_errno(err, ST_IO, "fork");
     if (f) fclose(f);
     if (st != ST_OK) bench_exchange_stop(out);
     return st;
@@ -99,5 +93,5 @@ void bench_exchange_stop(struct bench_exchange *x) {
         waitpid(x->pid, &status, 0);
     }
     x->pid = 0;
-    nftw(x->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(x->dir);
 }

@@ -184,11 +184,6 @@ static enum status rows_time(double *ours, double *theirs, struct race *r, uint3
     return ST_OK;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static enum status row_figures(struct race *r, const char *name, struct err *err) {
     char p99_name[64];
     uint32_t peers = r->rows < PEER_ROWS ? r->rows : PEER_ROWS;
@@ -198,8 +193,8 @@ static enum status row_figures(struct race *r, const char *name, struct err *err
                                     : err_set(err, ST_NO_MEMORY, "times");
     if (st == ST_OK) {
         snprintf(p99_name, sizeof p99_name, "%s.p99", name);
-        qsort(ours, n, sizeof *ours, ascending);
-        qsort(theirs, m, sizeof *theirs, ascending);
+        bench_sort(ours, n);
+        bench_sort(theirs, m);
         bench_emit(&(struct bench_figure){name, ours[n / 2], "ns", n, "libxgboost", theirs[m / 2]});
         bench_emit(&(struct bench_figure){p99_name, ours[n * 99 / 100], "ns", n, "libxgboost",
                                           theirs[m * 99 / 100]});

@@ -1,7 +1,6 @@
 #include "bench/bench_redis.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -12,10 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw) {
-    (void)sb, (void)flag, (void)ftw;
-    return remove(path);
-}
+#include "bench/bench_folder.h"
 
 static bool answers(const char *socket) {
     redisContext *c = redisConnectUnix(socket);
@@ -27,9 +23,8 @@ static bool answers(const char *socket) {
 }
 
 enum status bench_redis_start(struct bench_redis *out, const char *appendonly, struct err *err) {
-    const char *tmp = getenv("TMPDIR");
-    snprintf(out->dir, sizeof out->dir, "%s/bench-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(out->dir)) return err_errno(err, ST_IO, "scratch directory %s", out->dir);
+    enum status st = bench_folder_make(out->dir, sizeof out->dir, err);
+    if (st != ST_OK) return st;
     snprintf(out->socket, sizeof out->socket, "%s/s", out->dir);
     fflush(NULL);
     out->pid = fork();
@@ -61,5 +56,5 @@ void bench_redis_stop(struct bench_redis *server) {
         kill(server->pid, SIGKILL);
         waitpid(server->pid, &status, 0);
     }
-    nftw(server->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(server->dir);
 }

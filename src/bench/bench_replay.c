@@ -1,21 +1,20 @@
 /* replay_rule and replay_model: the session that `quantum up --mode replay` runs, on a made-up tape in a
  * store of its own, journal on. */
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "backtest/session.h"
 #include "base/tstamp.h"
 #include "bench/bench.h"
+#include "bench/bench_folder.h"
+#include "bench/bench_synth.h"
 #include "feature/feature.h"
 #include "learn/learn.h"
 #include "store/candles.h"
-#include "venue/simex/synth.h"
 
 enum {
     RULE_SYMBOLS = 50,
@@ -30,17 +29,6 @@ enum {
 };
 #define START_NS (INT64_C(1704067200) * NS_PER_SECOND) /* 2024-01-01 */
 
-static int remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw) {
-    (void)sb;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
-static void remove_tree(const char *dir) {
-    nftw(dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-}
-
 /* A store with `bars` one-minute bars of each symbol, traded `depth` times as much as the generator
  * says. */
 static enum status make_store(const char *dir, uint32_t symbols, size_t bars, double pattern,
@@ -51,33 +39,17 @@ static enum status make_store(const char *dir, uint32_t symbols, size_t bars, do
     c.interval_ns = NS_PER_MINUTE;
     c.start_ts_ns = START_NS;
     c.pattern = pattern;
-    struct bar *all = calloc((size_t)symbols * bars, sizeof *all),
-               *step = calloc(symbols, sizeof *step);
-    struct instrument *instruments = calloc(symbols, sizeof *instruments);
-    struct synth *synth = aligned_alloc(64, (synth_size(&c) + 63) & ~(size_t)63);
-    enum status st = ST_OK;
-    if (!all || !step || !instruments || !synth)
-        st = err_set(err, ST_NO_MEMORY, "bench: out of memory");
-    else {
-        synth_init(synth, &c);
-        synth_instruments(&c, instruments);
-        for (size_t t = 0; t < bars; t++) {
-            synth_next(synth, step);
-            for (uint32_t i = 0; i < symbols; i++) {
-                step[i].volume *= depth;
-                step[i].quote_volume *= depth;
-                all[(size_t)i * bars + t] = step[i];
-            }
-        }
-        struct candles_merge merge;
-        for (uint32_t i = 0; i < symbols && st == ST_OK; i++)
-            st = candles_merge(&merge, dir, "um", c.interval_ns, instruments[i].symbol,
-                               INSTRUMENT_SYNTHETIC, all + (size_t)i * bars, bars, err);
+    struct bench_synth made;
+    enum status st = bench_synth_make(&made, &c, bars, err);
+    for (size_t k = 0; k < symbols * bars && st == ST_OK; k++) {
+        made.bars[k].volume *= depth;
+        made.bars[k].quote_volume *= depth;
     }
-    free(all);
-    free(step);
-    free(instruments);
-    free(synth);
+    struct candles_merge merge;
+    for (uint32_t i = 0; i < symbols && st == ST_OK; i++)
+        st = candles_merge(&merge, dir, "um", c.interval_ns, made.instruments[i].symbol,
+                           INSTRUMENT_SYNTHETIC, made.bars + i * bars, bars, err);
+    bench_synth_free(&made);
     return st;
 }
 
@@ -90,10 +62,9 @@ struct job {
 
 static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double pattern,
                             double depth, struct err *err) {
-    const char *tmp = getenv("TMPDIR");
     memset(j, 0, sizeof *j);
-    snprintf(j->root, sizeof j->root, "%.300s/quantum-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(j->root)) return err_errno(err, ST_IO, "%s", j->root);
+    enum status st = bench_folder_make(j->root, sizeof j->root, err);
+    if (st != ST_OK) return st;
     snprintf(j->store, sizeof j->store, "%.400s/store", j->root);
     snprintf(j->run, sizeof j->run, "%.400s/run", j->root);
     j->options = session_options_defaults();
@@ -103,12 +74,12 @@ static enum status job_make(struct job *j, uint32_t symbols, size_t bars, double
 static void job_free(struct job *j) {
     for (uint32_t k = 0; k < MODEL_COUNT; k++) served_model_destroy(j->options.models[k]);
     feed_close(j->options.feed);
-    remove_tree(j->root);
+    bench_folder_remove(j->root);
 }
 
 /* One run from nothing; bars per second. */
 static enum status job_run(double *rate, struct job *j, struct err *err) {
-    remove_tree(j->run);
+    bench_folder_remove(j->run);
     j->options.run_dir = j->bare ? NULL : j->run;
     int64_t begin = tstamp_monotonic_ns();
     enum status st = session_run(&j->result, &j->options, err);

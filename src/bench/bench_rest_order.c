@@ -3,74 +3,28 @@
  *
  * Round trip: one connection, one order at a time (a resting limit order; its cancel is not timed). Rate: several
  * connections, one order under way on each; orders are IOC away from the market, so the account does not fill up. */
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fx.h"
 #include "base/tstamp.h"
 #include "bench/bench.h"
 #include "bench/bench_exchange.h"
+#include "bench/bench_http.h"
 #include "venue/wire/wire.h"
 
 enum { CONNECTIONS = 8, SINGLE = 20000, TOTAL = 120000, TEXT_MAX = 4096 };
 
-struct link {
-    int fd;
-    size_t have;
-    char in[TEXT_MAX];
-};
-
 struct desk {
     struct bench_exchange exchange;
     struct wire_key *key;
-    struct link links[CONNECTIONS];
+    struct bench_link links[CONNECTIONS];
     int64_t px_e8; /* a tenth below the market, on the tick */
     uint64_t next;
 };
-
-static enum status link_open(struct link *l, uint16_t port, struct err *err) {
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    l->have = 0;
-    l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (l->fd < 0 || connect(l->fd, (struct sockaddr *)&to, sizeof to) != 0)
-        return err_errno(err, ST_IO, "connect to the exchange");
-    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return ST_OK;
-}
-
-static bool link_send(struct link *l, const char *text, size_t size) {
-    while (size > 0) {
-        ssize_t n = send(l->fd, text, size, MSG_NOSIGNAL);
-        if (n <= 0) return false;
-        text += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-/* The whole answer into l->in; its HTTP status, 0 if there was none. */
-static int link_answer(struct link *l, char **body) {
-    for (l->have = 0;;) {
-        ssize_t n = recv(l->fd, l->in + l->have, sizeof l->in - 1 - l->have, 0);
-        if (n <= 0) return 0;
-        l->have += (size_t)n;
-        l->in[l->have] = '\0';
-        char *end = strstr(l->in, "\r\n\r\n");
-        const char *length = end ? strcasestr(l->in, "\r\ncontent-length:") : NULL;
-        if (!length || length > end) continue;
-        *body = end + 4;
-        if (l->have < (size_t)(end + 4 - l->in) + strtoul(length + 17, NULL, 10)) continue;
-        return (int)strtol(l->in + 9, NULL, 10);
-    }
-}
 
 static size_t request(char out[TEXT_MAX], const struct desk *d, const char *method,
                       const char *path, struct wire_query *q) {
@@ -121,8 +75,9 @@ static enum status find_price(struct desk *d, struct err *err) {
     /* A market that has just begun has no last price yet. */
     for (int tries = 0; tries < 100 && d->px_e8 == 0; tries++) {
         if (tries > 0) usleep(20000);
-        if (!link_send(&d->links[0], text, sizeof text - 1)) return err_errno(err, ST_IO, "send");
-        status = link_answer(&d->links[0], &body);
+        if (!bench_link_send(&d->links[0], text, sizeof text - 1))
+            return err_errno(err, ST_IO, "send");
+        status = bench_link_answer(&d->links[0], &body);
         const char *px = status == 200 ? strstr(body, "\"price\":\"") : NULL;
         if (!px || fx_parse(&d->px_e8, px + 9, strcspn(px + 9, "\"")) != ST_OK)
             return refused(err, status, body);
@@ -132,11 +87,6 @@ static enum status find_price(struct desk *d, struct err *err) {
     return ST_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static enum status measure_single(struct desk *d, struct err *err) {
     double *ns = calloc(SINGLE, sizeof *ns);
     char text[TEXT_MAX], *body = NULL;
@@ -144,22 +94,17 @@ static enum status measure_single(struct desk *d, struct err *err) {
     for (int i = 0; i < SINGLE && st == ST_OK; i++) {
         int64_t from = tstamp_monotonic_ns();
         size_t n = order_text(text, d, "GTC");
-        int status = link_send(&d->links[0], text, n) ? link_answer(&d->links[0], &body) : 0;
+        int status =
+            bench_link_send(&d->links[0], text, n) ? bench_link_answer(&d->links[0], &body) : 0;
         ns[i] = (double)(tstamp_monotonic_ns() - from);
         if (status == 200) {
             n = cancel_text(text, d);
-            status = link_send(&d->links[0], text, n) ? link_answer(&d->links[0], &body) : 0;
+            status =
+                bench_link_send(&d->links[0], text, n) ? bench_link_answer(&d->links[0], &body) : 0;
         }
         if (status != 200) st = refused(err, status, body);
     }
-    if (st == ST_OK) {
-        qsort(ns, SINGLE, sizeof *ns, by_value);
-        const struct bench_figure p50 = {"rest_order", ns[SINGLE / 2], "ns", SINGLE, "", 0};
-        const struct bench_figure p99 = {
-            "rest_order.p99", ns[SINGLE / 100 * 99], "ns", SINGLE, "", 0};
-        bench_emit(&p50);
-        bench_emit(&p99);
-    }
+    if (st == ST_OK) bench_latency("rest_order", ns, SINGLE);
     free(ns);
     return st;
 }
@@ -171,10 +116,10 @@ static enum status measure_rate(struct desk *d, struct err *err) {
     for (int i = 0; i < TOTAL; i += CONNECTIONS) {
         for (int c = 0; c < CONNECTIONS; c++) {
             size_t n = order_text(text, d, "IOC");
-            if (!link_send(&d->links[c], text, n)) return err_errno(err, ST_IO, "send");
+            if (!bench_link_send(&d->links[c], text, n)) return err_errno(err, ST_IO, "send");
         }
         for (int c = 0; c < CONNECTIONS; c++) {
-            int status = link_answer(&d->links[c], &body);
+            int status = bench_link_answer(&d->links[c], &body);
             if (status != 200) return refused(err, status, body);
         }
     }
@@ -192,16 +137,16 @@ enum status bench_rest_order(struct err *err) {
     static const char *const options[] = {"--limits", "off", "--symbols", "1", NULL};
     static struct desk d;
     memset(&d, 0, sizeof d);
+    for (int c = 0; c < CONNECTIONS; c++) d.links[c].fd = -1;
     enum status st = bench_exchange_start(&d.exchange, options, err);
     if (st != ST_OK) return st;
     st = wire_key_hmac(&d.key, d.exchange.api_secret, strlen(d.exchange.api_secret), err);
     for (int c = 0; c < CONNECTIONS && st == ST_OK; c++)
-        st = link_open(&d.links[c], d.exchange.port, err);
+        st = bench_link_open(&d.links[c], d.exchange.port, err);
     if (st == ST_OK) st = find_price(&d, err);
     if (st == ST_OK) st = measure_single(&d, err);
     if (st == ST_OK) st = measure_rate(&d, err);
-    for (int c = 0; c < CONNECTIONS; c++)
-        if (d.links[c].fd > 0) close(d.links[c].fd);
+    for (int c = 0; c < CONNECTIONS; c++) bench_link_close(&d.links[c]);
     wire_key_free(d.key);
     bench_exchange_stop(&d.exchange);
     return st;

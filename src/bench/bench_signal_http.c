@@ -3,23 +3,20 @@
  *
  * Open loop: request i is due at i milliseconds, and its latency counts from then, so that an answer that comes late is not
  * hidden by requests that were not sent meanwhile. Eight kept connections in turn. */
-#include <arpa/inet.h>
-#include <math.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "api/api.h"
 #include "base/tstamp.h"
 #include "bench/bench.h"
+#include "bench/bench_http.h"
 
-enum { SYMBOLS = 100, CONNECTIONS = 8, REQUESTS = 20000, WARM = 200, ANSWER_MAX = 16 * 1024 };
+enum { SYMBOLS = 100, CONNECTIONS = 8, REQUESTS = 20000, WARM = 200 };
 
 #define EVERY_NS NS_PER_MS
 #define START_NS (INT64_C(1704067200) * NS_PER_SECOND)
@@ -32,7 +29,7 @@ struct desk {
     pthread_t publisher, listener;
     atomic_bool stop;
     _Atomic uint64_t heard;
-    int fds[CONNECTIONS], ear;
+    struct bench_link links[CONNECTIONS], ear;
     double ns[REQUESTS];
 };
 
@@ -94,55 +91,24 @@ static void *publishing(void *context) {
 
 /* ---- clients ---- */
 
-static enum status dial(int *fd, uint16_t port, struct err *err) {
-    struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    struct timeval limit = {.tv_sec = 10};
-    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0 || connect(*fd, (struct sockaddr *)&to, sizeof to) != 0)
-        return err_errno(err, ST_IO, "connect to the API");
-    setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    return ST_OK;
-}
-
 static void *listening(void *context) {
     struct desk *d = context;
     char bytes[65536];
-    for (ssize_t n; (n = recv(d->ear, bytes, sizeof bytes, 0)) > 0;)
+    for (ssize_t n; (n = recv(d->ear.fd, bytes, sizeof bytes, 0)) > 0;)
         atomic_fetch_add(&d->heard, (uint64_t)n);
     return NULL;
 }
 
-/* One whole answer; its status, 0 if there was none. */
-static int answer(int fd, char *text) {
-    size_t have = 0, wanted = 0;
-    while (!wanted || have < wanted) {
-        ssize_t n = recv(fd, text + have, ANSWER_MAX - 1 - have, 0);
-        if (n <= 0) return 0;
-        have += (size_t)n;
-        text[have] = '\0';
-        const char *end = wanted ? NULL : strstr(text, "\r\n\r\n");
-        if (!end) continue;
-        const char *length = strcasestr(text, "\r\nContent-Length: ");
-        if (!length) return 0;
-        wanted = (size_t)(end + 4 - text) + strtoul(length + 18, NULL, 10);
-        if (wanted >= ANSWER_MAX) return 0;
-    }
-    return atoi(text + 9);
-}
-
 static enum status ask(struct desk *d, int i, struct err *err) {
-    char request[256], body[64], text[ANSWER_MAX];
+    char request[256], body[64], *answer;
     int size = snprintf(body, sizeof body, "{\"symbol\":\"S%03dUSDT\"}", i % SYMBOLS);
     int n = snprintf(request, sizeof request,
                      "POST /api/ai/signal HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                      "application/json\r\nContent-Length: %d\r\n\r\n%s",
                      size, body);
-    int fd = d->fds[i % CONNECTIONS];
-    if (send(fd, request, (size_t)n, MSG_NOSIGNAL) != n) return err_errno(err, ST_IO, "send");
-    int status = answer(fd, text);
+    struct bench_link *l = &d->links[i % CONNECTIONS];
+    if (!bench_link_send(l, request, (size_t)n)) return err_errno(err, ST_IO, "send");
+    int status = bench_link_answer(l, &answer);
     if (status == 200) return ST_OK;
     return err_set(err, ST_REFUSED, "the API answered %d", status);
 }
@@ -151,11 +117,6 @@ static void wait_until(int64_t at_ns) {
     int64_t left = at_ns - tstamp_monotonic_ns();
     if (left > SPIN_NS) usleep((useconds_t)((left - SPIN_NS) / 1000));
     while (tstamp_monotonic_ns() < at_ns) continue;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static enum status measure(struct desk *d, struct err *err) {
@@ -172,10 +133,7 @@ static enum status measure(struct desk *d, struct err *err) {
     if (st != ST_OK) return st;
     if (atomic_load(&d->heard) == 0)
         return err_set(err, ST_CORRUPT, "no signal was pushed meanwhile");
-    qsort(d->ns, REQUESTS, sizeof d->ns[0], by_value);
-    bench_emit(&(struct bench_figure){"signal_http", d->ns[REQUESTS / 2], "ns", REQUESTS, "", 0});
-    bench_emit(&(struct bench_figure){"signal_http.p99", d->ns[REQUESTS / 100 * 99], "ns", REQUESTS,
-                                      "", 0});
+    bench_latency("signal_http", d->ns, REQUESTS);
     bench_emit(&(struct bench_figure){"signal_http.p999", d->ns[REQUESTS / 1000 * 999], "ns",
                                       REQUESTS, "", 0});
     bench_emit(
@@ -188,8 +146,8 @@ static enum status desk_open(struct desk *d, struct err *err) {
         "GET /ws/signals HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
         "Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         "\r\n";
-    d->ear = -1;
-    for (int c = 0; c < CONNECTIONS; c++) d->fds[c] = -1;
+    d->ear.fd = -1;
+    for (int c = 0; c < CONNECTIONS; c++) d->links[c].fd = -1;
     d->box = view_box_create();
     if (!d->box) return err_set(err, ST_NO_MEMORY, "out of memory");
     publish(d, START_NS);
@@ -198,13 +156,12 @@ static enum status desk_open(struct desk *d, struct err *err) {
     config.view_box = d->box;
     enum status st = api_start(&d->api, &config, err);
     for (int c = 0; c < CONNECTIONS && st == ST_OK; c++)
-        st = dial(&d->fds[c], api_port(d->api), err);
-    if (st == ST_OK) st = dial(&d->ear, api_port(d->api), err);
+        st = bench_link_open(&d->links[c], api_port(d->api), err);
+    if (st == ST_OK) st = bench_link_open(&d->ear, api_port(d->api), err);
     if (st != ST_OK) return st;
-    const ssize_t size = sizeof listen_text - 1;
     char head[512];
-    if (send(d->ear, listen_text, (size_t)size, MSG_NOSIGNAL) != size ||
-        recv(d->ear, head, sizeof head, 0) <= 12 || memcmp(head, "HTTP/1.1 101", 12) != 0)
+    if (!bench_link_send(&d->ear, listen_text, sizeof listen_text - 1) ||
+        recv(d->ear.fd, head, sizeof head, 0) <= 12 || memcmp(head, "HTTP/1.1 101", 12) != 0)
         return err_set(err, ST_IO, "the API did not open a WebSocket");
     return ST_OK;
 }
@@ -217,7 +174,7 @@ static enum status desk_run(struct desk *d, struct err *err) {
         st = err_set(err, ST_EXTERNAL, "thread");
     } else {
         st = measure(d, err);
-        shutdown(d->ear, SHUT_RDWR);
+        shutdown(d->ear.fd, SHUT_RDWR);
         pthread_join(d->listener, NULL);
     }
     atomic_store(&d->stop, true);
@@ -230,9 +187,8 @@ enum status bench_signal_http(struct err *err) {
     if (!d) return err_set(err, ST_NO_MEMORY, "out of memory");
     enum status st = desk_open(d, err);
     if (st == ST_OK) st = desk_run(d, err);
-    for (int c = 0; c < CONNECTIONS; c++)
-        if (d->fds[c] >= 0) close(d->fds[c]);
-    if (d->ear >= 0) close(d->ear);
+    for (int c = 0; c < CONNECTIONS; c++) bench_link_close(&d->links[c]);
+    bench_link_close(&d->ear);
     api_stop(d->api);
     if (d->box) view_box_destroy(d->box);
     free(d);
