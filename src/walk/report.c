@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/tstamp.h"
 
+enum { PART_DAYS_MIN = 4 }; /* of the overfitting's parts: fewer parts in a short window */
 static const double days_a_year = 365; /* the market never closes */
 
 /* ---- answers ---- */
@@ -243,7 +244,9 @@ static enum status measure_choice(struct walk_report *r, struct err *err) {
     if (!matrix) return err_set(err, ST_NO_MEMORY, "%zu days: no memory", days);
     for (size_t t = 0; t < days; t++)
         for (size_t v = 0; v < n; v++) matrix[t * n + v] = r->variants[v].days.returns[t];
-    enum status st = walk_pbo(&r->pbo, matrix, days, (uint32_t)n, WALK_PBO_PARTS, err);
+    uint32_t parts = WALK_PBO_PARTS;
+    while (parts > 2 && days / parts < PART_DAYS_MIN) parts -= 2;
+    enum status st = walk_pbo(&r->pbo, matrix, days, (uint32_t)n, parts, err);
     free(matrix);
     return st;
 }
