@@ -1259,7 +1259,11 @@ static void random_hours_keep_every_book(void **state) {
         }
         /* Each signal is an intent or a counted refusal; each intent delivered opened, was denied or
          * was refused by the venue. */
+        uint64_t refused = 0;
+        for (int r = 1; r < RISK_REASON_COUNT; r++) refused += t->refusals[r];
+        assert_int_equal(t->signals, t->intents + refused - t->denied + t->warming);
         assert_int_equal(t->delivered, t->intents);
+        assert_int_equal(t->denied, w->count[EVENT_INTENT_DENIED]);
         assert_int_equal(t->trades, w->count[EVENT_TRADE_CLOSED]);
         assert_int_equal(t->positions, w->count[EVENT_TRADE_OPENED]);
         assert_true(t->positions - t->trades <= c.limits.positions_max);
