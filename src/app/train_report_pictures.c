@@ -10,7 +10,7 @@
 enum { SUBTITLE_SIZE = 200, RANKS_SHOWN = 20, VALUE_SIZE = 24 };
 
 static const enum chart_colour colours[TRAIN_ENTRIES] = {CHART_BLUE,   CHART_ORANGE, CHART_GREEN,
-                                                         CHART_PURPLE, CHART_INK,    CHART_CYAN,
+                                                         CHART_PURPLE, CHART_INK,    CHART_INK,
                                                          CHART_GREY,   CHART_BROWN};
 
 static enum status picture_add(struct text *t, const struct chart *chart, struct err *err) {
@@ -189,7 +189,7 @@ enum status train_picture_importance(struct text *t, const struct train_report *
 
 static struct chart_series equity_line(const struct train_report *r, uint32_t entry) {
     return (struct chart_series){.name = train_entry_title(entry),
-                                 .kind = entry < TRAIN_MOMENTUM ? CHART_LINE : CHART_DASHED,
+                                 .kind = entry < TRAIN_POOL_ALL ? CHART_LINE : CHART_DASHED,
                                  .colour = colours[entry],
                                  .x = r->seconds,
                                  .y = r->trading[entry].equity,
