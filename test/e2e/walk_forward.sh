@@ -18,7 +18,8 @@ say "TEST_SEED=$seed"
 "$quantum" data synth --symbols 5 --bars 2400 --interval 1h --pattern 3 --store "$work/store" >"$work/out" 2>&1 ||
     die "the store"
 from=2024-03-11 to=2024-04-05
-walk=("$quantum" walk-forward --data "$work/store" --from $from --to $to --voters xgboost,lightgbm
+voters="xgboost,lightgbm"
+walk=("$quantum" walk-forward --data "$work/store" --from "$from" --to "$to" --voters "$voters"
     --retrain-every 10d --window 60d --draws 200)
 log_of() { echo "$(run_dir "$1")/decisions.walk"; }
 
@@ -128,7 +129,7 @@ bars_until() { # store t: the same market, as it was known then
             --store "$1" >"$work/out" 2>&1 || die "the store"
     fi
 }
-leak=("$quantum" walk-forward --from "${LEAK_FROM:-$from}" --to "${LEAK_TO:-$to}" --voters "${LEAK_VOTERS:-xgboost,lightgbm}"
+leak=("$quantum" walk-forward --from "${LEAK_FROM:-$from}" --to "${LEAK_TO:-$to}" --voters "${LEAK_VOTERS:-$voters}"
     --retrain-every 10d --window 60d --draws 200 --interval 1h --quiet ${LEAK_SYMBOLS:+--symbols "$LEAK_SYMBOLS"})
 if [[ ${LEAK_CSV:-} ]]; then
     bars_until "$work/whole" 9999999999
