@@ -98,6 +98,8 @@ void api_put_stamp(struct json_writer *w, const struct api_shot *shot);
 void api_put_health(struct json_writer *w, const struct api_shot *shot, const struct api_health *h);
 /* Weights, levels, regimes, reasons and seats, as the page shows them. */
 void api_put_engine(struct json_writer *w, const struct api_shot *shot);
+/* Of the engine's weights what a seat has among those that are taken: sum 1; 0 for an empty one. */
+double api_seat_weight(const struct view *v, int model);
 /* "models": each kind's weight, level, reasons and errors. */
 void api_put_governance(struct json_writer *w, const struct view *v);
 void api_put_verdict(struct json_writer *w, const struct promotion_verdict *d);

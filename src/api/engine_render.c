@@ -14,6 +14,13 @@ static double mean(double sum, uint64_t n) {
 
 /* ---- governance and supervisor ---- */
 
+double api_seat_weight(const struct view *v, int model) {
+    double sum = 0;
+    for (int m = 0; m < MODEL_COUNT; m++)
+        if (v->models[m].loaded) sum += v->engine.weights[m];
+    return v->models[model].loaded && sum > 0 ? v->engine.weights[model] / sum : 0;
+}
+
 static void put_reasons(struct json_writer *w, uint32_t reasons) {
     put_array(w, "reasons");
     for (uint32_t bit = 0; bit < SUPERVISOR_REASON_COUNT; bit++)
@@ -33,7 +40,7 @@ static double mape_of(const struct view *v, int m) {
 static void put_governed(struct json_writer *w, const struct view *v, int m) {
     uint64_t samples = v->learned.governance.models[m].samples;
     put_object(w, model_kind_text((enum model_kind)m));
-    put_f64(w, "weight", v->engine.weights[m]);
+    put_f64(w, "weight", api_seat_weight(v, m));
     put_f64(w, "learned_weight", v->learned.governance.models[m].learned);
     put_f64(w, "factor", v->learned.governance.models[m].factor);
     put_f64(w, "last_mape", mape_of(v, m));
@@ -229,7 +236,7 @@ static void put_agreement(struct json_writer *w, const struct view *v) {
         put_u64(w, "answered", c->answered);
         put_u64(w, "voted", c->voted);
         put_f64(w, "agreement", share(c->agreed, c->voted));
-        put_f64(w, "weight", v->engine.weights[m]);
+        put_f64(w, "weight", api_seat_weight(v, m));
         PUT_COUNTS(w, "labels", c->labels, LABEL_COUNT, label_text, enum label);
         json_write_object_end(w);
     }

@@ -155,7 +155,7 @@ static void put_contract_governance(struct json_writer *w, const struct view *v)
     const struct view_retrain *r = &v->retrain;
     put_object(w, "governance");
     uint64_t active = 0;
-    for (int m = 0; m < MODEL_COUNT; m++) active += v->engine.weights[m] > 0 && v->models[m].loaded;
+    for (int m = 0; m < MODEL_COUNT; m++) active += api_seat_weight(v, m) > 0;
     put_u64(w, "active_models", active);
     /* Drift is said by sequential tests; the nearest to one threshold is the PSI that halves a weight. */
     put_f64(w, "drift_threshold", drift_config_defaults().psi_severe);

@@ -13,7 +13,7 @@ static void per_model(struct api_page *p, const struct view *v) {
                   "Effective weight of the model's vote; sums to 1 over those that may vote.");
     for (int m = 0; m < MODEL_COUNT; m++)
         api_prom_line(p, "quantum_model_weight{model=\"%s\"} %.9g\n", model(m),
-                      v->engine.weights[m]);
+                      api_seat_weight(v, m));
     api_prom_head(p, "gauge", "quantum_supervisor_level",
                   "0 ok, 1 down-weighted, 2 excluded, 3 excluded and a new model wanted.");
     for (int m = 0; m < MODEL_COUNT; m++)

@@ -20,7 +20,7 @@ struct place {
 struct source {
     bool loaded;
     uint64_t hash;
-    char path[sizeof((struct view_model *)0)->path];
+    char file[sizeof((struct view_model *)0)->file];
 };
 
 struct job {
@@ -89,7 +89,11 @@ static struct served_model *instance(struct reasons *r, const struct source *s, 
     if (*m && served_model_hash(*m) == s->hash) return *m;
     served_model_destroy(*m);
     *m = NULL;
-    if (served_model_load(m, s->path, err) != ST_OK) return NULL;
+    if (!s->file[0]) {
+        err_set(err, ST_NOT_FOUND, "where its file lies is not known");
+        return NULL;
+    }
+    if (served_model_load(m, s->file, err) != ST_OK) return NULL;
     if (served_model_hash(*m) == s->hash) return *m;
     err_set(err, ST_MISMATCH, "the file is not any more the one that serves");
     served_model_destroy(*m);
@@ -258,7 +262,7 @@ bool reasons_add(struct reasons *r, void *asker, const char *text, size_t size,
     for (int m = 0; m < MODEL_COUNT; m++) {
         j->models[m].loaded = v->models[m].loaded != 0;
         j->models[m].hash = v->models[m].hash;
-        memcpy(j->models[m].path, v->models[m].path, sizeof j->models[m].path);
+        memcpy(j->models[m].file, v->models[m].file, sizeof j->models[m].file);
     }
     if (r->last)
         r->last->next = j;

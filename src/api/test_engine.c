@@ -226,7 +226,7 @@ static void publish_forests(struct world *w, bool is_other) {
     for (int k = 0; k < 2; k++) {
         struct view_model *m = &v->models[k ? MODEL_LIGHTGBM : MODEL_XGBOOST];
         fixture_model(m);
-        fixture_copy(m->path, sizeof m->path, forest_paths[k]);
+        fixture_copy(m->file, sizeof m->file, forest_paths[k]);
         m->hash = hash_of(forest_paths[k]) ^ (is_other && k == 0);
     }
     for (int i = 0; i < 2; i++) memcpy(v->symbols[i].row, explained_row, sizeof explained_row);
@@ -411,7 +411,7 @@ static void the_engine_pleases_promtool(void **state) {
         "quantum_retrain_runs_total{result=\"failed\"} 1\n",
         "quantum_retrain_period_seconds 14400\n",
         "quantum_component_up{component=\"governance\"} 1\n",
-        "quantum_models_loaded 9\n",
+        "quantum_models_loaded 10\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (!strstr(r.body, lines[i])) fail_msg("no line %s in\n%s", lines[i], r.body);
@@ -512,8 +512,9 @@ static void twelve_components_are_checked(void **state) {
     struct world *w = *state;
     json_t *h = get_json(w->port, "/health", 200);
     assert_string_equal(text_at(h, "status"), "OK");
-    assert_int_equal((int)number_at(h, "models_loaded"), 9); /* one voter of four, and the eight */
-    assert_int_equal((int)number_at(h, "voters_loaded"), 1);
+    assert_int_equal((int)number_at(h, "models_loaded"),
+                     10); /* two voters of four, and the eight */
+    assert_int_equal((int)number_at(h, "voters_loaded"), 2);
     assert_true(json_is_true(at(h, "meta_strategy_enabled")));
     assert_true(json_is_true(at(h, "rl_sizing_enabled")));
     assert_true(json_is_true(at(h, "governance_active")));
@@ -533,7 +534,7 @@ static void expect_faulty(struct world *w, const char *name) {
     assert_string_equal(text_at(component(h, name), "state"), "faulty");
     assert_string_equal(text_at(h, "status"), "DEGRADED");
     assert_non_null(strstr(json_string_value(json_array_get(at(h, "reasons"), 0)), name));
-    assert_int_equal((int)number_at(h, "models_loaded"), 8);
+    assert_int_equal((int)number_at(h, "models_loaded"), 9);
     json_decref(h);
 }
 
@@ -547,7 +548,7 @@ static struct view *engine_begin(struct world *w) {
 static void a_component_that_does_not_work_is_not_counted(void **state) {
     struct world *w = *state;
     struct view *v = engine_begin(w);
-    v->engine.weights[MODEL_XGBOOST] = 0.5; /* sum 0.9 */
+    v->engine.weights[MODEL_XGBOOST] = 0.5; /* sum 1.05 */
     expect_faulty(w, "governance");
     v = engine_begin(w);
     v->learned.supervisor[MODEL_XGBOOST].steps = 0;
@@ -568,7 +569,7 @@ static void a_component_that_does_not_work_is_not_counted(void **state) {
     h = get_json(w->port, "/health", 200);
     assert_string_equal(text_at(component(h, "validator"), "state"), "absent");
     assert_string_equal(text_at(h, "status"), "OK"); /* not there is no fault */
-    assert_int_equal((int)number_at(h, "models_loaded"), 7);
+    assert_int_equal((int)number_at(h, "models_loaded"), 8);
     json_decref(h);
 }
 
@@ -577,12 +578,13 @@ static void health_has_the_form_of_the_contract(void **state) {
     json_t *h = get_json(w->port, "/health", 200);
     json_t *m = at(h, "metrics");
     json_t *g = at(m, "governance");
-    near(g, "active_models", 1);
+    near(g, "active_models", 2);
     near(g, "retrain_interval", 14400);
     near(g, "drift_threshold", 0.25);
     assert_true(json_is_integer(at(g, "last_retrain")));
     json_t *x = at(at(g, "models"), "xgboost");
-    near(x, "weight", 0.6);
+    near(x, "weight", 0.6); /* of the two seats that are taken: 0.45 of 0.75 */
+    near(at(at(g, "models"), "patchtst"), "weight", 0);
     near(x, "last_mape", 0.9);
     near(x, "drift_count", 5);
     near(x, "retrain_count", 4);

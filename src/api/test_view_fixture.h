@@ -369,7 +369,7 @@ static inline void fixture_learned(struct view_learned *l) {
     l->governance.changes = 7;
     for (int m = 0; m < MODEL_COUNT; m++)
         l->governance.models[m].factor = l->governance.models[m].learned = 0.25;
-    l->supervisor[MODEL_XGBOOST].steps = 500;
+    l->supervisor[MODEL_XGBOOST].steps = l->supervisor[MODEL_LIGHTGBM].steps = 500;
     l->supervisor[MODEL_XGBOOST].error_alarms = 2;
     l->supervisor[MODEL_XGBOOST].input_alarms = 3;
     l->supervisor[MODEL_XGBOOST].loss_limit = 1.12;
@@ -379,19 +379,22 @@ static inline void fixture_learned(struct view_learned *l) {
 
 static inline void fixture_engine(struct view *v) {
     v->has_engine = 1;
-    v->engine = (struct engine_view){.weights = {0.6, 0.4, 0, 0},
-                                     .levels = {SUPERVISOR_DOWN_WEIGHT, 0, SUPERVISOR_EXCLUDE, 0},
-                                     .reasons = {SUPERVISOR_ERROR_RISE | SUPERVISOR_INPUT_DRIFT},
-                                     .losses = {1.08, 0, 0, 0},
-                                     .seated = 1,
-                                     .open = 2,
-                                     .bias_blocked = LABEL_HOLD,
-                                     .bias_buy_share = 0.45,
-                                     .trust = 0.75,
-                                     .ece = 0.0125,
-                                     .ece_chance = 0.009,
-                                     .coverage = 0.905,
-                                     .win_rate = 0.4};
+    fixture_model(&v->models[MODEL_LIGHTGBM]);
+    fixture_copy(v->models[MODEL_LIGHTGBM].path, sizeof v->models[0].path, "models/lightgbm.txt");
+    v->engine =
+        (struct engine_view){.weights = {0.45, 0.30, 0, 0.25}, /* an empty seat has its own */
+                             .levels = {SUPERVISOR_DOWN_WEIGHT, 0, SUPERVISOR_EXCLUDE, 0},
+                             .reasons = {SUPERVISOR_ERROR_RISE | SUPERVISOR_INPUT_DRIFT},
+                             .losses = {1.08, 0, 0, 0},
+                             .seated = 1,
+                             .open = 2,
+                             .bias_blocked = LABEL_HOLD,
+                             .bias_buy_share = 0.45,
+                             .trust = 0.75,
+                             .ece = 0.0125,
+                             .ece_chance = 0.009,
+                             .coverage = 0.905,
+                             .win_rate = 0.4};
     v->engine.regimes[REGIME_TREND_UP] = 2;
     v->engine.regimes[REGIME_UNKNOWN] = 1;
     v->memory = (struct memory_feedback){.preferred_regime = REGIME_TREND_UP,

@@ -37,6 +37,8 @@ void session_view_model(struct view_model *v, const struct served_model *m, cons
     if (stat(path, &sb) == 0) v->trained_wall_ns = (int64_t)sb.st_mtime * NS_PER_SECOND;
     const char *base = strrchr(path, '/');
     snprintf(v->path, sizeof v->path, "%.159s", base ? base + 1 : path);
+    /* A name cut off would be another file's. */
+    if (strlen(path) < sizeof v->file) memcpy(v->file, path, strlen(path) + 1);
     snprintf(v->params, sizeof v->params, "%s", l->params);
 }
 
