@@ -18,7 +18,7 @@ static const char style[] =
     "h1{font-size:26px;margin:0 0 8px}h2{font-size:20px;margin:32px 0 8px}\n"
     ".wide{overflow-x:auto}table{border-collapse:collapse;margin:8px 0;background:var(--card);"
     "font-variant-numeric:tabular-nums}\n"
-    "th,td{border:1px solid var(--line);padding:4px 9px;text-align:right}"
+    "th,td{border:1px solid var(--line);padding:4px 9px;text-align:right;white-space:nowrap}"
     "th{color:var(--soft);font-weight:600}\n"
     "th:first-child,td:first-child{text-align:left}\n"
     "svg{display:block;max-width:100%;height:auto;margin:12px 0}\n"
