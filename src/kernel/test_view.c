@@ -145,10 +145,12 @@ static void the_newest_is_read_and_versions_rise(void **state) {
     struct view *v = calloc(1, sizeof *v);
     assert_non_null(box);
     assert_non_null(v);
+    assert_int_equal(view_version(box), 0);
     for (uint64_t n = 1; n <= 50; n++) {
         fill(view_begin(box), n);
         view_publish(box);
         assert_true(view_read(box, v));
+        assert_int_equal(view_version(box), v->version);
         assert_int_equal(v->version, n);
         assert_int_equal(torn(v), 0);
     }
