@@ -66,6 +66,22 @@ static void note(struct engine *e, struct engine_symbol *s, const struct engine_
     n->confidence = d->signal.confidence;
 }
 
+/* Nobody votes: what those say together who answered all the same. */
+static void opine(struct engine_decision *d, const struct engine *e,
+                  const struct ensemble_config *ensemble, const struct model_vote *votes) {
+    struct model_vote answers[MODEL_COUNT];
+    memcpy(answers, votes, sizeof answers);
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (answers[k].state == VOTE_NO_SKILL) answers[k].state = VOTE_PRESENT;
+    struct ensemble_signal opinion;
+    ensemble_step_recalibrated(&opinion, d->pooled, ensemble, answers, &e->recalibration);
+    if (opinion.voters == 0) return;
+    d->is_opinion = 1;
+    memcpy(d->signal.p, opinion.p, sizeof d->signal.p);
+    d->signal.move = opinion.move;
+    d->signal.confidence = opinion.p[LABEL_HOLD];
+}
+
 /* Everything that does not depend on other symbols. bias_block: as it stood before this close. */
 static void say(struct engine_decision *d, struct engine *e, const struct engine_ask *ask,
                 const struct ensemble_config *ensemble, const struct bias *before) {
@@ -89,12 +105,13 @@ static void say(struct engine_decision *d, struct engine *e, const struct engine
     seat_votes(votes, e, ask->votes);
     for (uint32_t k = 0; k < MODEL_COUNT; k++) d->states[k] = votes[k].state;
     ensemble_step_recalibrated(&d->signal, d->pooled, ensemble, votes, &e->recalibration);
+    if (d->signal.voters == 0) opine(d, e, ensemble, votes);
     ensemble_spread(&d->spread, votes);
     d->trust = engine_trust(e);
     d->regime = s->reading;
     d->expected_return = ensemble_expected_return(&d->signal);
     d->has_interval =
-        d->signal.voters > 0 &&
+        (d->signal.voters > 0 || d->is_opinion) &&
         conformal_interval(&d->interval, &e->conformal, d->expected_return, d->signal.move);
     /* As a label is made in training: no distance, no label. */
     if (s->atr > 0) d->distance = fmax(e->config.barrier_atr * s->atr, e->config.barrier_min);

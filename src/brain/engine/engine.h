@@ -77,7 +77,7 @@ const char *engine_config_fault(const struct engine_config *config);
 /* ---- state ---- */
 
 enum {
-    ENGINE_VERSION = 2,
+    ENGINE_VERSION = 3,
     ENGINE_OPEN_MAX = STRATEGY_PENDING_MAX, /* intents and trades under way: beyond, refused */
     ENGINE_DONE_MAX = 4096,                 /* ids settled last, remembered */
     ENGINE_SIGNALS_PER_CLOSE = 8            /* that the bias block sees, another part each time */
@@ -264,7 +264,11 @@ struct engine_decision {
 
     struct ensemble_signal
         signal; /* what the voters say: label, p (calibrated), confidence, effective weights */
-    double pooled[LABEL_COUNT];   /* p before its calibration */
+    double pooled[LABEL_COUNT]; /* p before its calibration */
+    /* Without a voter p, move, confidence and interval of `signal` are those of all models that answered, by the same
+     * pool: what is thought, and kept calibrated, though nobody has shown enough to act on it. action is HOLD,
+     * voters and weights 0. 1: that is so. */
+    uint32_t is_opinion, reserved;
     uint32_t states[MODEL_COUNT]; /* enum vote_state, the supervisor's word included */
     struct vote_spread spread;
     double trust; /* share of the weights that stands by its vote: multiplies the size */

@@ -65,7 +65,7 @@ static void judge_ensemble(struct engine *e, struct engine_scratch *w, uint32_t 
     e->label_buys += due->outcome.label == LABEL_BUY;
     e->label_sells += due->outcome.label == LABEL_SELL;
     const struct engine_note *note = note_of(e, s);
-    if (!note || due->outcome.voter_mask == 0) return;
+    if (!note || !(note->p[0] + note->p[1] + note->p[2] > 0)) return; /* nobody had answered */
     memcpy(w->pooled[*judged], note->pooled, sizeof note->pooled);
     w->labels[(*judged)++] = due->outcome.label;
     enum label best = ensemble_best_label(note->p);
