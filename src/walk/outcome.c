@@ -154,7 +154,8 @@ bool walk_answer(float out_p[LABEL_COUNT], float *out_expected, const struct wal
     double p[LABEL_COUNT], expected = 0, move = 0;
     ASSERT(subject < WALK_SUBJECT_COUNT);
     if (subject == WALK_ENSEMBLE) {
-        if (d->voters == 0) return false;
+        if (voted_only && d->voters == 0) return false;
+        if (!(d->p[0] + d->p[1] + d->p[2] > 0)) return false;
         memcpy(out_p, d->p, sizeof d->p);
         *out_expected = d->expected;
         return true;

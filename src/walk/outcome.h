@@ -29,12 +29,14 @@ enum walk_subject {
     WALK_NHITS = MODEL_NHITS,
     WALK_PATCHTST = MODEL_PATCHTST,
     WALK_POOL_ALL, /* log-opinion pool, equal weights, of all answers, with skill or without */
-    WALK_ENSEMBLE, /* what was said: pool of the voters with their learned weights */
+    /* What was said: pool of the voters with their learned weights, calibrated; where nobody might vote the opinion of all
+     * who answered, by the same way. */
+    WALK_ENSEMBLE,
     WALK_SUBJECT_COUNT
 };
 const char *walk_subject_text(enum walk_subject subject); /* "xgboost" … "pool_all" "ensemble" */
 
-/* The subject's answer at a decision. False: it gave none. voted_only: of a model, answers that counted. */
+/* The subject's answer at a decision. False: it gave none. voted_only: answers that counted. */
 bool walk_answer(float out_p[LABEL_COUNT], float *out_expected, const struct walk_decision *d,
                  enum walk_subject subject, bool voted_only);
 

@@ -180,6 +180,9 @@ static void write_answers(struct text *t, const struct walk_report *r) {
         if (k < MODEL_COUNT && s->voted.rows && s->voted.rows < s->all.rows)
             measures_row(t, voted, &s->voted);
     }
+    text_add(t, "\n* pool_all: all answers, equal weights, as the files calibrate them\n"
+                "* ensemble: what the engine said, learned weights, calibrated in service; where "
+                "nobody might vote, of all who answered\n");
     text_add(t, "\nWhat became of each model's vote:\n\n|");
     for (uint32_t i = 0; i < WALK_STATES; i++)
         text_add(t, " | %s", vote_state_text((enum vote_state)i));

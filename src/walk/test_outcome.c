@@ -167,7 +167,10 @@ static void answers_of_each(void **state) {
     assert_true(fabs((double)p[0] - a / sum) < 1e-7 && fabs((double)p[2] - b / sum) < 1e-7);
     assert_true(fabs((double)e - 0.03 * (b - a) / sum) < 1e-8);
     assert_true(walk_answer(p, &e, &d, WALK_ENSEMBLE, false) && e == 0.012f);
-    d.voters = 0;
+    d.voters = 0; /* an opinion */
+    assert_true(walk_answer(p, &e, &d, WALK_ENSEMBLE, false) && e == 0.012f);
+    assert_false(walk_answer(p, &e, &d, WALK_ENSEMBLE, true));
+    memset(d.p, 0, sizeof d.p);
     assert_false(walk_answer(p, &e, &d, WALK_ENSEMBLE, false));
     memset(d.model_p, 0, sizeof d.model_p);
     assert_false(walk_answer(p, &e, &d, WALK_POOL_ALL, false));
