@@ -8,7 +8,7 @@
 static const double slope_min = 0.25, slope_max = 4, bias_max = 2, probability_min = 1e-6;
 
 struct recalibration_config recalibration_config_defaults(void) {
-    return (struct recalibration_config){.fade = 0.999, .prior = 50};
+    return (struct recalibration_config){.fade = 0.999, .prior = 5};
 }
 
 void recalibration_init(struct recalibration *r, const struct recalibration_config *config) {
@@ -26,7 +26,7 @@ static double log_of(double p) {
 static void softmax(double out[LABEL_COUNT], const double *theta, const double p[LABEL_COUNT]) {
     double z[LABEL_COUNT], largest = -INFINITY, sum = 0;
     for (uint32_t l = 0; l < LABEL_COUNT; l++) {
-        z[l] = theta[0] * log_of(p[l]) + theta[1 + l];
+        z[l] = theta[0] * log_of(p[l]) + (l == LABEL_HOLD ? theta[1] : 0);
         largest = fmax(largest, z[l]);
     }
     for (uint32_t l = 0; l < LABEL_COUNT; l++) sum += z[l] = exp(z[l] - largest);
@@ -41,9 +41,9 @@ void recalibration_apply(double out[LABEL_COUNT], const struct recalibration *r,
         softmax(out, r->theta, p);
 }
 
-/* d z_l / d theta: log p_l for the slope, 1 for its own bias. */
+/* d z_l / d theta: log p_l for the slope, 1 for the bias of HOLD. */
 static double slope_of(const double *log_p, uint32_t l, uint32_t i) {
-    return i == 0 ? log_p[l] : i == 1 + l ? 1 : 0;
+    return i == 0 ? log_p[l] : l == LABEL_HOLD ? 1 : 0;
 }
 
 /* Adds one outcome's gradient and Hessian of -log p'_label. */
@@ -116,6 +116,10 @@ void recalibration_round(struct recalibration *r, const double (*p)[LABEL_COUNT]
         used++;
     }
     if (used == 0) return;
+    for (uint32_t i = 0; i < RECALIBRATION_SIZE; i++) {
+        gradient[i] /= (double)used;
+        for (uint32_t j = 0; j < RECALIBRATION_SIZE; j++) hessian[i][j] /= (double)used;
+    }
     r->outcomes += used;
     r->rounds++;
     step(r, gradient, (const double(*)[RECALIBRATION_SIZE])hessian);

@@ -69,7 +69,7 @@ static void a_modest_pool_is_straightened(void **state) {
     (void)state;
     struct rng rng = rng_init(test_seed());
     const struct recalibration_config c = recalibration_config_defaults();
-    static const double none[LABEL_COUNT] = {0}, some[LABEL_COUNT] = {0.2, -0.3, 0.1};
+    static const double none[LABEL_COUNT] = {0}, some[LABEL_COUNT] = {0, -0.4, 0};
     for (int k = 0; k < 4; k++) {
         const double slope = k < 2 ? 2.0 : 0.6;
         const double *bias = k % 2 ? some : none;
@@ -122,7 +122,7 @@ static void the_step_goes_downhill(void **state) {
     const struct recalibration_config c = {.fade = 0.5, .prior = 1e-6};
     double p[200][LABEL_COUNT];
     uint32_t labels[200];
-    static const double some[LABEL_COUNT] = {0.1, 0.2, -0.3};
+    static const double some[LABEL_COUNT] = {0, 0.3, 0};
     for (int i = 0; i < 200; i++) {
         double real[LABEL_COUNT];
         truth(&rng, real, &labels[i]);
