@@ -98,17 +98,12 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                               (uint64_t)c->exits.stop_retry_ns,
                               (uint64_t)c->exits.close_answer_ns_max,
                               (uint64_t)c->limits.market_age_ns_max};
-    const double reals[] = {c->bot.confidence_min,
-                            c->bot.barrier_atr,
-                            c->bot.barrier_min,
-                            c->bot.random_rate,
-                            c->limits.confidence_min,
-                            c->limits.risk_per_trade,
-                            c->limits.exposure_total_max,
-                            c->limits.price_deviation_max,
-                            c->limits.edge_cost_multiple,
-                            c->limits.stop_cost_multiple, c->exits.stop_step,
-                            c->limits.slippage};
+    const double reals[] = {c->bot.confidence_min,        c->bot.barrier_atr,
+                            c->bot.barrier_min,           c->bot.random_rate,
+                            c->limits.confidence_min,     c->limits.risk_per_trade,
+                            c->limits.exposure_total_max, c->limits.price_deviation_max,
+                            c->limits.edge_cost_multiple, c->limits.stop_cost_multiple,
+                            c->exits.stop_step,           c->limits.slippage};
     h = hash_chain(h, words, sizeof words);
     h = hash_chain(h, reals, sizeof reals);
     /* No member of it is followed by padding: its bytes are its figures. */

@@ -11,7 +11,7 @@
 #include "base/assert.h"
 
 enum {
-    SCHEMA_VERSION = 2, /* 1 had no arm, targets and drawdown_max */
+    SCHEMA_VERSION = 2,          /* 1 had no arm, targets and drawdown_max */
     APPLICATION_ID = 0x51547264, /* "QTrd": tells our file from any other SQLite file */
     BUSY_TIMEOUT_MS = 5000,
     PATH_SIZE = 400,
@@ -318,7 +318,8 @@ enum status tradedb_trade_put(struct tradedb *db, const struct trade_closed *t, 
         t->strategy >= STRATEGY_COUNT || t->arm > ARM_NONE)
         return err_set(err, ST_INVALID,
                        "%s: trade %llu: side %d, exit reason %d, strategy %d or arm %u", db->path,
-                       (unsigned long long)t->trade_id, t->side, t->exit_reason, t->strategy, t->arm);
+                       (unsigned long long)t->trade_id, t->side, t->exit_reason, t->strategy,
+                       t->arm);
     sqlite3_stmt *s;
     enum status st = kept(db, PUT_TRADE, &s, err);
     if (st != ST_OK) return st;
@@ -528,7 +529,7 @@ static int64_t sql_limit(size_t limit) {
 
 enum status tradedb_trades(struct tradedb *db, size_t limit, tradedb_trade_fn fn, void *context,
                            struct err *err) {
-#define SELECT_ALL(columns)    "SELECT " columns " FROM trades ORDER BY trade_id"
+#define SELECT_ALL(columns) "SELECT " columns " FROM trades ORDER BY trade_id"
 #define SELECT_NEWEST(columns)                                                                     \
     "SELECT " columns " FROM (SELECT * FROM trades ORDER BY trade_id DESC LIMIT ?1)"               \
     " ORDER BY trade_id"

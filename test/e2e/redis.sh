@@ -46,7 +46,7 @@ for share in 4 2; do
         [[ $payload ]] || die "an entry carries no JSON payload"
         foreign=$(jq -c '.intent_id = "00000000deadbeef"' <<<"$payload")
         cli XADD quantum:stream:trade.intent '*' event_type trade.intent payload "$foreign" \
-            trace_id 00000000deadbeef timestamp 2024-01-01T00:00:00.000000000Z source stranger schema 1 >/dev/null
+            trace_id 00000000deadbeef timestamp 2024-01-01T00:00:00.000000000Z source stranger schema 2 >/dev/null
         cli XADD quantum:stream:trade.intent '*' nonsense 1 >/dev/null
     fi
     kill -9 "$broker"
