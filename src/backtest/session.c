@@ -291,14 +291,16 @@ void session_decide(struct session *s, int64_t close) {
     uint32_t count;
     const uint32_t *stepped = kernel_stepped(s->kernel, &count);
     bool ensemble = s->o.strategy == STRATEGY_ENSEMBLE;
+    int64_t begin = s->decide_began_ns ? s->decide_began_ns : tstamp_monotonic_ns();
+    uint64_t answers = session_answers(s);
+    s->decide_began_ns = 0;
     if (s->kernel_config.features) {
         session_rows_complete(s, stepped, count);
         if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
         /* Before the window bars only warm the features up: nobody asks the models. */
         if (ensemble && close >= s->kernel_config.trade_from_ns)
             session_ask(s, stepped, count, close);
-        if (ensemble && s->failed == ST_OK && close >= s->kernel_config.trade_from_ns)
-            session_retrain(s, stepped, count, close);
+        session_retrain_show(s, stepped, count, close);
     }
     if (s->failed != ST_OK) return;
     s->out.count = 0;
@@ -315,6 +317,8 @@ void session_decide(struct session *s, int64_t close) {
         session_handle(s, &s->out);
         if (!s->o.port) session_deliver(s);
     }
+    if (session_answers(s) > answers) hist_add(&s->decision_ns, tstamp_monotonic_ns() - begin);
+    if (s->failed == ST_OK && close >= s->kernel_config.trade_from_ns) session_retrain(s, close);
     if (s->reseated) session_reseat(s, close);
 }
 
@@ -342,11 +346,9 @@ static void run_step(struct session *s, const struct feed_step *step) {
     if (s->failed != ST_OK) return;
     pace(s, close);
     if (close > s->state->last_ts_ns) s->state->last_ts_ns = close;
-    int64_t begin = s->rows ? tstamp_monotonic_ns() : 0;
-    uint64_t answers = session_answers(s);
+    s->decide_began_ns = s->rows ? tstamp_monotonic_ns() : 0;
     for (uint32_t j = 0; j < step->count; j++) session_bar(s, step->symbols[j], step->bars[j]);
     if (step->count > 0) session_decide(s, close);
-    if (session_answers(s) > answers) hist_add(&s->decision_ns, tstamp_monotonic_ns() - begin);
     session_put_equity(s, close);
     if (total > 1 && step->index + 2 == total && s->failed == ST_OK) {
         /* One bar is left: everything goes at its open, by the ordinary path. */

@@ -42,7 +42,7 @@ struct session_live;
 /* A step as the retrainer is shown it. */
 struct session_sorted {
     uint32_t order[INSTRUMENTS_MAX][2]; /* instrument, place in the step */
-    uint32_t stepped[INSTRUMENTS_MAX];
+    uint32_t stepped[INSTRUMENTS_MAX], count, reserved;
     double closes[INSTRUMENTS_MAX];
     const struct net_history *histories[INSTRUMENTS_MAX];
     float *rows;              /* (symbols, feature_count) */
@@ -98,6 +98,7 @@ struct session {
     struct view_model view_models[MODEL_COUNT];
     struct view_counts counts; /* of what was decided since this process began */
     struct hist predict_ns[MODEL_COUNT];
+    int64_t decide_began_ns; /* the step's first bar was folded then; 0 not known */
     struct hist decision_ns; /* bars of a step to what its close led to, done */
     uint64_t predict_rows[MODEL_COUNT], exchange_work;
     uint64_t role_work[SESSION_ROLES];
@@ -148,8 +149,11 @@ struct served_model *session_model(const struct session *s,
 /* The first models into the engine; what is shown of all of them. */
 void session_seats_start(struct session *s);
 void session_seats_show(struct session *s);
-/* The retrainer's close, after the votes; then, after the decisions, the new models' seats. */
-void session_retrain(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close);
+/* The step as the retrainer will see it, kept while it is there; its close, behind everything the decisions led to: who
+ * serves in shadow is nobody's to wait for; then the new models' seats. */
+void session_retrain_show(struct session *s, const uint32_t *stepped, uint32_t count,
+                          int64_t close);
+void session_retrain(struct session *s, int64_t close);
 void session_reseat(struct session *s, int64_t close);
 
 /* session_report.c: all but what the journal of trades knows. */

@@ -117,9 +117,10 @@ static int by_instrument(const void *a, const void *b) {
 
 /* A live step's symbols stand as their candles came, and one may stand twice: the retrainer wants them in the
  * order of the instruments, the newest bar of each. */
-static uint32_t sort_stepped(struct session *s, const uint32_t *stepped, uint32_t count,
-                             int64_t close) {
+void session_retrain_show(struct session *s, const uint32_t *stepped, uint32_t count,
+                          int64_t close) {
     struct session_sorted *o = s->sorted;
+    if (!o) return;
     uint32_t n = 0, kept = 0;
     uint32_t(*order)[2] = o->order;
     for (uint32_t j = 0; j < count; j++)
@@ -140,7 +141,7 @@ static uint32_t sort_stepped(struct session *s, const uint32_t *stepped, uint32_
                sizeof *o->votes * MODEL_COUNT);
         kept++;
     }
-    return kept;
+    o->count = kept;
 }
 
 static void record_changes(struct session *s, const struct retrain_changes *changes,
@@ -154,7 +155,7 @@ static void record_changes(struct session *s, const struct retrain_changes *chan
     }
 }
 
-void session_retrain(struct session *s, const uint32_t *stepped, uint32_t count, int64_t close) {
+void session_retrain(struct session *s, int64_t close) {
     s->reseated = 0;
     if (!s->o.retrain || close <= s->state->retrained_ns) return;
     uint64_t before[MODEL_COUNT];
@@ -166,7 +167,7 @@ void session_retrain(struct session *s, const uint32_t *stepped, uint32_t count,
     struct retrain_close in = {
         .close_ns = close,
         .stepped = o->stepped,
-        .count = sort_stepped(s, stepped, count, close),
+        .count = o->count,
         .stride = feature_count(),
         .rows = o->rows,
         .histories = s->histories ? o->histories : NULL,
