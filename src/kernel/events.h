@@ -1,7 +1,7 @@
 /* The event catalogue: everything the kernel is told, decides and asks for. One table; structs, JSON
  * codec, validation and docs/EVENTS.md derive from it.
  *
- * An id is permanent, and a record that changes gets another version: the other is refused, never guessed. In the
+ * An id is permanent, and a record that changes gets another version: any other is refused. In the
  * journal an event is its struct's bytes; on the bus it is JSON with the field names below. */
 #ifndef KERNEL_EVENTS_H
 #define KERNEL_EVENTS_H
