@@ -17,6 +17,13 @@ static void figure(struct text *t, const char *format, double value) {
         text_add(t, "n/a");
 }
 
+/* "1.2 … 3.4". */
+static void range(struct text *t, const char *format, double low, double high) {
+    figure(t, format, low);
+    text_add(t, " … ");
+    figure(t, format, high);
+}
+
 static void cells(struct text *t, const char *format, const double *values, size_t n) {
     for (size_t i = 0; i < n; i++) {
         text_add(t, " | ");
@@ -77,13 +84,9 @@ static void write_variants(struct text *t, const struct walk_report *r) {
         text_add(t, " | ");
         figure(t, "%.2f", v->sharpe.value);
         text_add(t, " | ");
-        figure(t, "%.2f", v->blocks.low);
-        text_add(t, " … ");
-        figure(t, "%.2f", v->blocks.high);
+        range(t, "%.2f", v->blocks.low, v->blocks.high);
         text_add(t, " | ");
-        figure(t, "%.2f", v->sharpe.low);
-        text_add(t, " … ");
-        figure(t, "%.2f", v->sharpe.high);
+        range(t, "%.2f", v->sharpe.low, v->sharpe.high);
         text_add(t, " | ");
         figure(t, "%.1f %%", 100 * v->max_drawdown);
         text_add(t, " | ");
@@ -104,15 +107,13 @@ static void write_chance(struct text *t, const struct walk_report *r) {
     const struct walk_variant *v = &r->variants[0];
     text_add(t, "\n## How much of it may be chance\n\n| | |\n|---|---|\n");
     text_add(t, "| trades, won | %" PRIu64 ", ", r->run.trades);
-    figure(t, "%.1f %% ", 100 * r->run.win_rate);
-    text_add(t, "(Wilson ");
-    figure(t, "%.1f … ", 100 * r->run.win_rate_low);
-    figure(t, "%.1f %%", 100 * r->run.win_rate_high);
+    figure(t, "%.1f %%", 100 * r->run.win_rate);
+    text_add(t, " (Wilson ");
+    range(t, "%.1f %%", 100 * r->run.win_rate_low, 100 * r->run.win_rate_high);
     text_add(t, ") |\n| Sharpe, stationary bootstrap | ");
     figure(t, "%.2f", v->blocks.value);
     text_add(t, " (");
-    figure(t, "%.2f … ", v->blocks.low);
-    figure(t, "%.2f", v->blocks.high);
+    range(t, "%.2f", v->blocks.low, v->blocks.high);
     text_add(t, "), mean block ");
     figure(t, "%.1f days", v->blocks.block);
     text_add(t, ", at or below 0 in ");
@@ -124,8 +125,9 @@ static void write_chance(struct text *t, const struct walk_report *r) {
     figure(t, "%.4f", r->deflated.chance);
     text_add(t, "; had it been the only one: ");
     figure(t, "%.4f", r->deflated.single);
-    text_add(t, ") |\n| daily ratio, and the best to expect of so many without any skill | ");
-    figure(t, "%.4f, ", r->moments.sharpe);
+    text_add(t, ") |\n| daily ratio; the best to expect of so many without any skill | ");
+    figure(t, "%.4f", r->moments.sharpe);
+    text_add(t, "; ");
     figure(t, "%.4f", r->deflated.expected_max);
     text_add(t, " |\n| probability of overfitting (%u variants, %" PRIu64 " choices) | ",
              r->pbo.variants, r->pbo.choices);
@@ -135,8 +137,7 @@ static void write_chance(struct text *t, const struct walk_report *r) {
     text_add(t, ", dice ");
     figure(t, "%+.2f %%", 100 * r->dice.mean);
     text_add(t, " (");
-    figure(t, "%+.2f … ", 100 * r->dice.low);
-    figure(t, "%+.2f %%", 100 * r->dice.high);
+    range(t, "%+.2f %%", 100 * r->dice.low, 100 * r->dice.high);
     text_add(t, "), p = ");
     figure(t, "%.4f", r->dice.at_least_own);
     text_add(t, " |\n| turnover a year, in starting equities | ");
@@ -145,8 +146,9 @@ static void write_chance(struct text *t, const struct walk_report *r) {
     for (int i = 0; i < WALK_CAPACITY_LEVELS; i++) {
         text_add(t, "| capacity at %g bps of impact | ", walk_capacity_bps[i]);
         figure(t, "%.0f USDT", r->capacity.capital[i]);
-        text_add(t, ", ");
-        figure(t, "%.4f %% of a day's volume an order", 100 * r->capacity.participation_at[i]);
+        if (r->capacity.orders)
+            text_add(t, ", %.4f %% of a day's volume an order",
+                     100 * r->capacity.participation_at[i]);
         text_add(t, " |\n");
     }
 }
