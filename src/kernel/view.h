@@ -105,7 +105,7 @@ struct view_reason {
 
 struct view_model {
     uint32_t kind, loaded, has_skill, state; /* state: enum vote_state */
-    char path[160]; /* its name, as people are shown it */
+    char path[160];                          /* its name, as people are shown it */
     char file[512]; /* where it is read from, shown nowhere; "": not known */
     uint64_t hash;
     int64_t train_from_ns, train_to_ns, data_end_ns, trained_wall_ns;
