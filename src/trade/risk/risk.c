@@ -110,11 +110,13 @@ static enum risk_reason check_situation(const struct risk_state *s, const struct
                                         const struct instrument *in, const struct trade_intent *t) {
     if (s->emergency_stop) return RISK_EMERGENCY_STOP;
     if (s->closing) return RISK_CLOSING;
+    if (s->breaker != RISK_ALLOW) return s->breaker;
     if (s->now_ns >= t->expires) return RISK_STALE_INTENT;
     if (!intent_is_valid(t)) return RISK_INTENT_INVALID;
     if (in->status != INSTRUMENT_TRADING) return RISK_SYMBOL_NOT_TRADING;
     if (s->last_px.e8 <= 0 || s->now_ns - s->last_px_ts_ns > l->market_age_ns_max)
         return RISK_MARKET_STALE;
+    if (s->flash_crash) return RISK_FLASH_CRASH;
     if (s->position_qty.e8 != 0)
         return (s->position_qty.e8 > 0) == (t->side == SIDE_BUY) ? RISK_POSITION_OPEN
                                                                  : RISK_POSITION_OPPOSITE;

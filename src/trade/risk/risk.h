@@ -13,12 +13,17 @@
     X(RISK_ALLOW, "allow")                                                                         \
     X(RISK_EMERGENCY_STOP, "emergency_stop")                                                       \
     X(RISK_CLOSING, "closing_down")                                                                \
+    X(RISK_ESS_TRIPPED, "ess_tripped")       /* a trigger of trade/breaker */                      \
+    X(RISK_VENUE_DOWN, "venue_down")         /* no link to it */                                   \
+    X(RISK_BREAKER_OPEN, "breaker_open")     /* the common circuit */                              \
+    X(RISK_BREAKER_SYMBOL, "breaker_symbol") /* the contract's own */                              \
     X(RISK_STALE_INTENT, "stale_intent")                                                           \
     X(RISK_DUPLICATE_INTENT, "duplicate_intent")                                                   \
     X(RISK_LEDGER_FULL, "ledger_full")                                                             \
     X(RISK_INTENT_INVALID, "intent_invalid") /* stop on the wrong side, NaN, zero size */          \
     X(RISK_SYMBOL_NOT_TRADING, "symbol_not_trading")                                               \
     X(RISK_MARKET_STALE, "market_stale")   /* last price too old */                                \
+    X(RISK_FLASH_CRASH, "flash_crash")     /* the price has just moved beyond all custom */        \
     X(RISK_POSITION_OPEN, "position_open") /* same side: no scale-in */                            \
     X(RISK_POSITION_OPPOSITE, "position_opposite")                                                 \
     X(RISK_ORDERS_WORKING, "orders_working") /* leftovers of the last trade */                     \
@@ -73,7 +78,8 @@ uint32_t risk_limits_clamp(struct risk_limits *limits);
 struct risk_state {
     int64_t now_ns, last_px_ts_ns,
         last_close_ts_ns; /* last_close: end of the symbol's last trade, 0 never */
-    bool emergency_stop, closing, orders_working;
+    bool emergency_stop, closing, orders_working, flash_crash;
+    enum risk_reason breaker;  /* its word: RISK_ALLOW, or what is to be said */
     uint32_t positions_open;   /* open or being opened, all symbols */
     qty_t position_qty;        /* of this symbol, signed */
     money_t equity, available; /* quote */

@@ -76,6 +76,25 @@ static void emergency(struct situation *s) {
 static void closing(struct situation *s) {
     s->state.closing = true;
 }
+/* The breaker has one word at a time: of two the earlier is its own choice. */
+static void say(struct situation *s, enum risk_reason reason) {
+    if (s->state.breaker == RISK_ALLOW || reason < s->state.breaker) s->state.breaker = reason;
+}
+static void tripped(struct situation *s) {
+    say(s, RISK_ESS_TRIPPED);
+}
+static void venue_down(struct situation *s) {
+    say(s, RISK_VENUE_DOWN);
+}
+static void breaker_open(struct situation *s) {
+    say(s, RISK_BREAKER_OPEN);
+}
+static void breaker_symbol(struct situation *s) {
+    say(s, RISK_BREAKER_SYMBOL);
+}
+static void crashed(struct situation *s) {
+    s->state.flash_crash = true;
+}
 static void stale(struct situation *s) {
     s->state.now_ns = s->state.last_px_ts_ns = s->intent.expires;
 }
@@ -143,10 +162,15 @@ static const struct {
 } gates[] = {
     {RISK_EMERGENCY_STOP, emergency},
     {RISK_CLOSING, closing},
+    {RISK_ESS_TRIPPED, tripped},
+    {RISK_VENUE_DOWN, venue_down},
+    {RISK_BREAKER_OPEN, breaker_open},
+    {RISK_BREAKER_SYMBOL, breaker_symbol},
     {RISK_STALE_INTENT, stale},
     {RISK_INTENT_INVALID, wrong_side},
     {RISK_SYMBOL_NOT_TRADING, not_trading},
     {RISK_MARKET_STALE, old_market},
+    {RISK_FLASH_CRASH, crashed},
     {RISK_POSITION_OPEN, same_side},
     {RISK_POSITION_OPPOSITE, opposite},
     {RISK_ORDERS_WORKING, working},
