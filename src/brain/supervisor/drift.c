@@ -164,8 +164,12 @@ double drift_ks_probability(double gap, double rows_a, double rows_b) {
     double x = (root + 0.12 + 0.11 / root) * gap;
     if (!(x > 0.2)) return 1; /* the series needs many terms there, and is 1 to 12 digits */
     double sum = 0, sign = 1;
-    for (int k = 1; k <= 20; k++, sign = -sign)
-        sum += sign * 2 * num_exp(fmax(-2.0 * k * k * x * x, -600));
+    for (int k = 1; k <= 20; k++, sign = -sign) {
+        double term = 2 * num_exp(fmax(-2.0 * k * k * x * x, -600));
+        if (term < sum * 0x1p-55)
+            break; /* they fall: neither this one nor a later one moves a bit of the sum */
+        sum += sign * term;
+    }
     return fmin(fmax(sum, 0), 1);
 }
 
