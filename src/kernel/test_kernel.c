@@ -1090,7 +1090,8 @@ static void hold_and_silence_of_the_models_trade_nothing(void **state) {
     assert_int_equal(totals(w)->holds, 5);
     assert_int_equal(totals(w)->signals, 0);
     for (int n = 5; n < 60; n++) {
-        bar(w, 0, w->open_ts, (100 + n) * FX_ONE); /* momentum would buy */
+        /* 1.9 % a day: momentum would buy; no barrier of 2 % is hit, so HOLD is right. */
+        bar(w, 0, w->open_ts, (10000 + 8 * n) * (FX_ONE / 100));
         w->open_ts += HOUR;
         w->now = w->open_ts;
         if (n >= 20)
@@ -1105,7 +1106,7 @@ static void hold_and_silence_of_the_models_trade_nothing(void **state) {
     assert_int_equal(totals(w)->holds, 60);
     votes[MODEL_XGBOOST] =
         (struct model_vote){.state = VOTE_PRESENT, .p = {0.1, 0.1, 0.8}, .move = 0.03};
-    bar(w, 0, w->open_ts, 160 * FX_ONE);
+    bar(w, 0, w->open_ts, 105 * FX_ONE);
     w->now = w->open_ts + HOUR;
     w->out->count = 0;
     close_with(w, w->now, votes);
