@@ -73,7 +73,7 @@ static enum status measure_subjects(struct walk_report *r, const struct walk_dec
         size_t n = walk_samples(s, d, outcomes, subject, false);
         st = walk_measure(&out->all, s, n, r->horizon, err);
         if (st == ST_OK) st = measure_months(r, d, s, n, subject, err);
-        n = k < MODEL_COUNT ? walk_samples(s, d, outcomes, subject, true) : 0;
+        n = k != WALK_POOL_ALL ? walk_samples(s, d, outcomes, subject, true) : 0;
         if (st == ST_OK) st = walk_measure(&out->voted, s, n, r->horizon, err);
     }
     free(s);

@@ -29,7 +29,7 @@ enum {
 struct walk_subject_report {
     uint64_t states[WALK_STATES]; /* decisions by what became of its vote (of a model) */
     struct walk_measures all;     /* every answer */
-    struct walk_measures voted;   /* of a model: answers that counted */
+    struct walk_measures voted;   /* answers that counted; none of pool_all */
     struct walk_rule_totals rule; /* under the plain rule */
 };
 

@@ -119,7 +119,7 @@ static void write_subjects(struct json_writer *w, const struct walk_report *r) {
             json_write_object_end(w);
         }
         write_measures(w, "all", &s->all);
-        if (k < MODEL_COUNT) write_measures(w, "voted", &s->voted);
+        if (k != WALK_POOL_ALL) write_measures(w, "voted", &s->voted);
         json_write_object_end(w);
     }
     json_write_object_end(w);

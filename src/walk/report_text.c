@@ -178,9 +178,9 @@ static void write_answers(struct text *t, const struct walk_report *r) {
         const char *name = walk_subject_text((enum walk_subject)k);
         char voted[40];
         measures_row(t, name, &s->all);
-        snprintf(voted, sizeof voted, "%s, where it voted", name);
-        if (k < MODEL_COUNT && s->voted.rows && s->voted.rows < s->all.rows)
-            measures_row(t, voted, &s->voted);
+        snprintf(voted, sizeof voted, "%s, %s", name,
+                 k < MODEL_COUNT ? "where it voted" : "with a voter");
+        if (s->voted.rows && s->voted.rows < s->all.rows) measures_row(t, voted, &s->voted);
     }
     text_add(t, "\n* pool_all: all answers, equal weights, as the files calibrate them\n"
                 "* ensemble: what the engine said, learned weights, calibrated in service; where "

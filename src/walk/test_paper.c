@@ -75,9 +75,9 @@ static void one_trade_under_the_rule(void **state) {
     struct walk_rule_totals t;
     market();
     struct walk_decisions d = decide(10, 90);
-    records[2 * 5].voters = 1; /* at close 15, about A */
+    records[2 * 5].p[LABEL_BUY] = 1; /* at close 15, about A */
     records[2 * 5].expected = 0.01f;
-    records[2 * 5 + 1].voters = 1; /* B, less than it would cost */
+    records[2 * 5 + 1].p[LABEL_BUY] = 1; /* B, less than it would cost */
     records[2 * 5 + 1].expected = 0.0012f;
     assert_int_equal(walk_days_create(&days, close_of(10), close_of(89), NULL), ST_OK);
     assert_int_equal(walk_rule(&days, &t, &d, series, WALK_ENSEMBLE, &config, NULL), ST_OK);
@@ -97,7 +97,7 @@ static void the_last_positions_are_closed(void **state) {
     struct walk_rule_totals t;
     market();
     struct walk_decisions d = decide(10, 20);
-    records[2 * 6].voters = 1;
+    records[2 * 6].p[LABEL_SELL] = 1;
     records[2 * 6].expected = -0.01f; /* short what rises */
     assert_int_equal(walk_days_create(&days, close_of(10), close_of(19), NULL), ST_OK);
     assert_int_equal(walk_rule(&days, &t, &d, series, WALK_ENSEMBLE, &config, NULL), ST_OK);
