@@ -7,7 +7,7 @@
 #include "learn/net_internal.h"
 
 /* Of DRIFT_WINDOW rows each: more would cost training time and tell little. */
-enum { SAMPLE_WINDOWS = 32, SAMPLE_ROWS = SAMPLE_WINDOWS * DRIFT_WINDOW };
+enum { SAMPLE_WINDOWS = 24, SAMPLE_ROWS = SAMPLE_WINDOWS * DRIFT_WINDOW };
 
 static int double_compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;

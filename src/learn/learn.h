@@ -166,7 +166,7 @@ struct served_evidence {
      * labels, calibrated. */
     struct supervisor_reference test;
     /* (features) by column of the registry; rows 0, not watched: a column no split reads, that is none of a network's
-     * channels nor the ATR, or that no training row knew. One symbol a decision time, in turn, at most 8,192
+     * channels nor the ATR, or that no training row knew. One symbol a decision time, in turn, at most 6,144
      * rows in windows spread over the training part; inflation is the upper end of what so few windows tell. */
     const struct drift_reference *inputs;
     /* (features) share of a forest's summed gain, sum 1, or all 0 if it has no split; a network: NULL */

@@ -109,7 +109,7 @@ static void cells_are_tenths_of_all_rows(void **state) {
                 cell++;
             share[cell] += 1.0 / (double)r.count;
         }
-        assert_int_equal(d->rows, 32 * DRIFT_WINDOW);
+        assert_int_equal(d->rows, 24 * DRIFT_WINDOW);
         assert_int_equal(d->edge_count, DRIFT_BINS - 1);
         for (uint32_t cell = 1; cell <= DRIFT_BINS; cell++) {
             assert_true(fabs(d->share[cell] - 0.1) < 0.002);
