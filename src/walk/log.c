@@ -300,6 +300,10 @@ void walk_log_decided(void *log, int64_t close_ns, const struct engine_decision 
     struct block b = {close_ns, count, 0, 0};
     for (uint32_t i = 0; i < count; i++) {
         struct walk_decision record;
+        if (i && decisions[i].symbol <= decisions[i - 1].symbol) {
+            l->failed = err_set(&l->err, ST_INVALID, "the symbols of a close do not ascend");
+            return;
+        }
         record_make(&record, &decisions[i], votes + (size_t)i * MODEL_COUNT);
         memcpy(l->buffer + sizeof b + i * sizeof record, &record, sizeof record);
     }
@@ -364,6 +368,18 @@ enum status walk_decisions_read(struct walk_decisions *out, const char *path, st
         at += block_size(b);
     }
     return ST_OK;
+}
+
+const struct walk_decision *walk_close_find(const struct walk_close *c, uint32_t symbol) {
+    uint32_t lo = 0, hi = c->count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (c->decisions[mid].symbol < symbol)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < c->count && c->decisions[lo].symbol == symbol ? &c->decisions[lo] : NULL;
 }
 
 void walk_decisions_free(struct walk_decisions *d) {

@@ -53,8 +53,9 @@ struct walk_log;
  * symbols; ST_CORRUPT, ST_VERSION, ST_IO. */
 enum status walk_log_open(struct walk_log **out, const char *path, uint64_t identity,
                           int64_t interval_ns, uint32_t symbol_count, struct err *err);
-/* decided() of struct session_observer, context the log. votes (count, MODEL_COUNT). Closes ascend, but that a run which
- * was executed again begins anew once. After a failure nothing more is written. */
+/* decided() of struct session_observer, context the log. votes (count, MODEL_COUNT). Closes ascend, symbols of a close too,
+ * else ST_INVALID sticks; a log that is opened again may be told from any close on. After a failure nothing more is
+ * written. */
 void walk_log_decided(void *log, int64_t close_ns, const struct engine_decision *decisions,
                       const struct model_vote *votes, uint32_t count);
 /* ST_OK, or the first failure. */
@@ -84,5 +85,7 @@ struct walk_decisions {
 /* Every block's checksum is looked at; half a block at the end is left out. Free with walk_decisions_free. */
 enum status walk_decisions_read(struct walk_decisions *out, const char *path, struct err *err);
 void walk_decisions_free(struct walk_decisions *d);
+/* The one about that symbol; NULL: it was not asked about. */
+const struct walk_decision *walk_close_find(const struct walk_close *c, uint32_t symbol);
 
 #endif

@@ -43,12 +43,6 @@ static enum status reserve(struct labels *l, size_t n, struct err *err) {
                : err_set(err, ST_NO_MEMORY, "labels of %zu bars: out of memory", n);
 }
 
-static const struct walk_decision *decision_of(const struct walk_close *c, uint32_t symbol) {
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->decisions[i].symbol == symbol) return &c->decisions[i];
-    return NULL;
-}
-
 /* Of the trade that the label is of. */
 static double settled_return(const struct bar *bars, size_t bar, size_t end, enum label label,
                              double distance) {
@@ -66,7 +60,7 @@ static enum status symbol_outcomes(struct walk_outcome *out, const struct walk_d
     if (st != ST_OK) return st;
     for (size_t i = 0; i < s->count; i++) l->atr[i] = NAN;
     for (size_t c = 0; c < d->close_count; c++) {
-        const struct walk_decision *w = decision_of(&d->closes[c], symbol);
+        const struct walk_decision *w = walk_close_find(&d->closes[c], symbol);
         if (!w) continue;
         char at[TSTAMP_TEXT_SIZE];
         size_t bar = bar_find(s->bars, s->count, d->closes[c].close_ns - d->interval_ns);
@@ -78,7 +72,7 @@ static enum status symbol_outcomes(struct walk_outcome *out, const struct walk_d
     }
     label_make(l->label, l->move, l->end, s->bars, l->atr, s->count, d->interval_ns, spec);
     for (size_t c = 0; c < d->close_count; c++) {
-        const struct walk_decision *w = decision_of(&d->closes[c], symbol);
+        const struct walk_decision *w = walk_close_find(&d->closes[c], symbol);
         if (!w) continue;
         size_t bar = bar_find(s->bars, s->count, d->closes[c].close_ns - d->interval_ns);
         struct walk_outcome *o = &out[d->closes[c].first + (size_t)(w - d->closes[c].decisions)];

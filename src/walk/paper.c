@@ -46,14 +46,10 @@ static double close_at(struct held *h, const struct learn_series *s, int64_t ope
     return hit ? px_to_f64(s->bars[h->bar].close) : (double)NAN;
 }
 
-/* Position i is i's answer at this close, held until the next one. */
 static double forecast_of(const struct walk_close *c, uint32_t symbol, enum walk_subject subject) {
     float p[LABEL_COUNT], expected;
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->decisions[i].symbol == symbol)
-            return walk_answer(p, &expected, &c->decisions[i], subject, false) ? (double)expected
-                                                                               : (double)NAN;
-    return NAN;
+    const struct walk_decision *d = walk_close_find(c, symbol);
+    return d && walk_answer(p, &expected, d, subject, false) ? (double)expected : (double)NAN;
 }
 
 static void rule_close(struct walk_days *days, struct walk_rule_totals *t, struct held *held,

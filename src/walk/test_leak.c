@@ -13,6 +13,7 @@
 
 #include "backtest/session.h"
 #include "store/fs.h"
+#include "walk/bootstrap.h"
 #include "walk/log.h"
 #include "walk/outcome.h"
 #include "walk/paper.h"
@@ -120,8 +121,9 @@ static void source_close(void *context, struct learn_series *series, size_t coun
     free(series);
 }
 
-/* Every bar the store has is offered; the training must not look beyond `to`. */
-static void train_first(struct pipeline *p) {
+/* Every bar the store has is offered; the training must not look beyond `to`. shuffle: seed of labels permuted in time; 0:
+ * as they are. */
+static void train_first(struct pipeline *p, uint64_t shuffle) {
     struct learn_series series[SYMBOLS];
     struct learn_report report;
     struct err err = {0};
@@ -135,6 +137,8 @@ static void train_first(struct pipeline *p) {
         c.interval_ns = NS_PER_HOUR;
         c.from_ns = TAPE_START_NS;
         c.to_ns = open_of(FROM_BAR);
+        c.shuffle_labels = shuffle != 0;
+        c.seed += shuffle;
         snprintf(p->models[k], sizeof p->models[k], "%s/first%s", p->dir,
                  learn_file_suffix(kinds[k]));
         tape_ok(learn_train(&report, p->models[k], series, SYMBOLS, &c, NULL, NULL, &err), &err);
@@ -168,9 +172,9 @@ static struct retrain *make_retrainer(struct pipeline *p, const struct label_spe
     return r;
 }
 
-/* first: whose models it begins with; NULL: it trains its own. */
+/* first: whose models it begins with; NULL: it trains its own. shuffle: their labels are permuted, and they stay. */
 static void run_pipeline(struct pipeline *p, const char *name, size_t kept, bool replace,
-                         const struct pipeline *first) {
+                         const struct pipeline *first, uint64_t shuffle) {
     struct err err = {0};
     struct label_spec labels = label_spec_defaults();
     struct walk_log *log = NULL;
@@ -187,7 +191,7 @@ static void run_pipeline(struct pipeline *p, const char *name, size_t kept, bool
     if (first)
         memcpy(p->models, first->models, sizeof p->models);
     else
-        train_first(p);
+        train_first(p, shuffle);
     struct feed_tape_options fo = {.store = p->store,
                                    .market = "um",
                                    .interval_ns = NS_PER_HOUR,
@@ -199,11 +203,14 @@ static void run_pipeline(struct pipeline *p, const char *name, size_t kept, bool
     struct session_options o = session_options_defaults();
     o.feed = p->feed;
     o.labels = &labels;
-    o.retrain = make_retrainer(p, &labels);
-    o.retrain_hash = 1;
+    if (!shuffle) o.retrain = make_retrainer(p, &labels);
+    o.retrain_hash = !shuffle;
+    for (int k = 0; shuffle && k < KINDS; k++)
+        tape_ok(served_model_load(&o.models[kinds[k]], p->models[k], &err), &err);
     o.observer = &observer;
     tape_ok(session_run(&p->result, &o, &err), &err);
     retrain_destroy(o.retrain);
+    for (int k = 0; k < MODEL_COUNT; k++) served_model_destroy(o.models[k]);
     tape_ok(walk_log_close(log, &err), &err);
     assert_true(p->result.complete);
 }
@@ -232,7 +239,7 @@ static int setup(void **state) {
     tape_folder(root);
     make_market(others, seed + 1);
     make_market(market, seed);
-    run_pipeline(&whole, "whole", BARS, false, NULL);
+    run_pipeline(&whole, "whole", BARS, false, NULL, 0);
     whole_decisions = decisions_of(&whole);
     return 0;
 }
@@ -296,7 +303,8 @@ static void nothing_looks_ahead(void **state) {
         /* Bars 0 .. bar close by t; a third of the moments behind the retraining. */
         size_t first = FROM_BAR + (late ? PERIOD_DAYS * 24 : 0) + 2;
         size_t bar = first + rng_below(&r, BARS - 3 - first);
-        run_pipeline(&p, "cut", bar + (replace ? 1 : 2), replace, i % FIRST_EVERY ? &whole : NULL);
+        run_pipeline(&p, "cut", bar + (replace ? 1 : 2), replace, i % FIRST_EVERY ? &whole : NULL,
+                     0);
         assert_same_up_to(&p, open_of(bar + 1), replace);
         release(&p);
     }
@@ -307,7 +315,7 @@ static void the_comparison_can_fail(void **state) {
     (void)state;
     static struct pipeline p;
     size_t bar = FROM_BAR + 100, differ = 0;
-    run_pipeline(&p, "earlier", bar, true, &whole);
+    run_pipeline(&p, "earlier", bar, true, &whole, 0);
     struct walk_decisions d = decisions_of(&p);
     for (size_t c = 0; c < whole_decisions.close_count && c < d.close_count; c++) {
         const struct walk_close *a = &whole_decisions.closes[c], *b = &d.closes[c];
@@ -322,9 +330,56 @@ static void the_comparison_can_fail(void **state) {
     release(&p);
 }
 
+/* ---- labels shuffled in time ---- */
+
+/* The pool's answers at every close of the whole run's window, asked of these models; under the plain rule. */
+static struct walk_bootstrap sharpe_of(const struct walk_decisions *d) {
+    struct promotion_config rule = promotion_config_defaults();
+    struct learn_series series[SYMBOLS];
+    struct walk_days days;
+    struct walk_rule_totals totals;
+    struct walk_bootstrap out;
+    struct err err = {0};
+    for (size_t i = 0; i < SYMBOLS; i++)
+        series[i] = (struct learn_series){instruments[i].symbol, market[i], BARS};
+    tape_ok(walk_days_create(&days, open_of(FROM_BAR), open_of(BARS), &err), &err);
+    tape_ok(walk_rule(&days, &totals, d, series, WALK_POOL_ALL, &rule, &err), &err);
+    tape_ok(walk_bootstrap_sharpe(&out, days.returns, days.count, 365, 0, 1000, seed, &err), &err);
+    walk_days_free(&days);
+    return out;
+}
+
+/* Whoever learned from labels that stand at other times may not vote; and what they answer, put under a rule that
+ * takes every answer, earns nothing that is significant, on a market where true labels do. */
+static void shuffled_labels_earn_nothing(void **state) {
+    (void)state;
+    enum { SHUFFLES = 2 };
+    struct walk_bootstrap honest = sharpe_of(&whole_decisions);
+    int significant = 0;
+    print_message("Sharpe of true labels: %.1f (%.1f to %.1f)\n", honest.value, honest.low,
+                  honest.high);
+    assert_true(honest.low > 0);
+    for (uint64_t i = 1; i <= SHUFFLES; i++) {
+        static struct pipeline p;
+        run_pipeline(&p, "shuffled", BARS, false, NULL, i);
+        struct walk_decisions d = decisions_of(&p);
+        for (size_t k = 0; k < d.closes[0].count; k++)
+            for (int m = 0; m < KINDS; m++)
+                assert_int_equal(d.closes[0].decisions[k].counted[kinds[m]], VOTE_NO_SKILL);
+        struct walk_bootstrap got = sharpe_of(&d);
+        print_message("shuffled: %.1f (%.1f to %.1f), %u draws\n", got.value, got.low, got.high,
+                      got.draws);
+        significant += got.draws > 0 && got.low > 0;
+        assert_int_equal(p.result.totals.trades, 0);
+        walk_decisions_free(&d);
+        release(&p);
+    }
+    assert_true(significant < SHUFFLES); /* each by chance with 2.5 % */
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(everything_happens),
-                                       cmocka_unit_test(the_comparison_can_fail),
-                                       cmocka_unit_test(nothing_looks_ahead)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_happens), cmocka_unit_test(the_comparison_can_fail),
+        cmocka_unit_test(nothing_looks_ahead), cmocka_unit_test(shuffled_labels_earn_nothing)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -257,6 +257,29 @@ static void time_goes_on(void **state) {
     assert_int_equal(walk_log_close(log, &err), ST_INVALID);
 }
 
+static void symbols_ascend(void **state) {
+    (void)state;
+    struct engine_decision d[SYMBOLS];
+    struct model_vote v[SYMBOLS * MODEL_COUNT];
+    struct err err = {0};
+    int c = 0;
+    while (make(d, v, c) < 3) c++;
+    struct walk_log *log = open_log(ST_OK);
+    walk_log_decided(log, close_of(c), d, v, 3);
+    d[2].symbol = d[1].symbol;
+    walk_log_decided(log, close_of(c + 1), d, v, 3);
+    assert_int_equal(walk_log_close(log, &err), ST_INVALID);
+    struct walk_decision records[3] = {{.symbol = 2}, {.symbol = 5}, {.symbol = 9}};
+    const struct walk_close close = {0, records, 3, 0, 0};
+    for (uint32_t s = 0; s < 12; s++) {
+        const struct walk_decision *got = walk_close_find(&close, s);
+        assert_ptr_equal(got, s == 2   ? &records[0]
+                              : s == 5 ? &records[1]
+                              : s == 9 ? &records[2]
+                                       : NULL);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(told_and_read, new_path, drop_path),
@@ -264,6 +287,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(another_decision_is_an_error, new_path, drop_path),
         cmocka_unit_test_setup_teardown(half_a_block_is_dropped, new_path, drop_path),
         cmocka_unit_test_setup_teardown(damage_is_seen, new_path, drop_path),
-        cmocka_unit_test_setup_teardown(time_goes_on, new_path, drop_path)};
+        cmocka_unit_test_setup_teardown(time_goes_on, new_path, drop_path),
+        cmocka_unit_test_setup_teardown(symbols_ascend, new_path, drop_path)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
