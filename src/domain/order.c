@@ -5,8 +5,10 @@
 
 /* Rows are states, columns events in the order of ORDER_EVENT_TABLE. x is an illegal pair.
  *
- * Two rows are easy to get wrong. UNKNOWN takes any evidence, because the venue may have done
- * anything with the order. PENDING_CANCEL takes fills, because the cancel may lose the race. */
+ * Three rules are easy to get wrong. UNKNOWN takes any evidence, because the venue may have done anything
+ * with the order. PENDING_CANCEL takes fills, because the cancel may lose the race. And an ended order still
+ * takes fills: they are told out of order, and an end that was only concluded (nothing to cancel, twice) may
+ * have been a fill; it stays ended, and the fill is booked. */
 enum { x = -1 };
 /* A table is read by columns. */
 /* clang-format off */
@@ -25,12 +27,11 @@ static const int8_t next_state[ORDER_STATE_COUNT][ORDER_EVENT_COUNT] = {
     [ORDER_PENDING_CANCEL] = {x, ORDER_PENDING_CANCEL, ORDER_REJECTED, ORDER_PENDING_CANCEL,
                               ORDER_PENDING_CANCEL, ORDER_FILLED, x, ORDER_UNKNOWN, ORDER_CANCELED,
                               ORDER_EXPIRED},
-    [ORDER_FILLED] = {x, x, x, x, x, x, x, ORDER_FILLED, x, x},
-    [ORDER_CANCELED] = {x, x, x, x, x, x, x, ORDER_CANCELED, x, x},
-    [ORDER_REJECTED] = {x, x, x, x, x, x, x, ORDER_REJECTED, x, x},
-    [ORDER_EXPIRED] = {x, x, x, x, x, x, x, ORDER_EXPIRED, x, x},
+    [ORDER_FILLED] = {x, x, x, x, ORDER_FILLED, ORDER_FILLED, x, ORDER_FILLED, x, x},
+    [ORDER_CANCELED] = {x, x, x, x, ORDER_CANCELED, ORDER_CANCELED, x, ORDER_CANCELED, x, x},
+    [ORDER_REJECTED] = {x, x, x, x, ORDER_REJECTED, ORDER_REJECTED, x, ORDER_REJECTED, x, x},
+    [ORDER_EXPIRED] = {x, x, x, x, ORDER_EXPIRED, ORDER_EXPIRED, x, ORDER_EXPIRED, x, x},
 };
-/* clang-format on */
 /* clang-format on */
 
 int order_state_next(enum order_state state, enum order_event event) {

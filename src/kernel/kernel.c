@@ -95,6 +95,7 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                               (uint64_t)c->exits.unprotected_ns_max,
                               c->exits.stop_attempts_max,
                               c->exits.stop_step_ticks,
+                              c->exits.stray,
                               (uint64_t)c->exits.stop_retry_ns,
                               (uint64_t)c->exits.close_answer_ns_max,
                               (uint64_t)c->limits.market_age_ns_max};
@@ -103,7 +104,8 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                             c->limits.confidence_min,     c->limits.risk_per_trade,
                             c->limits.exposure_total_max, c->limits.price_deviation_max,
                             c->limits.edge_cost_multiple, c->limits.stop_cost_multiple,
-                            c->exits.stop_step,           c->limits.slippage};
+                            c->exits.stop_step,           c->limits.slippage,
+                            c->exits.stray_stop_distance};
     h = hash_chain(h, words, sizeof words);
     h = hash_chain(h, reals, sizeof reals);
     /* No member of it is followed by padding: its bytes are its figures. */
@@ -418,7 +420,7 @@ uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *ou
             v->order_type = order->order_type;
             v->state = order->state;
             v->cum_qty = order->cum_qty;
-            v->last_trade_id = book->last_trade_id;
+            v->last_trade_id = book->fills.highest;
         }
     }
     return count;
@@ -431,7 +433,7 @@ uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t m
         if (c->exits.position_qty.e8 == 0) continue;
         out[count++] = (struct kernel_held){.instrument_index = k->open[j],
                                             .qty = c->exits.position_qty,
-                                            .last_trade_id = c->book.last_trade_id,
+                                            .last_trade_id = c->book.fills.highest,
                                             .last_funding_ns = c->last_funding_ts_ns};
     }
     return count;

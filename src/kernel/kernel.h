@@ -135,7 +135,8 @@ struct kernel_totals {
         delivered, denied, orders, fills, trades, positions, unprotected_ever, alarms,
         illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny,
         orders_not_sent, /* eight orders of one symbol are unanswered: asked again at the next deadline */
-        intents_lost; /* put out, and not delivered before they expired: their slots are free again */
+        intents_lost, /* put out, and not delivered before they expired: their slots are free again */
+        strays; /* positions no trade of ours explained: protected or closed by rule, each with an alarm */
     uint64_t refusals[RISK_REASON_COUNT];
     uint64_t
         decisions[ENGINE_REASON_COUNT]; /* of the AI engine; ENGINE_ALLOW: what became an intent */

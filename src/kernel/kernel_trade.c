@@ -116,7 +116,8 @@ static void submit_protective(struct kernel *k, struct kernel_out *out, uint32_t
 
 static void cancel_stop(struct kernel *k, struct kernel_out *out, uint32_t i, uint32_t attempt) {
     struct cold *c = cold_of(k, i);
-    struct oms_order *order = oms_live_attempt(&c->book, LEG_STOP, attempt);
+    struct oms_order *order =
+        oms_live_attempt(&c->book, c->exits.intent.intent_id, LEG_STOP, attempt);
     struct venue_command command;
     if (order) {
         if (oms_cancel(&command, order, i, k->now_ns)) emit_command(k, out, &command);
@@ -316,8 +317,7 @@ static void book_money(struct kernel *k, const struct venue_event *event) {
     k->totals.funding.e8 += event->funding.e8;
 }
 
-static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i,
-                        const struct venue_event *event) {
+static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, px_t px, qty_t qty) {
     const struct exits_state *x = &cold_of(k, i)->exits;
     struct event *e = kernel_emit(k, out, EVENT_TRADE_OPENED);
     struct trade_opened *t = &e->u.trade_opened;
@@ -326,8 +326,8 @@ static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i,
     t->ts = k->now_ns;
     t->side = x->side;
     t->leverage = x->leverage;
-    t->entry_price = event->last_px;
-    t->quantity = event->last_qty;
+    t->entry_price = px;
+    t->quantity = qty;
     t->stop_loss = x->stop_px;
     t->take_profit = x->take_px;
     kernel_seal(k, e);
@@ -340,27 +340,118 @@ static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg 
     return (enum exit_reason)x->exit_reason;
 }
 
-static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
-                    const struct venue_event *event, enum exit_reason reason) {
+static bool is_over(const struct exits_state *x) {
+    return x->phase == EXITS_FLAT || x->phase == EXITS_CLEANUP;
+}
+
+/* One fill, or a part of one, into the life of the symbol's position. */
+static void fold_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                      const struct venue_event *event, qty_t qty, bool money,
+                      enum exit_reason reason) {
     struct cold *c = cold_of(k, i);
     struct exits_actions actions;
     struct exits_context context = kernel_exits_context(k, i);
     bool opening = c->exits.phase == EXITS_ENTERING;
-    book_money(k, event);
-    k->totals.fills++;
-    exits_fill(&actions, &c->exits, &context, (enum side)event->side, event->last_px,
-               event->last_qty, event->commission, event->realized_pnl, reason);
-    if (opening && c->exits.phase == EXITS_UNPROTECTED) tell_opened(k, out, i, event);
+    exits_fill(&actions, &c->exits, &context, (enum side)event->side, event->last_px, qty,
+               money ? event->commission : money_e8(0), money ? event->realized_pnl : money_e8(0),
+               reason);
+    if (opening && c->exits.phase == EXITS_UNPROTECTED) tell_opened(k, out, i, event->last_px, qty);
     kernel_act(k, out, i, &actions, 0);
 }
 
-/* Liquidations and settlements: no order of ours, so the book knows only the fill's number. */
-static void on_foreign_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
-                            const struct venue_event *event, enum exit_reason reason) {
-    if (oms_foreign_fill(&cold_of(k, i)->book, event->trade_id))
-        on_fill(k, out, i, event, reason);
-    else
+/* Whatever the trade under way still waits for, it is over: nothing of it is held. */
+static void end_life(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    c->waiting_leverage = 0;
+    exits_entry_ended(&actions, &c->exits, &context);
+    kernel_act(k, out, i, &actions, 0);
+    cancel_orders(k, out, i);
+}
+
+/* The wish of a position that nobody here wished for: a stop at a stated distance, and no target. */
+static struct trade_intent stray_intent(const struct kernel *k, uint32_t i, enum side side, px_t px,
+                                        uint64_t trade_id) {
+    const uint64_t id_from[4] = {k->config.seed, (uint64_t)k->now_ns, i, trade_id};
+    struct trade_intent t = {.intent_id = hash64(id_from, sizeof id_from),
+                             .instrument_index = i,
+                             .side = side,
+                             .strategy = k->config.bot.strategy,
+                             .entry_price = px,
+                             .stop_distance = k->config.exits.stray_stop_distance,
+                             .created = k->now_ns,
+                             .expires = k->now_ns};
+    memcpy(t.symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
+    return t;
+}
+
+/* A position is a sum of fills, whoever asked for them. One that no trade of ours explains gets a trade of its
+ * own, with a stop first; what comes of a wish that has lapsed, or by rule, is closed at once. The orders of the
+ * trade before may still be ending: their names are another's. */
+static void take_stray(struct kernel *k, struct kernel_out *out, uint32_t i,
+                       const struct venue_event *event, bool was_ours) {
+    struct cold *c = cold_of(k, i);
+    if (!is_over(&c->exits) || c->exits.position_qty.e8 == 0) return;
+    int64_t held = c->exits.position_qty.e8;
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    enum side side = held > 0 ? SIDE_BUY : SIDE_SELL;
+    qty_t qty = qty_e8(held > 0 ? held : -held);
+    money_t fees = qty.e8 == event->last_qty.e8 ? event->commission : money_e8(0);
+    const struct trade_intent intent = stray_intent(k, i, side, event->last_px, event->trade_id);
+    if (c->exits.phase == EXITS_FLAT) open_add(k, i);
+    c->exits = (struct exits_state){.phase = EXITS_FLAT, .deadline_ns = INT64_MAX};
+    exits_enter(&c->exits, &intent, c->leverage ? c->leverage : 1, 0);
+    c->entry_qty = qty;
+    hot_of(k, i)->busy = 1;
+    k->totals.strays++;
+    exits_fill(&actions, &c->exits, &context, side, event->last_px, qty, fees, money_e8(0),
+               EXIT_NONE);
+    tell_opened(k, out, i, event->last_px, qty);
+    kernel_act(k, out, i, &actions, 0);
+    exits_entry_ended(&actions, &c->exits, &context);
+    kernel_act(k, out, i, &actions, 0);
+    tell_alarm(k, out, i, was_ours ? "late fill" : "foreign position", 0);
+    if (!was_ours && k->config.exits.stray == STRAY_PROTECT) return;
+    exits_close(&actions, &c->exits, &context, EXIT_OPERATOR);
+    kernel_act(k, out, i, &actions, 0);
+}
+
+enum fill_of { FILL_OF_TRADE, FILL_OF_VENUE, FILL_OURS_LATE, FILL_FOREIGN };
+
+static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                    const struct venue_event *event, enum exit_reason reason, enum fill_of whose) {
+    struct cold *c = cold_of(k, i);
+    book_money(k, event);
+    k->totals.fills++;
+    /* Somebody else moves the symbol while we enter: one net direction, so our wish lapses. */
+    if (c->exits.phase == EXITS_ENTERING && whose != FILL_OF_TRADE) end_life(k, out, i);
+    int64_t held = c->exits.position_qty.e8, size = held < 0 ? -held : held;
+    bool opposite = held != 0 && (held > 0) != (event->side == SIDE_BUY);
+    if (opposite && event->last_qty.e8 > size && !is_over(&c->exits)) {
+        /* Through flat and beyond: the end of one position and the beginning of another. */
+        fold_fill(k, out, i, event, qty_e8(size), true, reason);
+        if (!is_over(&c->exits)) end_life(k, out, i);
+        fold_fill(k, out, i, event, qty_e8(event->last_qty.e8 - size), false, reason);
+    } else {
+        fold_fill(k, out, i, event, event->last_qty, true, reason);
+    }
+    take_stray(k, out, i, event, whose == FILL_OF_TRADE || whose == FILL_OURS_LATE);
+}
+
+/* Fills of orders the book does not have: liquidations and settlements, somebody else's, ours of long ago. */
+static void on_strange_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                            const struct venue_event *event, enum exit_reason reason,
+                            enum fill_of whose) {
+    if (!oms_foreign_fill(&cold_of(k, i)->book, event->trade_id)) {
         k->totals.duplicate_fills++;
+        return;
+    }
+    if (event->last_qty.e8 > 0 && event->last_px.e8 > 0)
+        on_fill(k, out, i, event, reason, whose);
+    else
+        k->totals.illegal_events++;
 }
 
 /* An order of ours reached an end without filling the rest. */
@@ -390,13 +481,39 @@ static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum 
     kernel_act(k, out, i, &actions, code);
 }
 
+/* What an order of the trade under way tells its exits. */
+static void on_order_of_trade(struct kernel *k, struct kernel_out *out, uint32_t i,
+                              const struct venue_event *event, const struct oms_order *order,
+                              const struct oms_update *update) {
+    struct cold *c = cold_of(k, i);
+    enum oms_leg leg = (enum oms_leg)order->leg;
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    if (update->after == ORDER_FILLED &&
+        oms_leg_target(leg) < OMS_TARGETS) /* before the last fill ends it */
+        exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), true, 0);
+    if (event->kind == VENUE_ORDER_TRADE)
+        on_fill(k, out, i, event, reason_of_leg(&c->exits, leg), FILL_OF_TRADE);
+    if (c->exits.intent.intent_id != order->intent_id) return; /* its fill began another life */
+    if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP &&
+        update->after != ORDER_PENDING_CANCEL) {
+        const struct exits_stop stop = {
+            .px = order->stop_px, .qty = order->order_qty, .attempt = order->attempt};
+        exits_stop_confirmed(&actions, &c->exits, &context, &stop);
+        kernel_act(k, out, i, &actions, 0);
+    }
+    if (order_state_is_terminal(update->after) && !order_state_is_terminal(update->before))
+        on_ended(k, out, i, leg, order->attempt, update->after == ORDER_FILLED ? 0 : event->code);
+}
+
 static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
                      const struct venue_event *event) {
     struct cold *c = cold_of(k, i);
     struct oms_update update;
+    bool fill = event->kind == VENUE_ORDER_TRADE;
     if (event->client_order_id[0] == '\0') {
         /* Without an id of ours it is the venue's own doing: settlement of a dead contract. */
-        if (event->kind == VENUE_ORDER_TRADE) on_foreign_fill(k, out, i, event, EXIT_END_OF_DATA);
+        if (fill) on_strange_fill(k, out, i, event, EXIT_END_OF_DATA, FILL_OF_VENUE);
         return;
     }
     const struct oms_book before = {.illegal_events = c->book.illegal_events,
@@ -406,26 +523,20 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     k->totals.illegal_events += c->book.illegal_events - before.illegal_events;
     k->totals.unknown_orders += c->book.unknown_orders - before.unknown_orders;
     k->totals.duplicate_fills += c->book.duplicate_fills - before.duplicate_fills;
-    if (!update.order) return;
+    if (!update.order) {
+        bool ours = oms_is_ours(event->client_order_id);
+        if (fill)
+            on_strange_fill(k, out, i, event, EXIT_OPERATOR, ours ? FILL_OURS_LATE : FILL_FOREIGN);
+        return;
+    }
     if (!update.applied) return;
     /* Slots are used again as soon as what is done about this asks for more. */
     const struct oms_order order = *update.order;
-    enum oms_leg leg = (enum oms_leg)order.leg;
-    struct exits_actions actions;
-    struct exits_context context = kernel_exits_context(k, i);
-    if (update.after == ORDER_FILLED &&
-        oms_leg_target(leg) < OMS_TARGETS) /* before the last fill ends it */
-        exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), true, 0);
-    if (event->kind == VENUE_ORDER_TRADE) on_fill(k, out, i, event, reason_of_leg(&c->exits, leg));
-    if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP &&
-        update.after != ORDER_PENDING_CANCEL) {
-        const struct exits_stop stop = {
-            .px = order.stop_px, .qty = order.order_qty, .attempt = order.attempt};
-        exits_stop_confirmed(&actions, &c->exits, &context, &stop);
-        kernel_act(k, out, i, &actions, 0);
-    }
-    if (order_state_is_terminal(update.after) && !order_state_is_terminal(update.before))
-        on_ended(k, out, i, leg, order.attempt, update.after == ORDER_FILLED ? 0 : event->code);
+    if (order.intent_id == c->exits.intent.intent_id)
+        on_order_of_trade(k, out, i, event, &order, &update);
+    else if (fill)
+        on_fill(k, out, i, event, reason_of_leg(&c->exits, (enum oms_leg)order.leg),
+                FILL_OURS_LATE);
     if (event->kind == VENUE_CANCEL_REJECTED && update.after == ORDER_UNKNOWN) {
         /* Nothing to cancel, yet no word of its end: asking once more turns the answer into evidence. */
         struct venue_command command;
@@ -469,7 +580,7 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
         exits_funding(&c->exits, event->funding);
         break;
     case VENUE_LIQUIDATION:
-        on_foreign_fill(k, out, i, event, EXIT_LIQUIDATION);
+        on_strange_fill(k, out, i, event, EXIT_LIQUIDATION, FILL_OF_VENUE);
         break;
     case VENUE_ORDER_REJECTED:
         count_reject(k, event->code);
@@ -523,9 +634,10 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
         if (c->exits.deadline_ns > k->now_ns) continue;
         struct oms_order *waiting = NULL;
         if (c->exits.phase == EXITS_CLOSING)
-            waiting = oms_live(&c->book, LEG_CLOSE);
+            waiting = oms_live(&c->book, c->exits.intent.intent_id, LEG_CLOSE);
         else if (exits_awaits_stop(&c->exits))
-            waiting = oms_live_attempt(&c->book, LEG_STOP, exits_awaited_stop(&c->exits));
+            waiting = oms_live_attempt(&c->book, c->exits.intent.intent_id, LEG_STOP,
+                                       exits_awaited_stop(&c->exits));
         if (waiting) oms_timeout(waiting);
         struct exits_actions actions;
         struct exits_context context = kernel_exits_context(k, i);

@@ -23,7 +23,8 @@ struct exits_config exits_config_defaults(void) {
                                  .stop_attempts_max = 3,
                                  .stop_step_ticks = 2,
                                  .stop_step = 0.0005,
-                                 .stop_retry_ns = 10 * second};
+                                 .stop_retry_ns = 10 * second,
+                                 .stray_stop_distance = 0.02};
 }
 
 void exits_enter(struct exits_state *state, const struct trade_intent *intent, uint32_t leverage,

@@ -45,6 +45,12 @@ enum exits_phase {
 };
 const char *exits_phase_text(enum exits_phase phase);
 
+/* What becomes of a position that no order of ours explains (made by hand, left over). */
+enum exits_stray {
+    STRAY_PROTECT = 0, /* taken in: a stop at stray_stop_distance, no target */
+    STRAY_FLATTEN,     /* the stop, and at once a closing order */
+};
+
 struct exits_config {
     int64_t stop_answer_ns_max; /* no answer to a stop by then: ask again. 1 s */
     int64_t unprotected_ns_max; /* fill to confirmed stop; beyond it the position is closed. 3 s */
@@ -52,10 +58,11 @@ struct exits_config {
         close_answer_ns_max; /* no end of a closing order by then, or an end without a fill: ask again. 2 s */
     uint32_t stop_attempts_max; /* 3 */
     /* The stop is not moved by less than both of these: a venue counts every order. */
-    uint32_t stop_step_ticks; /* 2 */
-    uint32_t reserved;
-    double stop_step;      /* of the entry's price: 0.0005 */
-    int64_t stop_retry_ns; /* after a move that was refused or not answered: 10 s */
+    uint32_t stop_step_ticks;   /* 2 */
+    uint32_t stray;             /* enum exits_stray */
+    double stop_step;           /* of the entry's price: 0.0005 */
+    int64_t stop_retry_ns;      /* after a move that was refused or not answered: 10 s */
+    double stray_stop_distance; /* of the price at which it was seen: 0.02, as the rules' */
 };
 struct exits_config exits_config_defaults(void);
 

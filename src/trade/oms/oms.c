@@ -37,11 +37,19 @@ uint32_t oms_leg_target(enum oms_leg leg) {
     return target;
 }
 
+/* No I, L, O, U: the id is read by people over telephones. */
+static const char digits[33] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+static const char letters[LEG_COUNT + 1] = "estcuv";
+
+bool oms_is_ours(const char id[CLIENT_ORDER_ID_SIZE]) {
+    if (id[0] != 'q' || id[14] != '-' || !memchr(letters, id[15], LEG_COUNT)) return false;
+    for (int i = 1; i < 14; i++)
+        if (!memchr(digits, id[i], 32)) return false;
+    return memchr(digits, id[16], 32) != NULL;
+}
+
 void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enum oms_leg leg,
                          uint32_t attempt) {
-    /* No I, L, O, U: the id is read by people over telephones. */
-    static const char digits[33] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    static const char letters[LEG_COUNT + 1] = "estcuv";
     memset(out, 0, CLIENT_ORDER_ID_SIZE);
     out[0] = 'q';
     for (int i = 0; i < 13; i++) out[1 + i] = digits[(intent_id >> (60 - 5 * i)) & 31];
@@ -128,17 +136,21 @@ bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t ins
     return true;
 }
 
-struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg) {
+static bool is_of(const struct oms_order *o, uint64_t intent_id, enum oms_leg leg) {
+    return o->leg == (uint8_t)leg && o->intent_id == intent_id && is_live(o);
+}
+
+struct oms_order *oms_live(struct oms_book *book, uint64_t intent_id, enum oms_leg leg) {
     for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++)
-        if (book->orders[i].leg == (uint8_t)leg && is_live(&book->orders[i]))
-            return &book->orders[i];
+        if (is_of(&book->orders[i], intent_id, leg)) return &book->orders[i];
     return NULL;
 }
 
-struct oms_order *oms_live_attempt(struct oms_book *book, enum oms_leg leg, uint32_t attempt) {
+struct oms_order *oms_live_attempt(struct oms_book *book, uint64_t intent_id, enum oms_leg leg,
+                                   uint32_t attempt) {
     for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++) {
         struct oms_order *o = &book->orders[i];
-        if (o->leg == (uint8_t)leg && o->attempt == attempt && is_live(o)) return o;
+        if (o->attempt == attempt && is_of(o, intent_id, leg)) return o;
     }
     return NULL;
 }
@@ -182,11 +194,11 @@ static enum order_event event_of(const struct venue_event *event) {
 }
 
 bool oms_foreign_fill(struct oms_book *book, uint64_t trade_id) {
-    if (trade_id <= book->last_trade_id) {
+    if (!fills_is_new(&book->fills, trade_id)) {
         book->duplicate_fills++;
         return false;
     }
-    book->last_trade_id = trade_id;
+    fills_add(&book->fills, trade_id);
     return true;
 }
 
@@ -216,7 +228,7 @@ void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue
     out->order = o;
     out->before = out->after = (enum order_state)o->state;
     bool fill = event->kind == VENUE_ORDER_TRADE;
-    if (fill && event->trade_id <= book->last_trade_id) {
+    if (fill && !fills_is_new(&book->fills, event->trade_id)) {
         book->duplicate_fills++;
         return;
     }
@@ -232,7 +244,7 @@ void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue
     if (event->code) o->code = event->code;
     if (o->answered_ts_ns == 0) o->answered_ts_ns = event->ts_event_ns;
     if (fill) {
-        book->last_trade_id = event->trade_id;
+        fills_add(&book->fills, event->trade_id);
         o->cum_qty.e8 += event->last_qty.e8;
         o->cum_cost.e8 += money_mul_half_even(event->last_px, event->last_qty).e8;
     }

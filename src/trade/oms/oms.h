@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "domain/fills.h"
 #include "domain/intent.h"
 #include "domain/order.h"
 
@@ -46,7 +47,7 @@ struct oms_order {
 
 struct oms_book {
     struct oms_order orders[OMS_ORDERS_MAX];
-    uint64_t last_trade_id;              /* highest fill seen on this symbol */
+    struct fills_seen fills;             /* of this symbol */
     uint64_t ledger_ids[OMS_LEDGER_MAX]; /* intents taken, ring */
     int64_t ledger_expires_ns[OMS_LEDGER_MAX];
     uint32_t ledger_next, illegal_events, unknown_orders, duplicate_fills;
@@ -83,10 +84,11 @@ struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book,
 bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
                 int64_t now_ns);
 
-/* The live (not terminal) order of a leg, or NULL. */
-struct oms_order *oms_live(struct oms_book *book, enum oms_leg leg);
+/* The live (not terminal) order of a trade's leg, or NULL. Orders of the trade before may still be alive. */
+struct oms_order *oms_live(struct oms_book *book, uint64_t intent_id, enum oms_leg leg);
 /* That attempt of it, or NULL. */
-struct oms_order *oms_live_attempt(struct oms_book *book, enum oms_leg leg, uint32_t attempt);
+struct oms_order *oms_live_attempt(struct oms_book *book, uint64_t intent_id, enum oms_leg leg,
+                                   uint32_t attempt);
 bool oms_has_live(const struct oms_book *book);
 
 struct oms_update {
@@ -95,8 +97,9 @@ struct oms_update {
     bool applied; /* false: duplicate or illegal; nothing changed */
 };
 
-/* Applies venue evidence to the book. Fills seen before (trade_id), pairs the table does not allow and
- * fills of nothing or of more than was ordered change nothing and are counted.
+/* Applies venue evidence to the book. Fills seen before (trade_id, in any order), pairs the table does not allow
+ * and fills of nothing or of more than was ordered change nothing and are counted. A fill of an order that has
+ * ended is applied, and the order stays ended.
  *
  * A cancel the venue rejects leaves the order UNKNOWN: its end may be on the way. A second one says
  * that it is gone (REJECTED): a venue that goes on saying no must not be asked for ever. */
@@ -105,8 +108,12 @@ void oms_apply(struct oms_update *out, struct oms_book *book, const struct venue
 /* No answer within the limit: the order becomes UNKNOWN. */
 bool oms_timeout(struct oms_order *order);
 
-/* A fill of an order the book does not have (liquidation, settlement): true the first time. */
+/* A fill of an order the book does not have (liquidation, settlement, somebody else's, one of ours that was
+ * forgotten): true the first time. */
 bool oms_foreign_fill(struct oms_book *book, uint64_t trade_id);
+
+/* Whether the id is of the form oms_client_order_id gives: an order of ours, remembered or not. */
+bool oms_is_ours(const char client_order_id[CLIENT_ORDER_ID_SIZE]);
 
 /* "q" + 13 base-32 digits of the intent id + "-" + leg letter + the attempt in base 32: 17 characters of
  * the venue's pattern for the first 32 attempts, at most 23: no two orders of a trade share an id. */

@@ -275,13 +275,72 @@ static void a_fill_told_twice_counts_once(void **state) {
     struct oms_update again = fill(&book, o, 41, 100, 4, 6);
     assert_false(again.applied);
     assert_ptr_equal(again.order, o);
-    assert_false(fill(&book, o, 40, 100, 4, 6).applied); /* older than the newest */
     assert_int_equal(o->cum_qty.e8, 4);
-    assert_int_equal(book.duplicate_fills, 2);
+    assert_int_equal(book.duplicate_fills, 1);
     assert_true(oms_foreign_fill(&book, 42));
     assert_false(oms_foreign_fill(&book, 42));
-    assert_int_equal(book.duplicate_fills, 3);
+    assert_int_equal(book.duplicate_fills, 2);
     assert_false(fill(&book, o, 42, 100, 4, 6).applied);
+}
+
+/* The stream tells them as it likes: it is the id that counts, not a higher one seen before. */
+static void fills_are_booked_in_any_order(void **state) {
+    (void)state;
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const int64_t qty[3] = {3, 5, 2}, leaves[3] = {7, 2, 0};
+    for (int n = 0; n < 6; n++) {
+        struct oms_book book = {0};
+        struct oms_order *o = order(&book, LEG_ENTRY, 0, 10);
+        for (int j = 0; j < 3; j++) {
+            int f = orders[n][j];
+            assert_true(fill(&book, o, 41 + (uint64_t)f, 100, qty[f], leaves[f]).applied);
+            assert_false(fill(&book, o, 41 + (uint64_t)f, 100, qty[f], leaves[f]).applied);
+        }
+        assert_int_equal(o->state, ORDER_FILLED);
+        assert_int_equal(o->cum_qty.e8, 10);
+        assert_int_equal(book.duplicate_fills, 3);
+        assert_int_equal(book.illegal_events, 0);
+        assert_false(fill(&book, o, 50, 100, 1, 0).applied); /* more than was ordered */
+        assert_int_equal(book.illegal_events, 1);
+    }
+}
+
+/* Twice "nothing to cancel" is a conclusion; the fill behind it is a fact. */
+static void a_fill_of_an_ended_order_is_booked(void **state) {
+    (void)state;
+    static const enum order_state ends[] = {ORDER_CANCELED, ORDER_REJECTED, ORDER_EXPIRED};
+    for (size_t n = 0; n < 3; n++) {
+        struct oms_book book = {0};
+        struct oms_order *o = order(&book, LEG_ENTRY, 0, 10);
+        o->state = (uint8_t)ends[n];
+        struct oms_update u = fill(&book, o, 41, 100, 4, 6);
+        assert_true(u.applied);
+        assert_int_equal(u.before, ends[n]);
+        assert_int_equal(u.after, ends[n]);
+        assert_int_equal(o->cum_qty.e8, 4);
+        assert_true(fill(&book, o, 42, 100, 6, 0).applied);
+        assert_int_equal(o->state, ends[n]);
+        assert_int_equal(o->cum_qty.e8, 10);
+        assert_int_equal(book.illegal_events, 0);
+    }
+}
+
+static void our_ids_are_known_by_their_form(void **state) {
+    (void)state;
+    struct rng rng = rng_init(test_seed());
+    for (int n = 0; n < 1000; n++) {
+        char id[CLIENT_ORDER_ID_SIZE];
+        oms_client_order_id(id, rng_u64(&rng), (enum oms_leg)rng_below(&rng, LEG_COUNT),
+                            (uint32_t)rng_u64(&rng));
+        assert_true(oms_is_ours(id));
+        id[rng_below(&rng, 17)] = '~';
+        assert_false(oms_is_ours(id));
+    }
+    static const char others[][CLIENT_ORDER_ID_SIZE] = {
+        "", "q", "web_by_hand", "autoclose-1234", "q028T5CY4TQKFF-", "q028T5CY4TQKFF-s"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(oms_is_ours(others[i]));
 }
 
 static void a_fill_may_still_come_while_a_cancel_is_on_its_way(void **state) {
@@ -320,7 +379,7 @@ static void no_answer_in_time_is_neither_yes_nor_no(void **state) {
     struct oms_order *o = order(&book, LEG_STOP, 0, 0);
     assert_true(oms_timeout(o));
     assert_int_equal(o->state, ORDER_UNKNOWN);
-    assert_ptr_equal(oms_live(&book, LEG_STOP), o); /* it may well stand */
+    assert_ptr_equal(oms_live(&book, 77, LEG_STOP), o); /* it may well stand */
     assert_int_equal(apply(&book, o, VENUE_ORDER_ACCEPTED).after, ORDER_NEW);
     assert_false(oms_timeout(o));
 }
@@ -417,15 +476,16 @@ static void two_stops_of_one_trade_are_told_apart(void **state) {
     struct oms_book book = {0};
     struct oms_order *old = order(&book, LEG_STOP, 1, 0), *new = order(&book, LEG_STOP, 33, 10);
     assert_string_not_equal(old->client_order_id, new->client_order_id);
-    assert_ptr_equal(oms_live_attempt(&book, LEG_STOP, 1), old);
-    assert_ptr_equal(oms_live_attempt(&book, LEG_STOP, 33), new);
-    assert_null(oms_live_attempt(&book, LEG_STOP, 2));
-    assert_null(oms_live_attempt(&book, LEG_CLOSE, 1));
+    assert_ptr_equal(oms_live_attempt(&book, 77, LEG_STOP, 1), old);
+    assert_ptr_equal(oms_live_attempt(&book, 77, LEG_STOP, 33), new);
+    assert_null(oms_live_attempt(&book, 78, LEG_STOP, 33)); /* of another trade */
+    assert_null(oms_live_attempt(&book, 77, LEG_STOP, 2));
+    assert_null(oms_live_attempt(&book, 77, LEG_CLOSE, 1));
     apply(&book, new, VENUE_ORDER_ACCEPTED);
     assert_int_equal(old->state, ORDER_PENDING_NEW);
     apply(&book, old, VENUE_ORDER_REJECTED);
-    assert_null(oms_live_attempt(&book, LEG_STOP, 1));
-    assert_ptr_equal(oms_live(&book, LEG_STOP), new);
+    assert_null(oms_live_attempt(&book, 77, LEG_STOP, 1));
+    assert_ptr_equal(oms_live(&book, 77, LEG_STOP), new);
 }
 
 static void targets_have_legs_of_their_own(void **state) {
@@ -510,6 +570,9 @@ int main(void) {
         cmocka_unit_test(an_acknowledgement_is_not_a_fill),
         cmocka_unit_test(partial_fills_add_up),
         cmocka_unit_test(a_fill_told_twice_counts_once),
+        cmocka_unit_test(fills_are_booked_in_any_order),
+        cmocka_unit_test(a_fill_of_an_ended_order_is_booked),
+        cmocka_unit_test(our_ids_are_known_by_their_form),
         cmocka_unit_test(a_fill_may_still_come_while_a_cancel_is_on_its_way),
         cmocka_unit_test(a_fill_may_come_before_the_acknowledgement),
         cmocka_unit_test(no_answer_in_time_is_neither_yes_nor_no),

@@ -1,0 +1,437 @@
+/* Orders and positions the kernel could lose track of: answers that never come, fills that come late, in any
+ * order or from somebody else. The venue is spoken by hand, one word at a time; money is kept twice. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernel/kernel.h"
+#include "trade/oms/oms.h"
+
+enum { COMMANDS_MAX = 256 };
+static const int64_t MINUTE = INT64_C(60000000000);
+static const int64_t T0 = INT64_C(1727740800000000000);
+static const int64_t PX = 100 * FX_ONE;
+
+struct world {
+    struct instrument in;
+    struct kernel_config config;
+    struct kernel *kernel;
+    struct kernel_out out;
+    int64_t now, open_ts, wallet, position, fees;
+    uint64_t trade_id, intent_id;
+    struct venue_command commands[COMMANDS_MAX];
+    uint32_t command_count, count[32];
+    struct event last[32];
+};
+
+static struct world *world_new(void) {
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    instrument_defaults(&w->in, "C00USDT");
+    w->in.tick_size.e8 = w->in.px_min.e8 = FX_ONE / 100;
+    w->in.step_size.e8 = w->in.market_step_size.e8 = FX_ONE / 1000;
+    w->in.qty_min.e8 = w->in.market_qty_min.e8 = FX_ONE / 1000;
+    w->wallet = 10000 * FX_ONE;
+    w->config = (struct kernel_config){.mode = MODE_REPLAY,
+                                       .seed = 1,
+                                       .interval_ns = MINUTE,
+                                       .instrument_count = 1,
+                                       .instruments = &w->in,
+                                       .wallet_start = {w->wallet},
+                                       .half_spread = {10000},
+                                       .bot = bot_config_defaults(STRATEGY_RANDOM, MINUTE),
+                                       .limits = risk_limits_defaults(),
+                                       .exits = exits_config_defaults()};
+    w->config.bot.random_rate = 0;
+    w->config.limits.cost_gate = false;
+    w->config.limits.cooldown_ns = 0;
+    return w;
+}
+
+static void take_out(struct world *w) {
+    for (uint32_t n = 0; n < w->out.count; n++) {
+        const struct event *e = &w->out.events[n];
+        struct err err;
+        if (event_validate(e, &err) != ST_OK) fail_msg("%s", err.text);
+        w->count[e->type]++;
+        w->last[e->type] = *e;
+        if (e->type != EVENT_ORDER_PLACED) continue;
+        assert_true(w->command_count < COMMANDS_MAX);
+        w->commands[w->command_count++] = e->u.venue_command;
+    }
+    w->out.count = 0;
+}
+
+static void begin(struct world *w) {
+    void *memory = aligned_alloc(64, kernel_size(&w->config));
+    assert_non_null(memory);
+    w->kernel = kernel_init(memory, &w->config);
+    const struct bar b = {
+        .open_ts_ns = T0, .open = {PX}, .high = {PX}, .low = {PX}, .close = {PX}, .volume = 1};
+    (void)kernel_bar(w->kernel, 0, &b, NULL);
+    w->now = T0 + MINUTE;
+    const struct kernel_close_input in = {.close_ts_ns = w->now};
+    kernel_close(w->kernel, &w->out, &in);
+    take_out(w);
+}
+
+static struct world *world_begun(void) {
+    struct world *w = world_new();
+    begin(w);
+    return w;
+}
+
+static void world_free(struct world *w) {
+    free(w->kernel);
+    free(w);
+}
+
+static const struct kernel_totals *totals(const struct world *w) {
+    return kernel_totals(w->kernel);
+}
+
+/* A wish for 1.5 contracts at 100. */
+static void wish(struct world *w, enum side side) {
+    struct trade_intent t = {.intent_id = ++w->intent_id,
+                             .side = (uint32_t)side,
+                             .position_size_usd = {150 * FX_ONE},
+                             .leverage = 2,
+                             .strategy = STRATEGY_RANDOM,
+                             .entry_price = {PX},
+                             .stop_loss = {side == SIDE_BUY ? PX / 2 : PX * 2},
+                             .stop_distance = 0.02,
+                             .take_distance = 0.04,
+                             .confidence = 0.9,
+                             .horizon_bars = 90,
+                             .created = w->now,
+                             .expires = w->now + MINUTE};
+    memcpy(t.symbol, w->in.symbol, SYMBOL_SIZE);
+    kernel_intent(w->kernel, &w->out, &t, w->now);
+    take_out(w);
+}
+
+static struct venue_event word(const struct world *w, enum venue_event_kind kind, const char *id) {
+    struct venue_event e = {
+        .kind = (uint8_t)kind, .ts_event_ns = w->now, .wallet = {w->wallet}, .venue_order_id = 7};
+    if (id) memcpy(e.client_order_id, id, strlen(id));
+    return e;
+}
+
+static void tell(struct world *w, const struct venue_event *e) {
+    kernel_venue(w->kernel, &w->out, e, w->now);
+    take_out(w);
+}
+
+static void say(struct world *w, enum venue_event_kind kind, const char *id, int32_t code) {
+    struct venue_event e = word(w, kind, id);
+    e.code = code;
+    tell(w, &e);
+}
+
+static struct venue_event fill_of(struct world *w, const char *id, enum side side, int64_t qty,
+                                  int64_t leaves) {
+    int64_t fee = fx_mul_ceil(fx_mul_half_even(PX, qty), 50000);
+    w->position += side_sign(side) * qty;
+    w->wallet -= fee;
+    w->fees += fee;
+    struct venue_event e = word(w, VENUE_ORDER_TRADE, id);
+    e.side = (uint8_t)side;
+    e.trade_id = ++w->trade_id;
+    e.last_px.e8 = PX; /* all at one price: nothing is realised */
+    e.last_qty.e8 = qty;
+    e.leaves_qty.e8 = leaves;
+    e.commission.e8 = fee;
+    e.wallet.e8 = w->wallet;
+    return e;
+}
+
+static void fill(struct world *w, const char *id, enum side side, int64_t qty, int64_t leaves) {
+    struct venue_event e = fill_of(w, id, side, qty, leaves);
+    tell(w, &e);
+}
+
+static void leverage(struct world *w) {
+    struct venue_event e = word(w, VENUE_LEVERAGE_SET, NULL);
+    e.leverage = w->commands[w->command_count - 1].leverage;
+    tell(w, &e);
+}
+
+static const struct venue_command *newest(const struct world *w) {
+    assert_true(w->command_count > 0);
+    return &w->commands[w->command_count - 1];
+}
+
+/* The newest order asked for on a leg. */
+static const struct venue_command *asked(const struct world *w, char leg) {
+    for (uint32_t i = w->command_count; i-- > 0;)
+        if (w->commands[i].kind == COMMAND_ORDER_SUBMIT &&
+            w->commands[i].client_order_id[15] == leg)
+            return &w->commands[i];
+    fail_msg("no order of leg %c", leg);
+    return NULL;
+}
+
+static uint32_t asked_count(const struct world *w, char leg) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->command_count; i++)
+        n += w->commands[i].kind == COMMAND_ORDER_SUBMIT &&
+             w->commands[i].client_order_id[15] == leg;
+    return n;
+}
+
+static void check_books(const struct world *w) {
+    const struct kernel_totals *t = totals(w);
+    assert_int_equal(t->wallet.e8, w->wallet);
+    assert_int_equal(t->fees.e8, w->fees);
+    assert_int_equal(t->wallet.e8,
+                     t->wallet_start.e8 + t->realized_pnl.e8 - t->fees.e8 + t->funding.e8);
+    assert_int_equal(kernel_position_qty(w->kernel, 0).e8, w->position);
+}
+
+/* Everything the kernel still wants of the venue is answered properly, until it is flat. */
+static void answer_until_flat(struct world *w, uint32_t from) {
+    for (uint32_t i = from; i < w->command_count; i++) {
+        struct venue_command c = w->commands[i];
+        if (c.kind == COMMAND_ORDER_CANCEL)
+            say(w, VENUE_ORDER_CANCELED, c.client_order_id, 0);
+        else if (c.order_type == ORDER_MARKET)
+            fill(w, c.client_order_id, (enum side)c.side, c.order_qty.e8, 0);
+        else
+            say(w, VENUE_ORDER_ACCEPTED, c.client_order_id, 0);
+    }
+    assert_int_equal(w->position, 0);
+    assert_int_equal(kernel_open_count(w->kernel), 0);
+    struct kernel_live_order live[4];
+    assert_int_equal(kernel_live_orders(w->kernel, live, 4), 0);
+    check_books(w);
+}
+
+static struct world *world_entering(void) {
+    struct world *w = world_begun();
+    wish(w, SIDE_BUY);
+    leverage(w);
+    assert_int_equal(asked(w, 'e')->order_qty.e8, 15 * FX_ONE / 10);
+    return w;
+}
+
+static struct world *world_protected(void) {
+    struct world *w = world_entering();
+    fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+    say(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id, 0);
+    assert_int_equal(w->count[EVENT_POSITION_PROTECTED], 1);
+    check_books(w);
+    return w;
+}
+
+/* --- fills that come late or out of order -------------------------------------------------------- */
+
+/* Cancelled, "nothing to cancel", and once more: gone, it seems. Then its fill. */
+static void a_fill_behind_the_second_refusal_of_a_cancel_is_booked_and_closed(void **state) {
+    (void)state;
+    struct world *w = world_protected();
+    char take[CLIENT_ORDER_ID_SIZE], stop[CLIENT_ORDER_ID_SIZE];
+    memcpy(take, asked(w, 't')->client_order_id, sizeof take);
+    memcpy(stop, asked(w, 's')->client_order_id, sizeof stop);
+    say(w, VENUE_ORDER_ACCEPTED, take, 0);
+    /* Closed by its stop; the target is cancelled, and the venue knows of nothing to cancel. */
+    fill(w, stop, SIDE_SELL, 15 * FX_ONE / 10, 0);
+    assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+    say(w, VENUE_CANCEL_REJECTED, take, -2011);
+    say(w, VENUE_CANCEL_REJECTED, take, -2011);
+    assert_int_equal(kernel_open_count(w->kernel), 0);
+    uint32_t from = w->command_count;
+    fill(w, take, SIDE_SELL, 5 * FX_ONE / 10, 0); /* it had triggered */
+    assert_int_equal(kernel_position_qty(w->kernel, 0).e8, -5 * FX_ONE / 10);
+    check_books(w);
+    assert_int_equal(totals(w)->strays, 1);
+    assert_int_equal(w->count[EVENT_POSITION_ALARM], 1);
+    assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason, "late fill");
+    /* A stop of its side first, then the way out. */
+    assert_int_equal(w->commands[from].order_type, ORDER_STOP_MARKET);
+    assert_int_equal(w->commands[from].side, SIDE_BUY);
+    assert_int_equal(w->commands[from].stop_px.e8, 102 * FX_ONE);
+    assert_int_equal(w->commands[from + 1].client_order_id[15], 'c');
+    assert_int_equal(w->commands[from + 1].side, SIDE_BUY);
+    assert_true(w->commands[from + 1].reduce_only);
+    answer_until_flat(w, from);
+    assert_int_equal(w->count[EVENT_TRADE_CLOSED], 2);
+    assert_int_equal(w->last[EVENT_TRADE_CLOSED].u.trade_closed.exit_reason, EXIT_OPERATOR);
+    world_free(w);
+}
+
+/* The same of an entry, told before or after the symbol was freed, in the book or forgotten by it. */
+static void a_late_fill_of_an_entry_given_up_is_booked_and_closed(void **state) {
+    (void)state;
+    for (int forgotten = 0; forgotten < 2; forgotten++) {
+        struct world *w = world_entering();
+        char entry[CLIENT_ORDER_ID_SIZE];
+        memcpy(entry, asked(w, 'e')->client_order_id, sizeof entry);
+        say(w, VENUE_ORDER_REJECTED, entry, -1007);
+        assert_int_equal(kernel_open_count(w->kernel), 0);
+        for (int n = 0; forgotten && n < 2 * OMS_ORDERS_MAX;
+             n++) { /* its slot is another's by now */
+            wish(w, SIDE_BUY);
+            say(w, VENUE_ORDER_REJECTED, newest(w)->client_order_id, -2019);
+        }
+        uint32_t from = w->command_count;
+        fill(w, entry, SIDE_BUY, 15 * FX_ONE / 10, 0);
+        check_books(w);
+        assert_int_equal(totals(w)->strays, 1);
+        assert_int_equal(w->commands[from].order_type, ORDER_STOP_MARKET);
+        answer_until_flat(w, from);
+        world_free(w);
+    }
+}
+
+static void fills_out_of_order_are_one_position(void **state) {
+    (void)state;
+    struct world *w = world_entering();
+    const char *id = w->commands[w->command_count - 1].client_order_id;
+    struct venue_event first = fill_of(w, id, SIDE_BUY, 7 * FX_ONE / 10, 8 * FX_ONE / 10);
+    struct venue_event last = fill_of(w, id, SIDE_BUY, 8 * FX_ONE / 10, 0);
+    for (int n = 0; n < 2; n++) { /* and each of them twice */
+        tell(w, &last);
+        tell(w, &first);
+    }
+    assert_int_equal(kernel_position_qty(w->kernel, 0).e8, w->position);
+    assert_int_equal(totals(w)->fees.e8, w->fees);
+    assert_int_equal(totals(w)->fills, 2);
+    assert_int_equal(totals(w)->duplicate_fills, 2);
+    assert_int_equal(totals(w)->strays, 0);
+    assert_int_equal(asked_count(w, 's'), 1);
+    world_free(w);
+}
+
+/* Word of the trade before says nothing of the stop of this one, though both are the first of their kind. */
+static void orders_of_the_trade_before_are_not_those_of_this_one(void **state) {
+    (void)state;
+    struct world *w = world_protected();
+    char stop[CLIENT_ORDER_ID_SIZE], take[CLIENT_ORDER_ID_SIZE];
+    memcpy(stop, asked(w, 's')->client_order_id, sizeof stop);
+    memcpy(take, asked(w, 't')->client_order_id, sizeof take);
+    say(w, VENUE_ORDER_ACCEPTED, take, 0);
+    fill(w, take, SIDE_SELL, 15 * FX_ONE / 10,
+         0); /* closed; the cancel of the stop is on its way */
+    fill(w, "web_by_hand", SIDE_BUY, 2 * FX_ONE, 0);
+    assert_string_not_equal(asked(w, 's')->client_order_id, stop);
+    say(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id, 0);
+    uint32_t from = w->command_count;
+    say(w, VENUE_ORDER_CANCELED, stop, 0);
+    assert_int_equal(w->command_count, from); /* the new one stands as it stood */
+    assert_int_equal(kernel_unprotected_count(w->kernel), 0);
+    check_books(w);
+    world_free(w);
+}
+
+/* --- positions of others ------------------------------------------------------------------------- */
+
+static void a_position_made_by_hand_is_protected_at_once(void **state) {
+    (void)state;
+    static const enum side sides[] = {SIDE_BUY, SIDE_SELL};
+    for (int n = 0; n < 2; n++) {
+        struct world *w = world_begun();
+        fill(w, "web_by_hand", sides[n], 3 * FX_ONE, 0);
+        assert_int_equal(w->command_count, 1); /* in the same step: row 42 */
+        assert_int_equal(newest(w)->order_type, ORDER_STOP_MARKET);
+        assert_true(newest(w)->close_position);
+        assert_int_equal(newest(w)->side, side_opposite(sides[n]));
+        assert_int_equal(newest(w)->stop_px.e8, (n ? 102 : 98) * FX_ONE);
+        say(w, VENUE_ORDER_ACCEPTED, newest(w)->client_order_id, 0);
+        assert_int_equal(w->count[EVENT_POSITION_PROTECTED], 1);
+        assert_int_equal(w->count[EVENT_POSITION_ALARM], 1);
+        check_books(w);
+        fill(w, "web_by_hand", sides[n], FX_ONE, 0); /* more of it: under the same stop */
+        assert_int_equal(w->command_count, 1);
+        check_books(w);
+        fill(w, "web_by_hand", side_opposite(sides[n]), 4 * FX_ONE, 0); /* and he closes it */
+        assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+        answer_until_flat(w, 1);
+        world_free(w);
+    }
+}
+
+static void a_position_made_by_hand_is_closed_where_the_rule_says_so(void **state) {
+    (void)state;
+    struct world *w = world_new();
+    w->config.exits.stray = STRAY_FLATTEN;
+    begin(w);
+    fill(w, "web_by_hand", SIDE_BUY, 3 * FX_ONE, 0);
+    assert_int_equal(w->command_count, 2);
+    assert_int_equal(w->commands[0].order_type, ORDER_STOP_MARKET);
+    assert_int_equal(w->commands[1].order_type, ORDER_MARKET);
+    assert_int_equal(w->commands[1].order_qty.e8, 3 * FX_ONE);
+    answer_until_flat(w, 0);
+    assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+    world_free(w);
+}
+
+/* One net direction per symbol, whoever holds it. */
+static void nothing_is_entered_beside_a_position_of_somebody_else(void **state) {
+    (void)state;
+    struct world *w = world_begun();
+    fill(w, "web_by_hand", SIDE_BUY, 3 * FX_ONE, 0);
+    wish(w, SIDE_SELL);
+    wish(w, SIDE_BUY);
+    assert_int_equal(totals(w)->refusals[RISK_POSITION_OPPOSITE], 1);
+    assert_int_equal(totals(w)->refusals[RISK_POSITION_OPEN], 1);
+    assert_int_equal(asked_count(w, 'e'), 0);
+    world_free(w);
+}
+
+static void a_position_made_by_hand_ends_the_wish_under_way(void **state) {
+    (void)state;
+    for (int with_leverage = 0; with_leverage < 2; with_leverage++) {
+        struct world *w = world_begun();
+        wish(w, SIDE_BUY);
+        if (with_leverage) leverage(w);
+        fill(w, "web_by_hand", SIDE_SELL, 3 * FX_ONE, 0);
+        assert_int_equal(asked_count(w, 's'), 1);
+        if (!with_leverage) { /* its answer buys nothing any more */
+            struct venue_event e = word(w, VENUE_LEVERAGE_SET, NULL);
+            e.leverage = 2;
+            tell(w, &e);
+            assert_int_equal(asked_count(w, 'e'), 0);
+        } else { /* cancelled too late: it is netted, not added up */
+            fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+        }
+        check_books(w);
+        assert_int_equal(kernel_open_count(w->kernel), 1);
+        world_free(w);
+    }
+}
+
+/* A hand that sells more than is held: one trade ends, and what is left is a position the other way. */
+static void a_fill_through_flat_ends_one_trade_and_begins_another(void **state) {
+    (void)state;
+    struct world *w = world_protected();
+    uint32_t from = w->command_count;
+    fill(w, "web_by_hand", SIDE_SELL, 4 * FX_ONE, 0);
+    assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+    assert_int_equal(w->last[EVENT_TRADE_CLOSED].u.trade_closed.qty.e8, 15 * FX_ONE / 10);
+    assert_int_equal(kernel_position_qty(w->kernel, 0).e8, -25 * FX_ONE / 10);
+    assert_int_equal(asked(w, 's')->side, SIDE_BUY);
+    check_books(w);
+    fill(w, "web_by_hand", SIDE_BUY, 25 * FX_ONE / 10, 0);
+    answer_until_flat(w, from);
+    world_free(w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fill_behind_the_second_refusal_of_a_cancel_is_booked_and_closed),
+        cmocka_unit_test(a_late_fill_of_an_entry_given_up_is_booked_and_closed),
+        cmocka_unit_test(fills_out_of_order_are_one_position),
+        cmocka_unit_test(orders_of_the_trade_before_are_not_those_of_this_one),
+        cmocka_unit_test(a_position_made_by_hand_is_protected_at_once),
+        cmocka_unit_test(a_position_made_by_hand_is_closed_where_the_rule_says_so),
+        cmocka_unit_test(nothing_is_entered_beside_a_position_of_somebody_else),
+        cmocka_unit_test(a_position_made_by_hand_ends_the_wish_under_way),
+        cmocka_unit_test(a_fill_through_flat_ends_one_trade_and_begins_another),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
