@@ -294,6 +294,11 @@ void session_decide(struct session *s, int64_t close) {
     int64_t begin = s->decide_began_ns ? s->decide_began_ns : tstamp_monotonic_ns();
     uint64_t answers = session_answers(s);
     s->decide_began_ns = 0;
+    /* Not before the rows are whole: a column that is still warming up is far from anything trained on. */
+    if (ensemble && close >= s->kernel_config.trade_from_ns && !s->state->seated) {
+        s->state->seated = 1;
+        session_seats_start(s, close);
+    }
     if (s->kernel_config.features) {
         session_rows_complete(s, stepped, count);
         if (ensemble) memset(s->votes, 0, sizeof *s->votes * MODEL_COUNT * count);
@@ -742,7 +747,6 @@ enum status session_run(struct session_result *out, const struct session_options
     if (s->failed == ST_OK) {
         if (s->covered == 0) {
             record_start(s);
-            session_seats_start(s);
             /* From here on others may serve: a restart begins with the first ones, wherever the seats are by then. */
             if (s->o.retrain && s->journal && !s->reader && s->failed == ST_OK)
                 session_save_point(s, true);

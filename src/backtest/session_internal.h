@@ -23,8 +23,9 @@ struct session_state {
     uint64_t compared, differing;
     double distance_sum;
     int64_t last_ts_ns;
-    int64_t retrained_ns;          /* close the retrainer saw last */
-    uint32_t drift_told, reserved; /* bits 1 << kind: the engine's wish has been handed on */
+    int64_t retrained_ns; /* close the retrainer saw last */
+    uint32_t drift_told,
+        seated; /* bits 1 << kind: the engine's wish has been handed on; the first models have their seats */
     uint64_t bars_since_snapshot, snapshots;
     uint64_t delivered[SESSION_DELIVERED_MAX]; /* intents taken, ring */
     uint32_t delivered_next, flattened;
@@ -147,7 +148,7 @@ double session_distance(const struct session *s);  /* mean; NaN: nothing compare
 struct served_model *session_model(const struct session *s,
                                    enum model_kind kind); /* NULL: the seat is empty */
 /* The first models into the engine; what is shown of all of them. */
-void session_seats_start(struct session *s);
+void session_seats_start(struct session *s, int64_t close);
 void session_seats_show(struct session *s);
 /* The step as the retrainer will see it, kept while it is there; its close, behind everything the decisions led to: who
  * serves in shadow is nobody's to wait for; then the new models' seats. */

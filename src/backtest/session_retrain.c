@@ -72,11 +72,9 @@ static void seat(struct session *s, enum model_kind kind, int64_t now_ns) {
     if (s->failed == ST_OK) session_handle(s, &s->out);
 }
 
-void session_seats_start(struct session *s) {
-    if (s->o.strategy != STRATEGY_ENSEMBLE) return;
+void session_seats_start(struct session *s, int64_t close) {
     for (uint32_t k = 0; k < MODEL_COUNT && s->failed == ST_OK; k++)
-        if (session_model(s, (enum model_kind)k))
-            seat(s, (enum model_kind)k, feed_from_ns(s->o.feed));
+        if (session_model(s, (enum model_kind)k)) seat(s, (enum model_kind)k, close);
 }
 
 void session_seats_show(struct session *s) {
