@@ -92,6 +92,8 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                               (uint64_t)c->limits.cooldown_ns,
                               c->limits.cost_gate,
                               (uint64_t)c->exits.stop_answer_ns_max,
+                              (uint64_t)c->exits.entry_answer_ns_max,
+                              (uint64_t)c->exits.entry_unknown_ns_max,
                               (uint64_t)c->exits.unprotected_ns_max,
                               c->exits.stop_attempts_max,
                               c->exits.stop_step_ticks,

@@ -136,6 +136,7 @@ struct kernel_totals {
         illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny,
         orders_not_sent, /* eight orders of one symbol are unanswered: asked again at the next deadline */
         intents_lost, /* put out, and not delivered before they expired: their slots are free again */
+        entries_quarantined, /* never answered: given up with an alarm, no entry there before the venue speaks */
         strays; /* positions no trade of ours explained: protected or closed by rule, each with an alarm */
     uint64_t refusals[RISK_REASON_COUNT];
     uint64_t

@@ -36,6 +36,8 @@ struct cold {
     qty_t entry_qty;   /* decided by risk, waiting for the leverage */
     uint32_t leverage; /* as the venue confirmed it, 0 unknown */
     uint32_t waiting_leverage, intent_pending, reserved;
+    int64_t asked_ts_ns;  /* of the leverage or entry that ENTERING waits for */
+    int64_t answer_ns;    /* when to ask after it; 0: it was answered */
     uint64_t pending_id;  /* of the intent on its way */
     money_t pending_size; /* wanted notional */
     uint32_t pending_side, reserved2;

@@ -38,6 +38,11 @@ static void submit(struct kernel *k, struct kernel_out *out, uint32_t i,
         k->totals.orders_not_sent++;
 }
 
+static void await_answer(const struct kernel *k, struct cold *c) {
+    c->asked_ts_ns = k->now_ns;
+    c->answer_ns = k->now_ns + k->config.exits.entry_answer_ns_max;
+}
+
 static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
     struct cold *c = cold_of(k, i);
     const struct oms_request request = {.leg = LEG_ENTRY,
@@ -46,6 +51,15 @@ static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
                                         .intent_id = c->exits.intent.intent_id,
                                         .order_qty = c->entry_qty};
     submit(k, out, i, &request);
+    await_answer(k, c);
+}
+
+static void ask_leverage(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    const struct venue_command command = {.kind = COMMAND_LEVERAGE_SET,
+                                          .instrument_index = i,
+                                          .leverage = cold_of(k, i)->exits.leverage,
+                                          .ts_ns = k->now_ns};
+    emit_command(k, out, &command);
 }
 
 static void cancel_orders(struct kernel *k, struct kernel_out *out, uint32_t i) {
@@ -182,14 +196,18 @@ struct exits_context kernel_exits_context(const struct kernel *k, uint32_t i) {
                                   .config = &k->config.exits};
 }
 
-/* CLEANUP ends when no order of the symbol is live. */
-static void finish_cleanup(struct kernel *k, uint32_t i) {
+static void free_slot(struct kernel *k, uint32_t i) {
     struct cold *c = cold_of(k, i);
-    if (c->exits.phase != EXITS_CLEANUP || oms_has_live(&c->book)) return;
     exits_orders_gone(&c->exits);
     c->waiting_leverage = 0;
     hot_of(k, i)->busy = 0;
     open_remove(k, i);
+}
+
+/* CLEANUP ends when no order of the symbol is live. */
+static void finish_cleanup(struct kernel *k, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    if (c->exits.phase == EXITS_CLEANUP && !oms_has_live(&c->book)) free_slot(k, i);
 }
 
 /* ---- intents ---- */
@@ -290,11 +308,8 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     }
     /* Leverage is read back from the venue before anything is bought with it. */
     c->waiting_leverage = 1;
-    const struct venue_command command = {.kind = COMMAND_LEVERAGE_SET,
-                                          .instrument_index = i,
-                                          .leverage = verdict.leverage,
-                                          .ts_ns = k->now_ns};
-    emit_command(k, out, &command);
+    await_answer(k, c);
+    ask_leverage(k, out, i);
 }
 
 /* ---- venue ---- */
@@ -617,13 +632,65 @@ void kernel_extreme(struct kernel *k, struct kernel_out *out, uint32_t i, px_t l
     kernel_act(k, out, i, &actions, 0);
 }
 
+static int64_t deadline_of(const struct cold *c) {
+    if (c->exits.phase == EXITS_ENTERING && c->answer_ns) return c->answer_ns;
+    return c->exits.deadline_ns;
+}
+
 int64_t kernel_deadline(const struct kernel *k) {
     int64_t deadline = INT64_MAX;
     for (uint32_t j = 0; j < k->open_count; j++) {
-        int64_t d = cold_of(k, k->open[j])->exits.deadline_ns;
+        int64_t d = deadline_of(cold_of(k, k->open[j]));
         if (d < deadline) deadline = d;
     }
     return deadline;
+}
+
+/* The leverage may be in force or not: it is asked for again before the next entry. */
+static void give_up_leverage(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    const struct trade_intent intent = c->exits.intent;
+    c->leverage = 0;
+    end_life(k, out, i);
+    deny(k, out, &intent, RISK_LEVERAGE, 0);
+    finish_cleanup(k, i);
+}
+
+/* Nobody can say whether it was placed. Its wish is over and its slot free; the order stays in the book, so that no
+ * other is entered beside it, and a fill of it would be known, booked and closed. */
+static void quarantine_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    k->totals.entries_quarantined++;
+    tell_alarm(k, out, i, "entry not answered", 0);
+    end_life(k, out, i);
+    free_slot(k, i);
+}
+
+/* ENTERING, and what was asked for has not been answered in time. */
+static void ask_after_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
+    struct cold *c = cold_of(k, i);
+    int64_t give_up = c->asked_ts_ns + k->config.exits.entry_unknown_ns_max;
+    int64_t again = k->now_ns + (k->now_ns - c->asked_ts_ns); /* ever more seldom */
+    bool over = k->now_ns >= give_up;
+    c->answer_ns = again < give_up ? again : give_up;
+    if (c->waiting_leverage) {
+        if (over || k->now_ns >= c->exits.intent.expires)
+            give_up_leverage(k, out, i);
+        else
+            ask_leverage(k, out, i);
+        return;
+    }
+    struct oms_order *order = oms_live(&c->book, c->exits.intent.intent_id, LEG_ENTRY);
+    struct venue_command command;
+    if (!order) { /* it was never sent, for want of a slot */
+        end_life(k, out, i);
+        finish_cleanup(k, i);
+    } else if (order->state == ORDER_NEW) {
+        c->answer_ns = 0; /* the venue has it, and will say what becomes of it */
+    } else if (over) {
+        quarantine_entry(k, out, i);
+    } else if (oms_ask(&command, order, i, k->now_ns)) {
+        emit_command(k, out, &command);
+    }
 }
 
 void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
@@ -631,7 +698,13 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
     for (uint32_t j = 0; j < k->open_count; j++) {
         uint32_t i = k->open[j];
         struct cold *c = cold_of(k, i);
-        if (c->exits.deadline_ns > k->now_ns) continue;
+        if (deadline_of(c) > k->now_ns) continue;
+        if (c->exits.phase == EXITS_ENTERING) {
+            uint32_t count = k->open_count;
+            ask_after_entry(k, out, i);
+            j -= count - k->open_count; /* the next one has moved up */
+            continue;
+        }
         struct oms_order *waiting = NULL;
         if (c->exits.phase == EXITS_CLOSING)
             waiting = oms_live(&c->book, c->exits.intent.intent_id, LEG_CLOSE);

@@ -14,6 +14,7 @@
 
 enum { COMMANDS_MAX = 256 };
 static const int64_t MINUTE = INT64_C(60000000000);
+static const int64_t S = INT64_C(1000000000);
 static const int64_t T0 = INT64_C(1727740800000000000);
 static const int64_t PX = 100 * FX_ONE;
 
@@ -159,6 +160,17 @@ static void leverage(struct world *w) {
     struct venue_event e = word(w, VENUE_LEVERAGE_SET, NULL);
     e.leverage = w->commands[w->command_count - 1].leverage;
     tell(w, &e);
+}
+
+/* Time goes by; nobody answers. */
+static void pass(struct world *w, int64_t ns) {
+    int64_t until = w->now + ns;
+    for (int64_t d; (d = kernel_deadline(w->kernel)) <= until;) {
+        w->now = d > w->now ? d : w->now;
+        kernel_time(w->kernel, &w->out, w->now);
+        take_out(w);
+    }
+    w->now = until;
 }
 
 static const struct venue_command *newest(const struct world *w) {
@@ -421,8 +433,127 @@ static void a_fill_through_flat_ends_one_trade_and_begins_another(void **state) 
     world_free(w);
 }
 
+/* --- answers that never come --------------------------------------------------------------------- */
+
+static void an_entry_never_answered_is_asked_after_and_given_up(void **state) {
+    (void)state;
+    struct world *w = world_entering();
+    char entry[CLIENT_ORDER_ID_SIZE];
+    memcpy(entry, asked(w, 'e')->client_order_id, sizeof entry);
+    int64_t sent = w->now;
+    uint32_t from = w->command_count;
+    pass(w, 59 * S);
+    static const int64_t when[] = {5, 10, 20, 40};
+    assert_int_equal(w->command_count - from, 4);
+    for (uint32_t n = 0; n < 4; n++) {
+        assert_int_equal(w->commands[from + n].kind, COMMAND_ORDER_CANCEL);
+        assert_string_equal(w->commands[from + n].client_order_id, entry);
+        assert_int_equal(w->commands[from + n].ts_ns, sent + when[n] * S);
+    }
+    assert_int_equal(kernel_open_count(w->kernel), 1);
+    assert_int_equal(w->count[EVENT_POSITION_ALARM], 0);
+    pass(w, S);
+    assert_int_equal(w->count[EVENT_POSITION_ALARM], 1);
+    assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason,
+                        "entry not answered");
+    assert_int_equal(totals(w)->entries_quarantined, 1);
+    assert_int_equal(kernel_open_count(w->kernel), 0); /* the slot is free */
+    struct kernel_live_order live[2];
+    assert_int_equal(kernel_live_orders(w->kernel, live, 2), 1); /* and the order not forgotten */
+    wish(w, SIDE_BUY);
+    assert_int_equal(totals(w)->refusals[RISK_ORDERS_WORKING], 1);
+    assert_int_equal(asked_count(w, 'e'), 1);
+    say(w, VENUE_ORDER_CANCELED, entry, 0); /* the venue speaks, and all is well */
+    wish(w, SIDE_BUY);
+    assert_int_equal(asked_count(w, 'e'), 2);
+    world_free(w);
+}
+
+static void an_entry_in_quarantine_that_fills_is_booked_and_closed(void **state) {
+    (void)state;
+    struct world *w = world_entering();
+    pass(w, 100 * S);
+    assert_int_equal(totals(w)->entries_quarantined, 1);
+    uint32_t from = w->command_count;
+    fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+    assert_int_equal(totals(w)->strays, 1);
+    check_books(w);
+    answer_until_flat(w, from);
+    world_free(w);
+}
+
+static void an_entry_answered_late_ends_as_the_venue_says(void **state) {
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        struct world *w = world_entering();
+        const char *id = asked(w, 'e')->client_order_id;
+        pass(w, 6 * S);
+        assert_int_equal(newest(w)->kind, COMMAND_ORDER_CANCEL);
+        if (how == 0) { /* filled long ago: adopted, the answer to the cancel comes after */
+            fill(w, id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+            say(w, VENUE_CANCEL_REJECTED, id, -2011);
+            say(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id, 0);
+            assert_int_equal(w->count[EVENT_POSITION_PROTECTED], 1);
+            assert_int_equal(asked_count(w, 't'), 1);
+            check_books(w);
+        } else if (how ==
+                   1) { /* never arrived: said twice, for the first may have been too early */
+            say(w, VENUE_CANCEL_REJECTED, id, -2011);
+            assert_int_equal(kernel_open_count(w->kernel), 1);
+            say(w, VENUE_CANCEL_REJECTED, id, -2011);
+        } else {
+            say(w, VENUE_ORDER_CANCELED, id, 0);
+        }
+        assert_int_equal(kernel_open_count(w->kernel), how == 0);
+        pass(w, 100 * S);
+        assert_int_equal(w->count[EVENT_POSITION_ALARM], 0);
+        assert_int_equal(totals(w)->strays + totals(w)->entries_quarantined, 0);
+        world_free(w);
+    }
+}
+
+static void an_entry_the_venue_has_is_waited_for(void **state) {
+    (void)state;
+    struct world *w = world_entering();
+    say(w, VENUE_ORDER_ACCEPTED, asked(w, 'e')->client_order_id, 0);
+    uint32_t from = w->command_count;
+    pass(w, 100 * S);
+    assert_int_equal(w->command_count, from);
+    fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+    assert_int_equal(asked_count(w, 's'), 1);
+    check_books(w);
+    world_free(w);
+}
+
+static void a_leverage_never_answered_denies_and_frees_the_slot(void **state) {
+    (void)state;
+    struct world *w = world_begun();
+    wish(w, SIDE_BUY);
+    pass(w, 100 * S);
+    static const int64_t when[] = {0, 5, 10, 20, 40};
+    assert_int_equal(w->command_count, 5);
+    for (uint32_t n = 0; n < 5; n++) {
+        assert_int_equal(w->commands[n].kind, COMMAND_LEVERAGE_SET);
+        assert_int_equal(w->commands[n].leverage, w->commands[0].leverage);
+        assert_int_equal(w->commands[n].ts_ns, w->commands[0].ts_ns + when[n] * S);
+    }
+    assert_int_equal(kernel_open_count(w->kernel), 0);
+    assert_int_equal(kernel_leverage_wanted(w->kernel, 0), 0);
+    assert_int_equal(totals(w)->refusals[RISK_LEVERAGE], 1);
+    assert_int_equal(w->count[EVENT_INTENT_DENIED], 1);
+    wish(w, SIDE_BUY);
+    leverage(w); /* asked anew, not believed to be what it was */
+    assert_int_equal(asked_count(w, 'e'), 1);
+    world_free(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_entry_never_answered_is_asked_after_and_given_up),
+        cmocka_unit_test(an_entry_in_quarantine_that_fills_is_booked_and_closed),
+        cmocka_unit_test(an_entry_answered_late_ends_as_the_venue_says),
+        cmocka_unit_test(an_entry_the_venue_has_is_waited_for),
+        cmocka_unit_test(a_leverage_never_answered_denies_and_frees_the_slot),
         cmocka_unit_test(a_fill_behind_the_second_refusal_of_a_cancel_is_booked_and_closed),
         cmocka_unit_test(a_late_fill_of_an_entry_given_up_is_booked_and_closed),
         cmocka_unit_test(fills_out_of_order_are_one_position),

@@ -18,6 +18,8 @@ const char *exits_phase_text(enum exits_phase phase) {
 struct exits_config exits_config_defaults(void) {
     const int64_t second = INT64_C(1000000000);
     return (struct exits_config){.stop_answer_ns_max = second,
+                                 .entry_answer_ns_max = 5 * second,
+                                 .entry_unknown_ns_max = 60 * second,
                                  .unprotected_ns_max = 3 * second,
                                  .close_answer_ns_max = 2 * second,
                                  .stop_attempts_max = 3,

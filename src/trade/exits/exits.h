@@ -53,6 +53,9 @@ enum exits_stray {
 
 struct exits_config {
     int64_t stop_answer_ns_max; /* no answer to a stop by then: ask again. 1 s */
+    /* No answer to an entry, or to the leverage before it: asked after, and at twice that again. 5 s */
+    int64_t entry_answer_ns_max;
+    int64_t entry_unknown_ns_max; /* and by then given up, with an alarm. 60 s */
     int64_t unprotected_ns_max; /* fill to confirmed stop; beyond it the position is closed. 3 s */
     int64_t
         close_answer_ns_max; /* no end of a closing order by then, or an end without a fill: ask again. 2 s */

@@ -121,11 +121,8 @@ struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book,
     return o;
 }
 
-bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
-                int64_t now_ns) {
-    int next = order_state_next((enum order_state)order->state, OE_CANCEL_REQUEST);
-    if (next < 0) return false;
-    order->state = (uint8_t)next;
+static void write_cancel(struct venue_command *out, const struct oms_order *order,
+                         uint32_t instrument_index, int64_t now_ns) {
     memset(out, 0, sizeof *out);
     out->kind = COMMAND_ORDER_CANCEL;
     out->side = order->side;
@@ -133,6 +130,24 @@ bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t ins
     out->instrument_index = instrument_index;
     out->ts_ns = now_ns;
     memcpy(out->client_order_id, order->client_order_id, CLIENT_ORDER_ID_SIZE);
+}
+
+bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
+                int64_t now_ns) {
+    int next = order_state_next((enum order_state)order->state, OE_CANCEL_REQUEST);
+    if (next < 0) return false;
+    order->state = (uint8_t)next;
+    write_cancel(out, order, instrument_index, now_ns);
+    return true;
+}
+
+bool oms_ask(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
+             int64_t now_ns) {
+    if (order->state != ORDER_PENDING_CANCEL) {
+        (void)oms_timeout(order); /* illegal once it was answered: then it is just cancelled */
+        return oms_cancel(out, order, instrument_index, now_ns);
+    }
+    write_cancel(out, order, instrument_index, now_ns);
     return true;
 }
 

@@ -83,6 +83,10 @@ struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book,
 /* Asks to cancel a live order; false if it is terminal or a cancel is already on the way. */
 bool oms_cancel(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
                 int64_t now_ns);
+/* Asks after a live order that was not answered in time, by asking to cancel it: whatever the venue says to that is
+ * evidence. Again if that was not answered either. False if it is terminal. */
+bool oms_ask(struct venue_command *out, struct oms_order *order, uint32_t instrument_index,
+             int64_t now_ns);
 
 /* The live (not terminal) order of a trade's leg, or NULL. Orders of the trade before may still be alive. */
 struct oms_order *oms_live(struct oms_book *book, uint64_t intent_id, enum oms_leg leg);

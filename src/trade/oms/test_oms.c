@@ -396,6 +396,24 @@ static void a_cancel_refused_twice_means_the_order_is_gone(void **state) {
     assert_false(oms_cancel(&c, o, 3, T0));
 }
 
+static void an_order_not_answered_is_asked_after_again_and_again(void **state) {
+    (void)state;
+    struct oms_book book = {0};
+    struct oms_order *o = order(&book, LEG_ENTRY, 0, 10);
+    for (int n = 0; n < 3; n++) {
+        struct venue_command c;
+        assert_true(oms_ask(&c, o, 3, T0 + n));
+        assert_int_equal(c.kind, COMMAND_ORDER_CANCEL);
+        assert_int_equal(c.ts_ns, T0 + n);
+        assert_int_equal(c.instrument_index, 3);
+        assert_string_equal(c.client_order_id, o->client_order_id);
+        assert_int_equal(o->state, ORDER_PENDING_CANCEL);
+    }
+    apply(&book, o, VENUE_ORDER_CANCELED);
+    struct venue_command c;
+    assert_false(oms_ask(&c, o, 3, T0));
+}
+
 static void illegal_pairs_change_nothing_and_are_counted(void **state) {
     (void)state;
     static const enum venue_event_kind kinds[] = {VENUE_ORDER_ACCEPTED, VENUE_ORDER_REJECTED,
@@ -577,6 +595,7 @@ int main(void) {
         cmocka_unit_test(a_fill_may_come_before_the_acknowledgement),
         cmocka_unit_test(no_answer_in_time_is_neither_yes_nor_no),
         cmocka_unit_test(a_cancel_refused_twice_means_the_order_is_gone),
+        cmocka_unit_test(an_order_not_answered_is_asked_after_again_and_again),
         cmocka_unit_test(illegal_pairs_change_nothing_and_are_counted),
         cmocka_unit_test(fills_of_nothing_or_of_too_much_are_refused),
         cmocka_unit_test(evidence_about_strangers_is_counted),
