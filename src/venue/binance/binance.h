@@ -38,6 +38,8 @@ enum binance_link { LINK_DOWN = 0, LINK_CONNECTING, LINK_UP, LINK_STALE };
 enum { BINANCE_NEVER_PLACED = -2013 };
 /* Code of a VENUE_ORDER_REJECTED for an order we did not send: it waited too long for its turn (entries only). */
 enum { BINANCE_NOT_SENT = -1015 };
+/* Likewise: an entry on a symbol where the account holds something that is not ours. No code of the venue's. */
+enum { BINANCE_POSITION_FOREIGN = -90001 };
 
 struct binance_reconciliation {
     int64_t ts_ns;
@@ -130,7 +132,7 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
 
 /* Queues a command (sent by the next poll). Its outcome comes through on_venue: see above. lane: how urgent; a cancel of
  * an order whose outcome is not known yet waits for it. ST_FULL: too many orders live or asked for; ST_EXISTS: an order
- * of this client id is live. ST_INVALID: instrument, client id. Nothing was queued then. */
+ * of this client id is live, or another leverage is on its way (the same one again is answered once). ST_INVALID: instrument, client id. Nothing was queued then. */
 enum status binance_submit(struct binance *b, const struct venue_command *command,
                            enum binance_lane lane);
 /* Runs the loop until something was told to a handler, or until_ns (monotonic). */

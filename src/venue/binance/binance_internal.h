@@ -112,7 +112,7 @@ struct binance {
     struct binance_position positions[INSTRUMENTS_MAX];
     int64_t position_ns[INSTRUMENTS_MAX]; /* venue time of the row */
     bool isolated[INSTRUMENTS_MAX];
-    bool leverage_busy[INSTRUMENTS_MAX];
+    uint32_t leverage_asked[INSTRUMENTS_MAX]; /* on its way, 0 none */
     struct instrument *instruments;
     uint32_t instrument_count;
     uint32_t *symbol_map1; /* hash table, SYMBOL_MAP_SIZE */
@@ -183,6 +183,8 @@ void binance_instrument_changed(struct binance *b, uint32_t instrument);
 /* user.c */
 void binance_user_event(struct binance *b, const struct stream_event *e);
 /* reconcile.c */
+/* Fills of ours that are on their way, or orders that nobody can speak of, may explain a difference of positions. */
+bool binance_fills_are_due(const struct binance *b, uint32_t instrument);
 int64_t binance_reconcile_time(struct binance *b, int64_t now_ns);
 /* load.c: asks and waits. body is malloced, the caller's. */
 struct ask {

@@ -393,10 +393,18 @@ static bool is_conditional(uint8_t type) {
     return type != ORDER_MARKET && type != ORDER_LIMIT;
 }
 
+/* We hold nothing on the symbol, the venue does, and no fill of ours that is due explains it. */
+static bool is_beside_foreign(const struct binance *b, const struct venue_command *c) {
+    uint32_t i = c->instrument_index;
+    return !c->reduce_only && !c->close_position && b->orders.symbols[i].booked.e8 == 0 &&
+           b->positions[i].qty.e8 != 0 && !binance_fills_are_due(b, i);
+}
+
 static enum status submit_order(struct binance *b, const struct venue_command *c,
                                 enum binance_lane lane) {
     struct order *old = binance_orders_find(&b->orders, c->client_order_id);
     if (old && old->phase != PHASE_ENDED) return ST_EXISTS;
+    bool refused = is_beside_foreign(b, c);
     struct order *o = binance_orders_add(&b->orders, c->client_order_id, c->instrument_index);
     if (!o) return ST_FULL;
     o->side = c->side;
@@ -411,7 +419,11 @@ static enum status submit_order(struct binance *b, const struct venue_command *c
     o->limit_px = c->limit_px;
     o->stop_px = c->stop_px;
     o->order_qty = c->order_qty;
-    binance_place(b, o);
+    if (refused)
+        binance_order_refused(&b->orders, o, BINANCE_POSITION_FOREIGN, binance_now_ns(b),
+                              binance_monotonic(b));
+    else
+        binance_place(b, o);
     return ST_OK;
 }
 
@@ -463,7 +475,9 @@ enum status binance_submit(struct binance *b, const struct venue_command *c,
         return submit_cancel(b, c, lane);
     case COMMAND_LEVERAGE_SET:
         if (c->leverage < 1 || c->leverage > 1000) return ST_INVALID;
-        if (b->leverage_busy[c->instrument_index]) return ST_EXISTS;
+        /* Asked again while it is on its way: one answer is for both. */
+        if (b->leverage_asked[c->instrument_index] == c->leverage) return ST_OK;
+        if (b->leverage_asked[c->instrument_index] != 0) return ST_EXISTS;
         binance_leverage(b, c, lane);
         return ST_OK;
     }

@@ -350,7 +350,7 @@ static void tell_leverage(struct binance *b, uint32_t instrument, int32_t code) 
                                   .leverage = b->positions[instrument].leverage,
                                   .ts_event_ns = venue_ts(b),
                                   .wallet = b->orders.wallet};
-    b->leverage_busy[instrument] = false;
+    b->leverage_asked[instrument] = 0;
     b->orders.tell(b->orders.context, &e);
 }
 
@@ -401,7 +401,7 @@ static void done_margin_type(void *context, const struct request *r, const struc
 void binance_leverage(struct binance *b, const struct venue_command *c, enum binance_lane lane) {
     uint32_t instrument = c->instrument_index;
     uint64_t ref = (uint64_t)c->leverage << 32 | (uint64_t)lane << 16 | instrument;
-    b->leverage_busy[instrument] = true;
+    b->leverage_asked[instrument] = c->leverage;
     if (b->isolated[instrument]) {
         ask_leverage(b, ref);
         return;

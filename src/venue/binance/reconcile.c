@@ -328,7 +328,7 @@ static bool is_ours_and_gone(const struct binance *b, const struct order *o) {
 }
 
 /* Fills of a live order that are still on their way explain a difference. */
-static bool fills_are_due(const struct binance *b, uint32_t instrument) {
+bool binance_fills_are_due(const struct binance *b, uint32_t instrument) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         const struct order *o = &b->orders.slots[b->orders.active[i]];
         if (o->instrument != instrument) continue;
@@ -353,7 +353,7 @@ static void compare(struct binance *b, int64_t now_ns) {
         if (booked.e8 == venue.e8) continue;
         if (booked.e8 != 0)
             c->repair[i] = true;
-        else if (!fills_are_due(b, i))
+        else if (!binance_fills_are_due(b, i))
             c->result.foreign_positions++;
     }
 }
@@ -406,7 +406,7 @@ static void go_on(struct binance *b, int64_t now_ns) {
             c->repair[i] = false; /* its orders' fills were the difference */
             continue;
         }
-        if (fills_are_due(b, i)) return;
+        if (binance_fills_are_due(b, i)) return;
         start_repair(b, i);
         return;
     }

@@ -97,6 +97,8 @@ static void test_leverage(void **state) {
     uint32_t i = tv_instrument(v, 1);
     struct venue_command c = {.kind = COMMAND_LEVERAGE_SET, .instrument_index = i, .leverage = 7};
     tv_submit(v, &c, LANE_ENTRY);
+    assert_int_equal(binance_submit(v->b, &c, LANE_ENTRY), ST_OK); /* one answer for both */
+    c.leverage = 8;
     assert_int_equal(binance_submit(v->b, &c, LANE_ENTRY), ST_EXISTS);
     tv_run(v, NS_PER_SECOND);
     assert_int_equal(v->told_count, 1);
@@ -372,6 +374,26 @@ static void test_foreign(void **state) {
     assert_int_equal(v->reconciliation.foreign_orders, 1);
     assert_int_equal(v->reconciliation.foreign_positions, 1);
     assert_int_equal(exchange_open_orders(v->world->exchange, 1, UINT32_MAX, &reply.order, 1), 1);
+    /* One net direction per symbol, whoever holds it: neither with it nor against it; elsewhere as always. */
+    struct binance_stats before, after;
+    binance_stats_get(v->b, &before);
+    struct venue_command c =
+        tv_order("f-1", SIDE_SELL, ORDER_MARKET, tv_instrument(v, 0), QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    c = tv_order("f-2", SIDE_BUY, ORDER_MARKET, tv_instrument(v, 0), QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(v->told_count, 2);
+    for (uint32_t k = 0; k < 2; k++) {
+        assert_int_equal(v->told[k].kind, VENUE_ORDER_REJECTED);
+        assert_int_equal(v->told[k].code, BINANCE_POSITION_FOREIGN);
+    }
+    binance_stats_get(v->b, &after);
+    assert_int_equal(after.orders_sent, before.orders_sent);
+    c = tv_order("f-3", SIDE_BUY, ORDER_MARKET, tv_instrument(v, 1), QTY(0.5), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(v->told[2].kind, VENUE_ORDER_ACCEPTED);
     tv_close_venue(v);
 }
 
