@@ -129,6 +129,15 @@ static const struct field model_changed_fields[] = {MODEL_CHANGED_FIELDS(FIELD_R
 #define FIELD_TAG engine_changed
 static const struct field engine_changed_fields[] = {ENGINE_CHANGED_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG risk_changed
+static const struct field risk_changed_fields[] = {RISK_CHANGED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
+#define FIELD_TAG operator_command
+static const struct field operator_command_fields[] = {OPERATOR_COMMAND_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
+#define FIELD_TAG venue_link_changed
+static const struct field venue_link_changed_fields[] = {VENUE_LINK_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1

@@ -247,6 +247,29 @@
       "loss of the weights replaced on the newest outcomes, or limit of the test")                 \
     F(F64, score_after, "of the new ones, or the model's newest mean loss")
 
+#define RISK_CHANGED_FIELDS(F)                                                                     \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, part, "breaker, ess_mode, ess_trigger or venue_link")                                  \
+    F(TEXT, scope, "all, or the contract")                                                         \
+    F(TEXT, before, "state, mode or trigger")                                                      \
+    F(TEXT, after, "from now on")                                                                  \
+    F(TEXT, cause, "why")                                                                          \
+    F(F64, figure, "that reached its limit; NaN none")                                             \
+    F(F64, limit, "it was held against; NaN none")                                                 \
+    F(TS, until, "end of the cooldown; 0 none")
+
+#define OPERATOR_COMMAND_FIELDS(F)                                                                 \
+    F(TEXT, key, "a policy, positions:close_all or breaker:reset")                                 \
+    F(TEXT, target, "all, or the contract")                                                        \
+    F(TEXT, given_by, "who")                                                                       \
+    F(F64, value, "wanted")                                                                        \
+    F(U64, step, "of the feed at which it was obeyed")                                             \
+    F(U64, part, "of the step: 0 start, 1, 2 in the bar, 3 before its close, 4 bus away")
+
+#define VENUE_LINK_FIELDS(F)                                                                       \
+    F(U32, is_up, "1: the venue can be asked and tells us things")                                 \
+    F(U32, reserved, "0")
+
 struct run_started {
     RUN_STARTED_FIELDS(FIELD_MEMBER)
 };
@@ -299,6 +322,16 @@ struct engine_changed {
     ENGINE_CHANGED_FIELDS(FIELD_MEMBER)
 };
 
+struct risk_changed {
+    RISK_CHANGED_FIELDS(FIELD_MEMBER)
+};
+struct operator_command {
+    OPERATOR_COMMAND_FIELDS(FIELD_MEMBER)
+};
+struct venue_link_changed {
+    VENUE_LINK_FIELDS(FIELD_MEMBER)
+};
+
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
     E(1, EVENT_RUN_STARTED, run_started, "run.started", 1, false, RUN_STARTED_FIELDS,              \
@@ -341,7 +374,13 @@ struct engine_changed {
     E(20, EVENT_MODEL_CHANGED, model_changed, "model.updated", 1, true, MODEL_CHANGED_FIELDS,      \
       "a seat's training, trial, or change of hands")                                              \
     E(21, EVENT_ENGINE_CHANGED, engine_changed, "governance.updated", 1, true,                     \
-      ENGINE_CHANGED_FIELDS, "weights, or the supervisor's word on a model")
+      ENGINE_CHANGED_FIELDS, "weights, or the supervisor's word on a model")                       \
+    E(22, EVENT_RISK_CHANGED, risk_changed, "risk.changed", 1, true, RISK_CHANGED_FIELDS,          \
+      "a circuit breaker, a mode or trigger of the emergency stop system, the link to the venue")  \
+    E(23, EVENT_OPERATOR_COMMAND, operator_command, "operator.command", 1, false,                  \
+      OPERATOR_COMMAND_FIELDS, "somebody outside wants something changed")                         \
+    E(24, EVENT_VENUE_LINK, venue_link_changed, "venue.link", 1, false, VENUE_LINK_FIELDS,         \
+      "the connection to a venue that is not ours was lost or is back")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

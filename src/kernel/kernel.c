@@ -26,6 +26,7 @@ static void lay_out(struct kernel *k, const struct kernel_config *c) {
     k->instruments_at = carve(&at, sizeof(struct instrument) * k->n);
     k->rings_at = carve(&at, sizeof(int64_t) * k->ring_capacity * k->n);
     k->series_at = carve(&at, c->features ? feature_series_size() * k->n : 0);
+    k->breaker_at = carve(&at, breaker_size(k->n));
     size_t n = c->bot.strategy == STRATEGY_ENSEMBLE ? k->n : 0;
     k->engine_at = carve(&at, n ? engine_size(k->n) : 0);
     k->decisions_at = carve(&at, sizeof(struct engine_decision) * n);
@@ -61,6 +62,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
         if (config->features) feature_series_init(series_of(k, i), config->interval_ns);
     }
     if (has_engine(k)) kernel_engine_init(k, config);
+    kernel_risk_init(k, config);
     k->curve_stride = 1;
     k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak =
         config->wallet_start;
@@ -110,7 +112,8 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
                             c->exits.stray_stop_distance};
     h = hash_chain(h, words, sizeof words);
     h = hash_chain(h, reals, sizeof reals);
-    /* No member of it is followed by padding: its bytes are its figures. */
+    /* No member of these is followed by padding: their bytes are their figures. */
+    h = hash_chain(h, &c->breaker, sizeof c->breaker);
     if (c->bot.strategy == STRATEGY_ENSEMBLE) h = hash_chain(h, &c->engine, sizeof c->engine);
     for (uint32_t i = 0; i < c->instrument_count; i++) {
         const struct instrument *in = &c->instruments[i];
@@ -213,6 +216,7 @@ enum kernel_ingest kernel_bar(struct kernel *k, uint32_t i, const struct bar *ba
         answer = KERNEL_BAR_AFTER_GAP;
     }
     h->next_open_ts_ns = bar->open_ts_ns + k->config.interval_ns;
+    if (h->next_open_ts_ns > k->newest_ts_ns) k->newest_ts_ns = h->next_open_ts_ns;
     if (h->next_open_ts_ns >= h->last_ts_ns) { /* else a tick has told more already */
         h->last_ts_ns = h->next_open_ts_ns;
         h->last_px = bar->close;
@@ -264,6 +268,7 @@ bool kernel_tick(struct kernel *k, uint32_t i, const struct tick *tick) {
     c->last_tick_id = tick->trade_id;
     h->last_ts_ns = tick->ts;
     h->last_px = tick->price;
+    if (tick->ts > k->newest_ts_ns) k->newest_ts_ns = tick->ts;
     k->totals.ticks++;
     return true;
 }
@@ -272,6 +277,7 @@ void kernel_instrument_status(struct kernel *k, uint32_t i, enum instrument_stat
     ASSERT(i < k->n);
     instrument_of(k, i)->status = (uint32_t)status;
     hot_of(k, i)->trading = (uint32_t)status;
+    kernel_risk_contract(k, i, status == INSTRUMENT_TRADING);
 }
 
 void kernel_instrument_rules(struct kernel *k, const struct instrument_changed *change) {
@@ -293,53 +299,6 @@ void kernel_instrument_rules(struct kernel *k, const struct instrument_changed *
     k->trace_hash = hash_chain(k->trace_hash, change, sizeof *change);
 }
 
-static bool policy_value(double *out, const struct kernel *k, const char *key) {
-    const struct risk_limits *l = &k->config.limits;
-    if (strcmp(key, "trading:emergency_stop") == 0)
-        *out = (double)k->emergency_stop;
-    else if (strcmp(key, "positions_max") == 0)
-        *out = (double)l->positions_max;
-    else if (strcmp(key, "confidence_min") == 0)
-        *out = l->confidence_min;
-    else if (strcmp(key, "risk_per_trade") == 0)
-        *out = l->risk_per_trade;
-    else if (strcmp(key, "exposure_total_max") == 0)
-        *out = l->exposure_total_max;
-    else
-        return false;
-    return true;
-}
-
-enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value,
-                          const char *by, int64_t now_ns) {
-    if (now_ns > k->now_ns) k->now_ns = now_ns;
-    struct risk_limits *l = &k->config.limits;
-    double old = 0, now = 0;
-    if (!isfinite(value) || value < 0) return ST_RANGE;
-    if (!policy_value(&old, k, key)) return ST_NOT_FOUND;
-    if (strcmp(key, "trading:emergency_stop") == 0)
-        k->emergency_stop = value != 0;
-    else if (strcmp(key, "positions_max") == 0)
-        l->positions_max =
-            value > RISK_POSITIONS_CEILING ? RISK_POSITIONS_CEILING : (uint32_t)value;
-    else if (strcmp(key, "confidence_min") == 0)
-        l->confidence_min = value;
-    else if (strcmp(key, "risk_per_trade") == 0)
-        l->risk_per_trade = value;
-    else
-        l->exposure_total_max = value;
-    risk_limits_clamp(l);
-    (void)policy_value(&now, k, key);
-    struct event *e = kernel_emit(k, out, EVENT_POLICY_UPDATED);
-    e->u.policy_updated.ts = k->now_ns;
-    e->u.policy_updated.old_value = old;
-    e->u.policy_updated.new_value = now; /* what holds, which a ceiling may have lowered */
-    memcpy(e->u.policy_updated.key, key, strnlen(key, TEXT_FIELD_SIZE - 1));
-    memcpy(e->u.policy_updated.updated_by, by, strnlen(by, TEXT_FIELD_SIZE - 1));
-    kernel_seal(k, e);
-    return ST_OK;
-}
-
 /* ---- looking in ---- */
 
 uint64_t kernel_hash(const struct kernel *k) {
@@ -357,6 +316,7 @@ uint64_t kernel_hash(const struct kernel *k) {
                               (uint64_t)t->funding.e8,
                               k->open_count};
     uint64_t h = hash64(words, sizeof words);
+    h = hash_chain(h, breaker_of(k), breaker_size(k->n));
     if (has_engine(k)) {
         const struct engine *e = engine_of(k);
         const uint64_t learned[] = {e->closes, e->decisions, e->entries,  e->outcomes,

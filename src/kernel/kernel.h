@@ -22,6 +22,7 @@
 #include "kernel/events.h"
 #include "kernel/view.h"
 #include "trade/bot/bot.h"
+#include "trade/breaker/breaker.h"
 #include "trade/exits/exits.h"
 #include "trade/risk/risk.h"
 
@@ -41,6 +42,7 @@ struct kernel_config {
     struct bot_config bot;
     struct risk_limits limits;
     struct exits_config exits;
+    struct breaker_config breaker; /* all zero: nothing is watched */
     struct engine_config engine; /* read with STRATEGY_ENSEMBLE alone; without a fault (asserted) */
     const struct conformal_table *residuals; /* the engine's interval begins with them; NULL none */
 };
@@ -114,10 +116,26 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
 /* Timers; call whenever time has reached kernel_deadline(). INT64_MAX: none. */
 void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns);
 int64_t kernel_deadline(const struct kernel *k);
-/* A limit changes: key is "trading:emergency_stop", "positions_max", "confidence_min", "risk_per_trade",
- * "exposure_total_max". ST_NOT_FOUND for any other; ceilings still hold. */
+/* A limit changes: key is "trading:emergency_stop", "positions_max", "leverage_max", "confidence_min",
+ * "risk_per_trade", "exposure_total_max". ST_NOT_FOUND for any other, ST_RANGE for a value that is none; ceilings
+ * still hold, and the AI engine's own limits follow downwards, never above its configuration. */
 enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value,
                           const char *by, int64_t now_ns);
+/* What somebody outside asks for, an input like any other. key: a policy; KERNEL_CLOSE_ALL: everything held is closed
+ * and the emergency stop set; KERNEL_BREAKER_RESET of target "all" or a contract. Statuses as above; ST_NOT_FOUND for a
+ * target that is no contract of the run, too. */
+#define KERNEL_EMERGENCY_STOP "trading:emergency_stop"
+#define KERNEL_CLOSE_ALL      "positions:close_all"
+#define KERNEL_BREAKER_RESET  "breaker:reset"
+enum status kernel_command(struct kernel *k, struct kernel_out *out,
+                           const struct operator_command *command, int64_t now_ns);
+/* Whether such a command could be obeyed, its target aside: what can be said without a run. */
+enum status kernel_command_check(const char *key, double value);
+/* The connection to the venue is lost, or back. */
+void kernel_link(struct kernel *k, struct kernel_out *out, bool is_up, int64_t now_ns);
+/* The limits in force: policies under the recovery mode. */
+struct risk_limits kernel_limits(const struct kernel *k);
+const struct breaker *kernel_breaker(const struct kernel *k);
 /* Stop opening; close what is open (end of data, operator). */
 void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason reason,
                     int64_t now_ns);

@@ -40,11 +40,20 @@ static bool is_cooling(const struct kernel *k, struct hot *h, uint32_t i) {
 
 enum risk_reason kernel_entry_bar(struct kernel *k, uint32_t i) {
     struct hot *h = hot_of(k, i);
-    return k->emergency_stop                  ? RISK_EMERGENCY_STOP
-           : k->closing                       ? RISK_CLOSING
+    if (k->emergency_stop) return RISK_EMERGENCY_STOP;
+    if (k->closing) return RISK_CLOSING;
+    enum risk_reason word = breaker_word(breaker_of(k), i);
+    return word != RISK_ALLOW                 ? word
            : h->trading != INSTRUMENT_TRADING ? RISK_SYMBOL_NOT_TRADING
            : is_cooling(k, h, i)              ? RISK_COOLDOWN
                                               : RISK_ALLOW;
+}
+
+enum risk_reason kernel_entry_word(struct kernel *k, uint32_t i, uint32_t slots) {
+    enum risk_reason reason = kernel_entry_bar(k, i);
+    if (reason != RISK_ALLOW) return reason;
+    /* The guard reads the bars: last, and not where there is no room anyway. */
+    return slots == 0 ? RISK_SLOTS_FULL : kernel_is_crash(k, i) ? RISK_FLASH_CRASH : RISK_ALLOW;
 }
 
 /* ---- the ensemble ---- */
@@ -208,8 +217,7 @@ static void consider(struct kernel *k, struct candidate *best, uint32_t *count, 
         return;
     }
     k->totals.signals++;
-    enum risk_reason reason = kernel_entry_bar(k, input->instrument_index);
-    if (reason == RISK_ALLOW && slots == 0) reason = RISK_SLOTS_FULL;
+    enum risk_reason reason = kernel_entry_word(k, input->instrument_index, slots);
     if (reason == RISK_ALLOW)
         ask_bot(k, best, count, slots, input, NULL);
     else
@@ -226,7 +234,7 @@ static void consider_answer(struct kernel *k, struct candidate *best, uint32_t *
     }
     k->totals.signals++;
     if (d->reason == ENGINE_ENTRY_BARRED) {
-        enum risk_reason reason = kernel_entry_bar(k, d->symbol);
+        enum risk_reason reason = kernel_entry_word(k, d->symbol, slots);
         kernel_refuse(k, reason == RISK_ALLOW ? RISK_SLOTS_FULL : reason);
     } else if (d->reason == ENGINE_ALLOW) {
         struct bot_input input = kernel_bot_input(k, d->symbol);
@@ -297,12 +305,19 @@ static uint32_t close_ensemble(struct kernel *k, struct kernel_out *out,
     return count;
 }
 
+uint32_t kernel_slots(const struct kernel *k) {
+    uint32_t used = k->open_count + k->inflight, most = k->config.limits.positions_max;
+    uint32_t free = used < most ? most - used : 0, tries = breaker_entries_max(breaker_of(k));
+    tries = tries > k->inflight ? tries - k->inflight : 0;
+    return free < tries ? free : tries;
+}
+
 void kernel_close(struct kernel *k, struct kernel_out *out, const struct kernel_close_input *in) {
     if (in->close_ts_ns > k->now_ns) k->now_ns = in->close_ts_ns;
     bool trading = in->close_ts_ns >= k->config.trade_from_ns;
     struct candidate best[OPEN_MAX];
-    uint32_t count = 0, used = k->open_count + k->inflight, max = k->config.limits.positions_max;
-    uint32_t slots = used < max ? max - used : 0;
+    if (trading) kernel_risk_look(k, out);
+    uint32_t count = 0, slots = kernel_slots(k);
     for (uint32_t s = 0; in->rows && s < k->stepped_count; s++)
         cold_of(k, k->stepped[s])->atr =
             (double)feature_atr_fraction(in->rows + (size_t)s * in->stride);

@@ -171,7 +171,7 @@ static uint32_t asks_fill(struct kernel *k, struct kernel_scratch *w,
         struct engine_ask *ask = &w->asks[s];
         ask->symbol = i;
         ask->may_enter =
-            slots > 0 && equity > 0 && !hot_of(k, i)->busy && kernel_entry_bar(k, i) == RISK_ALLOW;
+            equity > 0 && !hot_of(k, i)->busy && kernel_entry_word(k, i, slots) == RISK_ALLOW;
         memcpy(ask->votes, in->votes + (size_t)s * MODEL_COUNT, sizeof ask->votes);
         ask->cost = cost_of(k, i, &state);
         ask->fraction_min = equity > 0 ? fraction_min_of(k, i, equity) : 0;
@@ -191,7 +191,6 @@ bool kernel_engine_decide(struct kernel *k, struct kernel_out *out,
     money_t exposure, margin;
     kernel_sum_up(k, &w->equity, &exposure, &margin);
     double equity = fx_to_f64(w->equity.e8);
-    uint32_t used = k->open_count + k->inflight, most = k->config.limits.positions_max;
     struct portfolio_holding holdings[PORTFOLIO_POSITIONS_CEILING];
     struct engine_account account = {.holdings = holdings};
     if (equity > 0) {
@@ -199,7 +198,7 @@ bool kernel_engine_decide(struct kernel *k, struct kernel_out *out,
         account.margin_available = fmax(fx_to_f64(k->totals.wallet.e8 - margin.e8) / equity, 0);
         account.margin_used = fmin(fx_to_f64(margin.e8) / equity, 1);
     }
-    w->count = asks_fill(k, w, in, equity, used < most ? most - used : 0);
+    w->count = asks_fill(k, w, in, equity, kernel_slots(k));
     engine_decide(w->decisions, engine_of(k), &w->engine, w->asks, w->count, &account);
     return true;
 }

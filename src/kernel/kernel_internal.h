@@ -60,11 +60,13 @@ struct kernel {
     size_t hot_at, cold_at, instruments_at, rings_at, series_at, size;
     /* Of the ensemble alone, else of no size: engine, and by symbol its last answer and row; by place in
      * `stepped` the bar; quote volume of the last day, as closes in rings. */
+    size_t breaker_at;
     size_t engine_at, decisions_at, rows_at, bars_at, volumes_at;
     uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
     uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next,
         recent_count;
     int64_t now_ns;
+    int64_t newest_ts_ns; /* of any symbol's price */
     uint64_t trace_hash, next_trade_id;
     struct kernel_totals totals;
     uint32_t open[OPEN_MAX];
@@ -90,6 +92,9 @@ static inline struct feature_series *series_of(const struct kernel *k, uint32_t 
 }
 static inline bool has_engine(const struct kernel *k) {
     return k->config.bot.strategy == STRATEGY_ENSEMBLE;
+}
+static inline struct breaker *breaker_of(const struct kernel *k) {
+    return (struct breaker *)((char *)k + k->breaker_at);
 }
 static inline struct engine *engine_of(const struct kernel *k) {
     return (struct engine *)((char *)k + k->engine_at);
@@ -119,6 +124,8 @@ void kernel_sum_up(const struct kernel *k, money_t *equity, money_t *exposure, m
 /* ---- kernel_decide.c ---- */
 
 struct bot_input kernel_bot_input(const struct kernel *k, uint32_t i);
+/* Entries that may be thought of now. */
+uint32_t kernel_slots(const struct kernel *k);
 /* The symbol's intent is no longer on its way. */
 void kernel_intent_arrived(struct kernel *k, uint32_t i);
 
@@ -137,9 +144,34 @@ void kernel_engine_dropped(struct kernel *k, uint64_t intent_id);
 void kernel_engine_closed(struct kernel *k, const struct trade_closed *trade);
 /* Why a symbol may not enter now, whatever is said of it; RISK_ALLOW. */
 enum risk_reason kernel_entry_bar(struct kernel *k, uint32_t i);
+/* The same with room for so many more, and the guard against crashes. */
+enum risk_reason kernel_entry_word(struct kernel *k, uint32_t i, uint32_t slots);
 struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i);
 
+/* ---- kernel_risk.c ---- */
+
+void kernel_risk_init(struct kernel *k, const struct kernel_config *config);
+/* Whether the symbol has just crashed, or flown up: no entries for a while. */
+bool kernel_is_crash(const struct kernel *k, uint32_t i);
+/* When the market's silence becomes a finding; INT64_MAX never. */
+int64_t kernel_risk_deadline(const struct kernel *k);
+/* A close, a timer: equity, the market's age, cooldowns. */
+void kernel_risk_look(struct kernel *k, struct kernel_out *out);
+/* The venue's word, before it is applied: what it proves of the venue's health. */
+void kernel_risk_evidence(struct kernel *k, struct kernel_out *out,
+                          const struct venue_event *event);
+/* A command that nobody answered. */
+void kernel_risk_unanswered(struct kernel *k, struct kernel_out *out, uint32_t i);
+void kernel_risk_entered(struct kernel *k, struct kernel_out *out, uint32_t i);
+/* The entry under way came to nothing. */
+void kernel_risk_lost(struct kernel *k, struct kernel_out *out, uint32_t i);
+void kernel_risk_closed(struct kernel *k, struct kernel_out *out, const struct trade_closed *t);
+void kernel_risk_contract(struct kernel *k, uint32_t i, bool is_trading);
+
 /* ---- kernel_trade.c ---- */
+
+/* Everything held, and what is on its way to be, is closed at market. */
+void kernel_close_all(struct kernel *k, struct kernel_out *out, enum exit_reason reason);
 
 struct exits_context kernel_exits_context(const struct kernel *k, uint32_t i);
 /* Does what the exits ask for; code: of the venue's refusal that led to it, 0 none. */

@@ -83,6 +83,7 @@ static void tell_closed(struct kernel *k, struct kernel_out *out, uint32_t i) {
     c->last_close_ts_ns = k->now_ns;
     hot_of(k, i)->cooling = 1;
     kernel_engine_closed(k, &e->u.trade_closed);
+    kernel_risk_closed(k, out, &e->u.trade_closed);
     k->recent[k->recent_next] = e->u.trade_closed;
     k->recent_next = (k->recent_next + 1) % RECENT_MAX;
     if (k->recent_count < RECENT_MAX) k->recent_count++;
@@ -179,6 +180,7 @@ void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
         case EXITS_TELL_FAILED:
             /* The refusal is in the journal as the venue's own event. */
             kernel_engine_dropped(k, c->exits.intent.intent_id);
+            kernel_risk_lost(k, out, i);
             break;
         case EXITS_ALARM:
             tell_alarm(k, out, i, "stop not confirmed", code);
@@ -239,6 +241,7 @@ struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i) {
         .last_close_ts_ns = c->last_close_ts_ns,
         .emergency_stop = k->emergency_stop != 0,
         .closing = k->closing != 0,
+        .breaker = breaker_word(breaker_of(k), i),
         .orders_working = oms_has_live(&c->book) || c->exits.phase != EXITS_FLAT,
         .positions_open = k->open_count,
         .position_qty = c->exits.position_qty,
@@ -287,10 +290,14 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
         reason = RISK_EMERGENCY_STOP;
     else if (k->closing)
         reason = RISK_CLOSING;
+    else if (breaker_word(breaker_of(k), i) != RISK_ALLOW)
+        reason = breaker_word(breaker_of(k), i);
     struct risk_verdict verdict = {.reason = reason};
     if (reason == RISK_ALLOW) {
         struct risk_state state = kernel_risk_state(k, i);
-        risk_check(&verdict, &state, &k->config.limits, instrument_of(k, i), intent);
+        const struct risk_limits limits = kernel_limits(k);
+        state.flash_crash = kernel_is_crash(k, i);
+        risk_check(&verdict, &state, &limits, instrument_of(k, i), intent);
     }
     if (verdict.reason != RISK_ALLOW) {
         if (!is_known) kernel_engine_dropped(k, intent->intent_id);
@@ -302,6 +309,7 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     c->entry_qty = verdict.qty;
     hot_of(k, i)->busy = 1;
     open_add(k, i);
+    kernel_risk_entered(k, out, i);
     if (c->leverage == verdict.leverage) {
         submit_entry(k, out, i);
         return;
@@ -583,6 +591,7 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     if (recv_ts_ns > k->now_ns) k->now_ns = recv_ts_ns;
     k->trace_hash = hash_chain(k->trace_hash, event, sizeof *event);
     struct cold *c = cold_of(k, i);
+    kernel_risk_evidence(k, out, event);
     switch ((enum venue_event_kind)event->kind) {
     case VENUE_LEVERAGE_SET:
         on_leverage(k, out, i, event);
@@ -638,7 +647,7 @@ static int64_t deadline_of(const struct cold *c) {
 }
 
 int64_t kernel_deadline(const struct kernel *k) {
-    int64_t deadline = INT64_MAX;
+    int64_t deadline = kernel_risk_deadline(k);
     for (uint32_t j = 0; j < k->open_count; j++) {
         int64_t d = deadline_of(cold_of(k, k->open[j]));
         if (d < deadline) deadline = d;
@@ -673,6 +682,7 @@ static void ask_after_entry(struct kernel *k, struct kernel_out *out, uint32_t i
     bool over = k->now_ns >= give_up;
     c->answer_ns = again < give_up ? again : give_up;
     if (c->waiting_leverage) {
+        kernel_risk_unanswered(k, out, i);
         if (over || k->now_ns >= c->exits.intent.expires)
             give_up_leverage(k, out, i);
         else
@@ -681,6 +691,7 @@ static void ask_after_entry(struct kernel *k, struct kernel_out *out, uint32_t i
     }
     struct oms_order *order = oms_live(&c->book, c->exits.intent.intent_id, LEG_ENTRY);
     struct venue_command command;
+    if (order && order->state != ORDER_NEW) kernel_risk_unanswered(k, out, i);
     if (!order) { /* it was never sent, for want of a slot */
         end_life(k, out, i);
         finish_cleanup(k, i);
@@ -711,10 +722,21 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
         else if (exits_awaits_stop(&c->exits))
             waiting = oms_live_attempt(&c->book, c->exits.intent.intent_id, LEG_STOP,
                                        exits_awaited_stop(&c->exits));
-        if (waiting) oms_timeout(waiting);
+        if (waiting && oms_timeout(waiting)) kernel_risk_unanswered(k, out, i);
         struct exits_actions actions;
         struct exits_context context = kernel_exits_context(k, i);
         exits_time(&actions, &c->exits, &context);
+        kernel_act(k, out, i, &actions, 0);
+    }
+    kernel_risk_look(k, out);
+}
+
+void kernel_close_all(struct kernel *k, struct kernel_out *out, enum exit_reason reason) {
+    for (uint32_t j = 0; j < k->open_count; j++) {
+        uint32_t i = k->open[j];
+        struct exits_actions actions;
+        struct exits_context context = kernel_exits_context(k, i);
+        exits_close(&actions, &cold_of(k, i)->exits, &context, reason);
         kernel_act(k, out, i, &actions, 0);
     }
 }
@@ -723,11 +745,5 @@ void kernel_flatten(struct kernel *k, struct kernel_out *out, enum exit_reason r
                     int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     k->closing = 1;
-    for (uint32_t j = 0; j < k->open_count; j++) {
-        uint32_t i = k->open[j];
-        struct exits_actions actions;
-        struct exits_context context = kernel_exits_context(k, i);
-        exits_close(&actions, &cold_of(k, i)->exits, &context, reason);
-        kernel_act(k, out, i, &actions, 0);
-    }
+    kernel_close_all(k, out, reason);
 }

@@ -72,6 +72,9 @@ static void view_symbol_fill(const struct kernel *k, struct view_symbol *v, uint
     v->last_px = v->mark_px = h->last_px;
     v->bar_ts_ns = h->next_open_ts_ns;
     v->status = h->trading;
+    v->circuit = breaker_of(k)->symbols[i].state;
+    v->circuit_cause = breaker_of(k)->symbols[i].cause;
+    v->circuit_until_ns = breaker_of(k)->symbols[i].until_ns;
     v->strategy = k->config.bot.strategy;
     v->leverage = k->config.bot.leverage;
     v->signal = c->signal;
@@ -166,6 +169,40 @@ static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
             view_reason_add(out, engine_reason_text((enum engine_reason)r), t->decisions[r]);
 }
 
+static_assert(sizeof((struct view_risk *)0)->trips == sizeof((struct breaker *)0)->trips,
+              "a place for each trigger");
+
+static void view_risk_fill(const struct kernel *k, struct view_risk *out) {
+    const struct breaker *b = breaker_of(k);
+    const struct risk_limits limits = kernel_limits(k);
+    *out = (struct view_risk){.emergency_stop = k->emergency_stop,
+                              .closing = k->closing,
+                              .mode = b->mode,
+                              .tripped = b->tripped,
+                              .circuit = b->all.state,
+                              .cause = b->all.cause,
+                              .failures = b->all.failures,
+                              .is_down = b->is_down,
+                              .symbols_open = b->not_closed,
+                              .positions_max = limits.positions_max,
+                              .leverage_max = limits.leverage_max,
+                              .until_ns = b->all.until_ns,
+                              .opened = b->all.opened,
+                              .downs = b->downs,
+                              .live_orders = kernel_live_orders(k, NULL, 0),
+                              .day_result = breaker_day_result(b),
+                              .fall = breaker_fall(b),
+                              .confidence_min = limits.confidence_min,
+                              .risk_per_trade = limits.risk_per_trade,
+                              .exposure_total_max = limits.exposure_total_max,
+                              .notional_symbol_max = limits.notional_symbol_max};
+    memcpy(out->trips, b->trips, sizeof out->trips);
+    for (uint32_t i = 0; i < k->n; i++) {
+        out->symbols_opened += b->symbols[i].opened;
+        out->symbols_halted += b->symbols[i].state == BREAKER_HALTED;
+    }
+}
+
 void kernel_view(const struct kernel *k, struct view *out) {
     out->mode = (uint32_t)k->config.mode;
     out->strategy = k->config.bot.strategy;
@@ -185,6 +222,7 @@ void kernel_view(const struct kernel *k, struct view *out) {
     out->equity_count = k->curve_count;
     memcpy(out->equity_curve, k->curve, sizeof(struct view_equity) * k->curve_count);
     view_totals_fill(&k->totals, out);
+    view_risk_fill(k, &out->risk);
     out->has_engine = has_engine(k);
     memset(&out->engine, 0, sizeof out->engine);
     memset(&out->memory, 0, sizeof out->memory);

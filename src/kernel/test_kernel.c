@@ -844,6 +844,7 @@ static void policy_updated_carries_old_and_new(void **state) {
         {"risk_per_trade", 0.8, 0.01, RISK_FRACTION_CEILING},
         {"exposure_total_max", 5, 1.0, RISK_EXPOSURE_CEILING},
         {"exposure_total_max", 0.5, RISK_EXPOSURE_CEILING, 0.5},
+        {"leverage_max", 125, 3, RISK_LEVERAGE_CEILING},
         {"trading:emergency_stop", 1, 0, 1},
         {"trading:emergency_stop", 0, 1, 0},
     };
@@ -855,8 +856,7 @@ static void policy_updated_carries_old_and_new(void **state) {
         assert_true(p->old_value == rows[i].old && p->new_value == rows[i].now);
     }
     uint32_t told = w->count[EVENT_POLICY_UPDATED];
-    assert_int_equal(kernel_policy(w->kernel, w->out, "leverage_max", 125, "x", w->now),
-                     ST_NOT_FOUND);
+    assert_int_equal(kernel_policy(w->kernel, w->out, "leverage", 125, "x", w->now), ST_NOT_FOUND);
     assert_int_equal(kernel_policy(w->kernel, w->out, "positions_max", -1, "x", w->now), ST_RANGE);
     assert_int_equal(kernel_policy(w->kernel, w->out, "positions_max", 1.0 / 0.0, "x", w->now),
                      ST_RANGE);

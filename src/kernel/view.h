@@ -47,13 +47,33 @@ struct view_decision {
     double multiplier; /* of the size learner's choice */
 };
 
+/* What may be opened, and why not. Times are the market's; fractions of equity. */
+struct view_risk {
+    uint32_t emergency_stop, closing; /* by hand; the run is ending */
+    uint32_t mode, tripped;           /* enum breaker_mode; bits 1 << enum breaker_trigger */
+    uint32_t circuit, cause;          /* the common one: enum breaker_state, breaker_cause */
+    uint32_t failures, is_down;       /* in a row; the link to the venue */
+    uint32_t symbols_open, symbols_halted;
+    uint32_t positions_max, leverage_max; /* limits in force, the mode's included */
+    int64_t until_ns;                     /* of the common circuit's cooldown, 0 none */
+    uint64_t opened, symbols_opened;      /* times: the common circuit, all others */
+    uint64_t trips[4], downs;             /* by trigger */
+    uint64_t commands_taken; /* of this process's queue, obeyed or refused, and on record */
+    uint64_t live_orders;
+    double day_result, fall;
+    double confidence_min, risk_per_trade, exposure_total_max;
+    money_t notional_symbol_max;
+};
+
 struct view_symbol {
     char symbol[SYMBOL_SIZE];
     px_t last_px, mark_px;
-    int64_t bar_ts_ns;     /* close time of the last bar, 0 none yet */
-    uint32_t warm;         /* features complete */
-    uint32_t bars_missing; /* until warm; 0 when warm or not known */
-    uint32_t status;       /* enum instrument_status */
+    int64_t bar_ts_ns;               /* close time of the last bar, 0 none yet */
+    uint32_t warm;                   /* features complete */
+    uint32_t bars_missing;           /* until warm; 0 when warm or not known */
+    uint32_t status;                 /* enum instrument_status */
+    uint32_t circuit, circuit_cause; /* enum breaker_state, breaker_cause */
+    int64_t circuit_until_ns;
     uint64_t signal_id;
     int64_t signal_ts_ns, signal_expires_ns;
     struct ensemble_signal signal;
@@ -158,6 +178,7 @@ struct view {
     struct view_counts counts;   /* since the start, the restart's re-execution included */
     struct view_learned learned; /* zero without an engine */
     struct view_retrain retrain;
+    struct view_risk risk;
     struct view_role roles[VIEW_ROLES_MAX];
     struct view_reason reasons[VIEW_REASONS_MAX]; /* refusals by reason */
     struct view_position positions[VIEW_POSITIONS_MAX];

@@ -214,7 +214,7 @@ static uint32_t wanted_leverage(const struct engine *e, const struct engine_deci
                                  .margin_used = margin_used,
                                  .divergence = known(s->market.divergence, divergence_worst),
                                  .funding = known(s->market.funding_rate, funding_worst)};
-    uint32_t formula = leverage_intelligent(&in, e->config.sizing.leverage_max);
+    uint32_t formula = leverage_intelligent(&in, e->limits.leverage_max);
     return formula < d->choice.leverage ? formula : d->choice.leverage;
 }
 
@@ -247,6 +247,22 @@ static void fill_input(struct engine_decision *d, const struct engine *e,
         .leverage = wanted_leverage(e, d, state, margin_used)};
 }
 
+/* The configuration under the limits in force. */
+static struct sizing_config sizing_in_force(const struct engine *e) {
+    struct sizing_config c = e->config.sizing;
+    c.stop_risk = e->limits.stop_risk;
+    c.total_max = e->limits.total_max;
+    c.leverage_max = e->limits.leverage_max;
+    return c;
+}
+
+static struct portfolio_config portfolio_in_force(const struct engine *e) {
+    struct portfolio_config c = e->config.portfolio;
+    c.total_max = e->limits.total_max;
+    c.positions_max = e->limits.positions_max;
+    return c;
+}
+
 static void refuse(struct engine_decision *d, enum engine_reason reason) {
     d->reason = (uint32_t)reason;
 }
@@ -274,7 +290,8 @@ static void size_wish(struct engine_decision *d, struct engine *e, struct portfo
         .exposure = book->caps.total > 0 ? state->used / book->caps.total : INFINITY};
     sizing_choose(&d->choice, &e->sizing, &e->config.sizing_learner, &context);
     fill_input(d, e, ask, state, margin_used);
-    sizing_decide(&d->sizing, &e->config.sizing, &d->input);
+    const struct sizing_config sizing = sizing_in_force(e);
+    sizing_decide(&d->sizing, &sizing, &d->input);
     if (d->sizing.reason != SIZING_ALLOW) {
         refuse(d, ENGINE_SIZING);
         return;
@@ -314,8 +331,9 @@ static void size_all(struct engine_decision *out, struct engine *e, struct engin
     for (uint32_t i = 0; i < account->holding_count; i++)
         state.used += account->holdings[i].fraction;
     int64_t bar = e->close_ts_ns / e->config.interval_ns - 1;
-    portfolio_open(book, &e->config.portfolio, engine_series_get(e), e->symbol_count, bar,
-                   account->holdings, account->holding_count, w->wishes, wishes);
+    const struct portfolio_config portfolio = portfolio_in_force(e);
+    portfolio_open(book, &portfolio, engine_series_get(e), e->symbol_count, bar, account->holdings,
+                   account->holding_count, w->wishes, wishes);
     uint32_t ranked, known_sigma = 0;
     const uint32_t *order = portfolio_rank(book, &ranked);
     double sum = 0;

@@ -57,6 +57,36 @@ static enum status names_check(const char (*names)[SYMBOL_SIZE], uint32_t count,
     return ST_OK;
 }
 
+static struct engine_limits configured(const struct engine_config *c) {
+    return (struct engine_limits){.stop_risk = c->sizing.stop_risk,
+                                  .total_max = c->sizing.total_max,
+                                  .leverage_max = c->sizing.leverage_max,
+                                  .positions_max = c->portfolio.positions_max};
+}
+
+static double least(double configured_value, double wanted) {
+    if (!(wanted >= 0)) return 0;
+    return wanted < configured_value ? wanted : configured_value;
+}
+
+void engine_limits_lower(struct engine *e, const struct engine_limits *wanted) {
+    struct engine_limits l = configured(&e->config);
+    l.stop_risk = least(l.stop_risk, wanted->stop_risk);
+    l.total_max = least(l.total_max, wanted->total_max);
+    if (wanted->leverage_max < l.leverage_max) l.leverage_max = wanted->leverage_max;
+    if (wanted->positions_max < l.positions_max) l.positions_max = wanted->positions_max;
+    e->limits = l;
+}
+
+/* Not above the configuration: whatever lowered them, nothing may have raised them. */
+static bool limits_are_sound(const struct engine *e) {
+    struct engine_limits c = configured(&e->config);
+    const struct engine_limits *l = &e->limits;
+    return l->stop_risk >= 0 && l->stop_risk <= c.stop_risk && l->total_max >= 0 &&
+           l->total_max <= c.total_max && l->leverage_max <= c.leverage_max &&
+           l->positions_max <= c.positions_max;
+}
+
 enum status engine_init(struct engine *e, const struct engine_config *config,
                         const char (*names)[SYMBOL_SIZE], uint32_t symbol_count,
                         const struct conformal_table *table, struct err *err) {
@@ -71,6 +101,7 @@ enum status engine_init(struct engine *e, const struct engine_config *config,
     e->symbol_count = symbol_count;
     e->size_bytes = size;
     e->config = *config;
+    e->limits = configured(config);
     e->close_ts_ns = INT64_MIN;
     governance_init(&e->governance, &config->governance);
     bias_init(&e->bias);
@@ -265,6 +296,8 @@ enum status engine_check(const struct engine *e, struct err *err) {
                        e->symbol_count);
     const char *fault = engine_config_fault(&e->config);
     if (fault) return err_set(err, ST_CORRUPT, "engine: configuration: %s", fault);
+    if (!limits_are_sound(e))
+        return err_set(err, ST_CORRUPT, "engine: limits above those configured");
     for (uint32_t k = 0; k < MODEL_COUNT; k++)
         if (!model_is_sound(e, k))
             return err_set(err, ST_CORRUPT, "engine: supervisor of %s",

@@ -76,8 +76,15 @@ const char *engine_config_fault(const struct engine_config *config);
 
 /* ---- state ---- */
 
+/* What may be lowered while it runs; never above the configuration. */
+struct engine_limits {
+    double stop_risk; /* of equity lost at a stop */
+    double total_max; /* notional / equity of all */
+    uint32_t leverage_max, positions_max;
+};
+
 enum {
-    ENGINE_VERSION = 3,
+    ENGINE_VERSION = 4,
     ENGINE_OPEN_MAX = STRATEGY_PENDING_MAX, /* intents and trades under way: beyond, refused */
     ENGINE_DONE_MAX = 4096,                 /* ids settled last, remembered */
     ENGINE_SIGNALS_PER_CLOSE = 8            /* that the bias block sees, another part each time */
@@ -137,7 +144,8 @@ struct engine {
     uint64_t size_bytes;
     uint64_t checksum; /* of everything behind it; by engine_seal */
     struct engine_config config;
-    int64_t close_ts_ns; /* of the last engine_close; INT64_MIN none */
+    struct engine_limits limits; /* in force: the configuration's, or lower */
+    int64_t close_ts_ns;         /* of the last engine_close; INT64_MIN none */
     uint64_t closes, decisions, holds, entries, outcomes, outcomes_lost, bars, bars_refused;
     uint64_t opened, dropped, credited, refused, sizing_lost;
     uint32_t seated[MODEL_COUNT]; /* 1: a model file has this seat */
@@ -180,6 +188,9 @@ enum status engine_init(struct engine *e, const struct engine_config *config,
                         const char (*names)[SYMBOL_SIZE], uint32_t symbol_count,
                         const struct conformal_table *table, struct err *err);
 const struct engine_symbol *engine_symbol_get(const struct engine *e, uint32_t symbol);
+/* From the next decision on each limit is the least of the configuration's and this one; so a later call may raise what
+ * an earlier one lowered. What is not a number, or negative, is 0. */
+void engine_limits_lower(struct engine *e, const struct engine_limits *limits);
 
 /* ---- what has changed ---- */
 

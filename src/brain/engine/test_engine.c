@@ -34,7 +34,8 @@ static void planted_models_get_what_they_are_worth(void **state) {
                   trader.wanted[1], trader.wanted[2], trader.wanted[3]);
     print_message("ece %.4f (chance %.4f) coverage %.4f  entered %u dropped %u closed %u\n", v.ece,
                   v.ece_chance, v.coverage, trader.entered, trader.dropped, trader.closed);
-    assert_true(v.ece < 0.02); /* of all that was said, the time before anything was known included */
+    assert_true(v.ece <
+                0.02); /* of all that was said, the time before anything was known included */
     for (uint32_t r = 0; r < ENGINE_REASON_COUNT; r++)
         print_message("%s %u  ", engine_reason_text((enum engine_reason)r), trader.reasons[r]);
     print_message("\n");

@@ -37,7 +37,6 @@ enum breaker_fault breaker_fault_of(int32_t code) {
     switch (code) {
     case 0:
     case -2011: /* nothing to cancel */
-    case -2013: /* no such order: the answer to a question */
     case -2021: /* the market has passed the trigger */
     case -2022: /* nothing left to reduce */
     case -4130: /* a closePosition order stands already */
@@ -48,6 +47,7 @@ enum breaker_fault breaker_fault_of(int32_t code) {
     case -4140: /* symbol status */
     case -4141: /* symbol closed */
         return BREAKER_CONTRACT_GONE;
+    case -2013: /* no such order: ours never arrived */
     case -2014: /* keys */
     case -2015:
     case -2018: /* balance, margin: the account's */
@@ -98,7 +98,8 @@ static void move(struct breaker_changes *out, struct breaker *b, uint32_t symbol
     else if (after != BREAKER_OPEN)
         c->until_ns = 0;
     if (after != BREAKER_PROBING) c->probe_id = 0;
-    if (after == BREAKER_CLOSED || after == BREAKER_HALTED) {
+    bool shut = after == BREAKER_CLOSED || after == BREAKER_HALTED;
+    if (shut && (after != before || event == BREAKER_RESET)) { /* not with every entry */
         c->failures = 0;
         c->cause = BREAKER_NO_CAUSE;
     }
