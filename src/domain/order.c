@@ -39,6 +39,33 @@ int order_state_next(enum order_state state, enum order_event event) {
     return next_state[state][event];
 }
 
+const char *order_refusal_text(enum order_state state, enum order_event event) {
+    if (order_state_next(state, event) >= 0) return NULL;
+    if (state == ORDER_NONE) return "nothing was asked for";
+    if (event == OE_SUBMIT) return "asked for already: a retry is another order";
+    if (order_state_is_terminal(state)) return "it has ended, and only fills come after that";
+    switch (event) {
+    case OE_ACCEPTED:
+        return "its fills have said so already";
+    case OE_REJECTED:
+        return "the venue has accepted it";
+    case OE_TIMEOUT:
+        return "it was answered";
+    case OE_CANCEL_REQUEST:
+        return "a cancel is on its way";
+    case OE_CANCEL_REJECTED:
+        return "no cancel was asked for";
+    case OE_SUBMIT:
+    case OE_FILL_PARTIAL:
+    case OE_FILL_LAST:
+    case OE_CANCELED:
+    case OE_EXPIRED:
+    case ORDER_EVENT_COUNT:
+        break; /* legal wherever an order lives, which the test of every pair shows */
+    }
+    return "?";
+}
+
 bool order_state_is_terminal(enum order_state state) {
     static const bool terminal[ORDER_STATE_COUNT] = {
 #define ORDER_STATE_TERMINAL(name, text, is_terminal) [name] = is_terminal,

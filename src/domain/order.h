@@ -82,6 +82,8 @@ enum order_event {
 /* The one (state, event) table. Returns the next state, or -1 if the pair is illegal: the caller
  * counts it and keeps the state (evidence that contradicts is never silently applied). */
 int order_state_next(enum order_state state, enum order_event event);
+/* Why the pair is illegal, in words; NULL if it is legal. */
+const char *order_refusal_text(enum order_state state, enum order_event event);
 bool order_state_is_terminal(enum order_state state);
 const char *order_state_text(enum order_state state);
 const char *order_event_text(enum order_event event);

@@ -94,6 +94,82 @@ static void test_every_pair(void **state) {
     assert_int_equal(ORDER_STATE_COUNT * ORDER_EVENT_COUNT, 100);
 }
 
+/* Each of the illegal pairs once, under its reason. */
+struct illegal {
+    const char *reason;
+    uint32_t count;
+    struct {
+        enum order_state state;
+        enum order_event event;
+    } pairs[32];
+};
+
+static const struct illegal illegal_pairs[] = {
+    {"nothing was asked for",
+     9,
+     {{ORDER_NONE, OE_ACCEPTED},
+      {ORDER_NONE, OE_REJECTED},
+      {ORDER_NONE, OE_TIMEOUT},
+      {ORDER_NONE, OE_FILL_PARTIAL},
+      {ORDER_NONE, OE_FILL_LAST},
+      {ORDER_NONE, OE_CANCEL_REQUEST},
+      {ORDER_NONE, OE_CANCEL_REJECTED},
+      {ORDER_NONE, OE_CANCELED},
+      {ORDER_NONE, OE_EXPIRED}}},
+    {"asked for already: a retry is another order",
+     9,
+     {{ORDER_PENDING_NEW, OE_SUBMIT},
+      {ORDER_UNKNOWN, OE_SUBMIT},
+      {ORDER_NEW, OE_SUBMIT},
+      {ORDER_PARTIALLY_FILLED, OE_SUBMIT},
+      {ORDER_PENDING_CANCEL, OE_SUBMIT},
+      {ORDER_FILLED, OE_SUBMIT},
+      {ORDER_CANCELED, OE_SUBMIT},
+      {ORDER_REJECTED, OE_SUBMIT},
+      {ORDER_EXPIRED, OE_SUBMIT}}},
+    {"it has ended, and only fills come after that",
+     24,
+     {{ORDER_FILLED, OE_ACCEPTED},   {ORDER_FILLED, OE_REJECTED},
+      {ORDER_FILLED, OE_TIMEOUT},    {ORDER_FILLED, OE_CANCEL_REQUEST},
+      {ORDER_FILLED, OE_CANCELED},   {ORDER_FILLED, OE_EXPIRED},
+      {ORDER_CANCELED, OE_ACCEPTED}, {ORDER_CANCELED, OE_REJECTED},
+      {ORDER_CANCELED, OE_TIMEOUT},  {ORDER_CANCELED, OE_CANCEL_REQUEST},
+      {ORDER_CANCELED, OE_CANCELED}, {ORDER_CANCELED, OE_EXPIRED},
+      {ORDER_REJECTED, OE_ACCEPTED}, {ORDER_REJECTED, OE_REJECTED},
+      {ORDER_REJECTED, OE_TIMEOUT},  {ORDER_REJECTED, OE_CANCEL_REQUEST},
+      {ORDER_REJECTED, OE_CANCELED}, {ORDER_REJECTED, OE_EXPIRED},
+      {ORDER_EXPIRED, OE_ACCEPTED},  {ORDER_EXPIRED, OE_REJECTED},
+      {ORDER_EXPIRED, OE_TIMEOUT},   {ORDER_EXPIRED, OE_CANCEL_REQUEST},
+      {ORDER_EXPIRED, OE_CANCELED},  {ORDER_EXPIRED, OE_EXPIRED}}},
+    {"its fills have said so already", 1, {{ORDER_PARTIALLY_FILLED, OE_ACCEPTED}}},
+    {"the venue has accepted it",
+     2,
+     {{ORDER_NEW, OE_REJECTED}, {ORDER_PARTIALLY_FILLED, OE_REJECTED}}},
+    {"it was answered", 2, {{ORDER_NEW, OE_TIMEOUT}, {ORDER_PARTIALLY_FILLED, OE_TIMEOUT}}},
+    {"a cancel is on its way", 1, {{ORDER_PENDING_CANCEL, OE_CANCEL_REQUEST}}},
+    {"no cancel was asked for",
+     3,
+     {{ORDER_PENDING_NEW, OE_CANCEL_REJECTED},
+      {ORDER_NEW, OE_CANCEL_REJECTED},
+      {ORDER_PARTIALLY_FILLED, OE_CANCEL_REJECTED}}},
+};
+
+static void test_every_illegal_pair_has_its_reason(void **state) {
+    (void)state;
+    size_t named = 0;
+    for (size_t i = 0; i < sizeof illegal_pairs / sizeof *illegal_pairs; i++)
+        for (uint32_t j = 0; j < illegal_pairs[i].count; j++, named++) {
+            const char *text = order_refusal_text(illegal_pairs[i].pairs[j].state,
+                                                  illegal_pairs[i].pairs[j].event);
+            assert_non_null(text);
+            assert_string_equal(text, illegal_pairs[i].reason);
+        }
+    assert_int_equal(named + sizeof legal_pairs / sizeof *legal_pairs,
+                     ORDER_STATE_COUNT * ORDER_EVENT_COUNT); /* so every pair is named here */
+    for (size_t i = 0; i < sizeof legal_pairs / sizeof *legal_pairs; i++)
+        assert_null(order_refusal_text(legal_pairs[i].from, legal_pairs[i].event));
+}
+
 static void test_ended_stays_ended(void **state) {
     (void)state;
     for (int s = 0; s < ORDER_STATE_COUNT; s++) {
@@ -178,6 +254,7 @@ static void test_sides(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_pair),
+        cmocka_unit_test(test_every_illegal_pair_has_its_reason),
         cmocka_unit_test(test_ended_stays_ended),
         cmocka_unit_test(test_table_is_connected),
         cmocka_unit_test(test_texts),
