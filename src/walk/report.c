@@ -234,7 +234,12 @@ static enum status count_trials(struct walk_report *r, const struct walk_inputs 
     free(t);
     if (st != ST_OK) return st;
     r->moments = walk_moments_of(r->variants[0].days.returns, r->variants[0].days.count);
-    r->deflated = walk_sharpe_deflated(&r->moments, r->trials.variance, r->trials.count);
+    for (uint32_t i = 0; i < r->variant_count; i++) {
+        struct walk_variant *v = &r->variants[i];
+        struct walk_moments m = walk_moments_of(v->days.returns, v->days.count);
+        v->deflated = walk_sharpe_deflated(&m, r->trials.variance, r->trials.count);
+    }
+    r->deflated = r->variants[0].deflated;
     return ST_OK;
 }
 

@@ -39,8 +39,9 @@ struct walk_variant {
     char what[WALK_WORDS_SIZE];
     uint64_t trades;
     double total_return, win_rate, win_low, win_high, max_drawdown, exposure;
-    struct sharpe sharpe;         /* of daily returns, Lo's interval */
-    struct walk_bootstrap blocks; /* the same by the stationary bootstrap */
+    struct sharpe sharpe;          /* of daily returns, Lo's interval */
+    struct walk_bootstrap blocks;  /* the same by the stationary bootstrap */
+    struct walk_deflated deflated; /* after all trials counted */
     struct walk_days days;
 };
 

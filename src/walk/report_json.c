@@ -142,6 +142,8 @@ static void write_variant(struct json_writer *w, const struct walk_variant *v) {
     count(w, "draws", v->blocks.draws);
     real(w, "not_positive", v->blocks.not_positive);
     json_write_object_end(w);
+    real(w, "deflated", v->deflated.probability);
+    real(w, "deflated_by_chance_alone", v->deflated.chance);
     real(w, "max_drawdown", v->max_drawdown);
     real(w, "win_rate", v->win_rate);
     real(w, "win_rate_low", v->win_low);

@@ -73,10 +73,10 @@ static void write_head(struct text *t, const struct walk_report *r) {
 /* ---- money ---- */
 
 static void write_variants(struct text *t, const struct walk_report *r) {
-    text_add(t,
-             "\n## What it earned, net of costs\n\n"
-             "| | trades | return | Sharpe | 95 %% (blocks) | 95 %% (Lo) | drawdown | win rate |\n"
-             "|---|---|---|---|---|---|---|---|\n");
+    text_add(t, "\n## What it earned, net of costs\n\n"
+                "| | trades | return | Sharpe | 95 %% (blocks) | 95 %% (Lo) | deflated | drawdown "
+                "| win rate |\n"
+                "|---|---|---|---|---|---|---|---|---|\n");
     for (uint32_t i = 0; i < r->variant_count; i++) {
         const struct walk_variant *v = &r->variants[i];
         text_add(t, "| %s | %" PRIu64 " | ", v->name, v->trades);
@@ -88,6 +88,10 @@ static void write_variants(struct text *t, const struct walk_report *r) {
         text_add(t, " | ");
         range(t, "%.2f", v->sharpe.low, v->sharpe.high);
         text_add(t, " | ");
+        figure(t, "%.3f", v->deflated.probability);
+        text_add(t, " (");
+        figure(t, "%.3f", v->deflated.chance);
+        text_add(t, ") | ");
         figure(t, "%.1f %%", 100 * v->max_drawdown);
         text_add(t, " | ");
         figure(t, "%.1f %%", 100 * v->win_rate);
@@ -97,6 +101,8 @@ static void write_variants(struct text *t, const struct walk_report *r) {
     for (uint32_t i = 0; i < r->variant_count; i++)
         if (strncmp(r->variants[i].name, "rule:", 5) != 0)
             text_add(t, "* %s: %s\n", r->variants[i].name, r->variants[i].what);
+    text_add(t, "* deflated: P(true ratio > 0) after all trials counted, their ratios varying as "
+                "they do (in brackets: as by chance alone)\n");
     text_add(t,
              "* rule:…: the model's expected return under the plain costed rule, on paper, at "
              "%.2f %% a side\n",
