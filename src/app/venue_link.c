@@ -14,6 +14,7 @@ struct venue_link {
     struct binance *client;
     struct venue_port port;
     struct venue_sink sink; /* context NULL: nobody listens yet */
+    bool is_up;
     uint32_t count;
     struct instrument *contracts; /* (count) of the run */
     uint32_t *of_client;          /* (client's count) run's number; UINT32_MAX: not of this run */
@@ -108,7 +109,9 @@ static const char *link_text(enum binance_link link) {
 
 static void on_link(void *context, enum binance_link rest, enum binance_link market,
                     enum binance_link user) {
-    (void)context;
+    struct venue_link *l = context;
+    /* Orders go by one and their fate comes by the other; that the market is late is seen by its age. */
+    l->is_up = rest == LINK_UP && user == LINK_UP;
     log_info("venue", "link", "rest=%s market=%s user=%s", link_text(rest), link_text(market),
              link_text(user));
 }
@@ -232,6 +235,11 @@ static int64_t port_now(void *context) {
     return binance_now_ns(l->client);
 }
 
+static bool port_is_up(void *context) {
+    const struct venue_link *l = context;
+    return l->is_up;
+}
+
 /* ---- life ---- */
 
 static enum status number_contracts(struct venue_link *l, const struct instrument *contracts,
@@ -276,7 +284,8 @@ enum status venue_link_open(struct venue_link **out, const struct binance_option
                                   .start = port_start,
                                   .submit = port_submit,
                                   .poll = port_poll,
-                                  .now_ns = port_now};
+                                  .now_ns = port_now,
+                                  .is_up = port_is_up};
     enum status st = binance_create(&l->client, &o, err);
     if (st == ST_OK) st = binance_load(l->client, LOAD_WITHIN_NS, err);
     if (st == ST_OK) st = number_contracts(l, contracts, count, err);

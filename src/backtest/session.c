@@ -105,6 +105,7 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
     c.limits.cost_gate = o->strategy == STRATEGY_ENSEMBLE;
     if (c.limits.cooldown_ns < interval) c.limits.cooldown_ns = interval;
     c.limits.market_age_ns_max = 2 * interval;
+    c.breaker = breaker_config_defaults(interval);
     c.engine = engine_config_of(&c, &spec);
     c.residuals = residuals_of(o);
     return c;
@@ -223,8 +224,9 @@ static void pump(struct session *s, int64_t until) {
     }
 }
 
-static void sleep_until(struct session *s, int64_t wall_ns) {
-    while (!session_stopped(s)) {
+static void sleep_until(struct session *s, int64_t wall_ns, uint64_t part) {
+    while (!session_stopped(s) && s->failed == ST_OK) {
+        session_commands(s, part);
         int64_t left = wall_ns - tstamp_monotonic_ns();
         if (left <= 0) return;
         if (left > 20 * NS_PER_MS) left = 20 * NS_PER_MS;
@@ -235,15 +237,17 @@ static void sleep_until(struct session *s, int64_t wall_ns) {
 
 static void publish_view(struct session *s, bool running);
 
-static void pace(struct session *s, int64_t market_ns) {
+/* part: of the step, for the commands that come meanwhile. */
+static void pace(struct session *s, int64_t market_ns, uint64_t part) {
+    session_commands(s, part);
     if (s->o.speed <= 0 || s->reader || market_ns < s->kernel_config.trade_from_ns)
         return; /* old bars need no waiting */
     if (s->pace_wall_ns == 0) {
         s->pace_wall_ns = tstamp_monotonic_ns();
         s->pace_market_ns = market_ns;
     }
-    sleep_until(s,
-                s->pace_wall_ns + (int64_t)((double)(market_ns - s->pace_market_ns) / s->o.speed));
+    sleep_until(
+        s, s->pace_wall_ns + (int64_t)((double)(market_ns - s->pace_market_ns) / s->o.speed), part);
     session_show(s);
 }
 
@@ -260,7 +264,7 @@ static void run_inside(struct session *s, const struct feed_step *step) {
                 .ts = ts, .trade_id = step->index * 2 + part, .price = low ? b->low : b->high};
             kernel_tick(s->kernel, step->symbols[j], &tick);
         }
-        pace(s, ts);
+        pace(s, ts, part);
     }
 }
 
@@ -345,11 +349,13 @@ static void run_step(struct session *s, const struct feed_step *step) {
     uint64_t total = feed_step_count(s->o.feed);
     s->state->next_step = step->index;
     if (step->open_ts_ns > s->state->last_ts_ns) s->state->last_ts_ns = step->open_ts_ns;
+    session_commands(s, COMMAND_AT_START);
     open_step(s, step);
     if (s->o.mode == MODE_PAPER) run_inside(s, step);
     pump(s, close);
     if (s->failed != ST_OK) return;
-    pace(s, close);
+    pace(s, close, COMMAND_BEFORE_CLOSE);
+    if (s->failed != ST_OK) return;
     if (close > s->state->last_ts_ns) s->state->last_ts_ns = close;
     s->decide_began_ns = s->rows ? tstamp_monotonic_ns() : 0;
     for (uint32_t j = 0; j < step->count; j++) session_bar(s, step->symbols[j], step->bars[j]);
@@ -412,12 +418,17 @@ void session_show(struct session *s) {
     if (tstamp_monotonic_ns() - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
 }
 
+void session_show_now(struct session *s) {
+    publish_view(s, true);
+}
+
 static void publish_view(struct session *s, bool running) {
     if (!s->o.view_box) return;
     struct view *v = view_begin(s->o.view_box);
     int64_t wall = tstamp_wall_ns();
     kernel_view(s->kernel, v);
     v->counts = s->counts;
+    v->risk.commands_taken = s->commands_taken;
     v->running = running;
     v->speed = s->o.speed;
     v->bar_interval_ns = feed_interval_ns(s->o.feed);

@@ -17,6 +17,7 @@
 #include "backtest/report.h"
 #include "base/err.h"
 #include "kernel/bus.h"
+#include "kernel/inbox.h"
 #include "kernel/kernel.h"
 #include "kernel/venue_port.h"
 #include "kernel/view.h"
@@ -49,7 +50,8 @@ struct session_options {
         retrain_hash; /* what the run is known by in place of its models: configuration, first models */
     _Atomic uint32_t
         *retrain_request; /* set to 1 by whoever wants a training now; NULL: nobody may */
-    enum run_mode mode;   /* with a port: anything but MODE_REPLAY */
+    struct inbox *inbox; /* commands from outside, looked at between and inside steps; NULL: none */
+    enum run_mode mode;  /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
     uint64_t seed;
     money_t wallet_start;

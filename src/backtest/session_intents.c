@@ -181,6 +181,7 @@ static void deliver_from_bus(struct session *s, bool wait) {
             s); /* published before the restart, perhaps: same identity, so twice is once */
     s->republish = false;
     while (s->pending_count > 0 && s->failed == ST_OK && !session_stopped(s)) {
+        if (!s->o.port) session_commands(s, COMMAND_BUS_AWAY);
         struct err why = {0};
         enum status st =
             bus_read(s->bus, &entry, "trade.intent", SERVICE, CONSUMER, patience, &why);
@@ -212,7 +213,10 @@ static void deliver_from_bus(struct session *s, bool wait) {
 
 void session_deliver(struct session *s) {
     while (s->pending_count > 0 && s->failed == ST_OK) {
+        /* An intent must not be executed before a stop that came first, however long the bus was away. */
+        if (!s->o.port) session_commands(s, COMMAND_BUS_AWAY);
         const struct journal_record *next = session_peek(s);
+        if (s->failed != ST_OK) return;
         if (s->o.verify && !next) return;
         if (!s->bus || next) {
             deliver_first(s, next);

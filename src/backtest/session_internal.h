@@ -69,6 +69,7 @@ struct session {
     bool recorded_new; /* the last record was appended, not found on record */
     struct session_live *live;
     uint64_t records_checked;
+    uint64_t commands_taken; /* of the inbox, and on record */
     uint64_t bus_refused; /* bus entries that are no intent of this run */
     struct bus *bus;
     struct tradedb *db;
@@ -127,6 +128,15 @@ enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *
 void session_publish(struct session *s, const struct event *event);
 void session_deliver(struct session *s);
 
+/* session_commands.c */
+/* Where a step may be when a command is obeyed; 1 and 2 are the parts of run_inside. */
+enum { COMMAND_AT_START = 0, COMMAND_BEFORE_CLOSE = 3, COMMAND_BUS_AWAY = 4 };
+/* The commands on record for this place; behind the journal's end those that wait. */
+void session_commands(struct session *s, uint64_t part);
+/* A run with a port: the next one that waits, its place filled in. Then, once it is on record, what it asks for. */
+bool session_command_next(struct session *s, struct operator_command *out, uint64_t part);
+void session_obey(struct session *s, const struct operator_command *command, bool is_new);
+
 /* session_rows.c */
 void *session_block(size_t size); /* zeroed, 64-aligned; NULL: no memory */
 /* Nothing where no features are computed. */
@@ -175,6 +185,7 @@ void session_save_point(struct session *s, bool go_on);
 void session_record_state_hash(struct session *s);
 /* Publishes the view if the last one is old enough: also called while waiting for the bus. */
 void session_show(struct session *s);
+void session_show_now(struct session *s);
 void session_handle(struct session *s, struct kernel_out *out);
 bool session_stopped(const struct session *s);
 

@@ -135,6 +135,14 @@ static void apply(struct session *s, const struct event *e) {
         kernel_time(s->kernel, &s->out, e->u.clock_advanced.ts);
         session_handle(s, &s->out);
         break;
+    case EVENT_OPERATOR_COMMAND:
+        session_obey(s, &e->u.operator_command, s->recorded_new);
+        break;
+    case EVENT_VENUE_LINK:
+        s->out.count = 0;
+        kernel_link(s->kernel, &s->out, e->u.venue_link_changed.is_up != 0, e->ts_ns);
+        session_handle(s, &s->out);
+        break;
     default:
         s->failed = err_set(s->err, ST_CORRUPT, "%s is no input", event_info(e->type)->name);
         break;
@@ -344,9 +352,25 @@ static enum status connect(struct session *s) {
 
 /* ---- running ---- */
 
+static void look_at_commands(struct session *s) {
+    struct event e;
+    event_init(&e, EVENT_OPERATOR_COMMAND, now_of(s));
+    while (session_command_next(s, &e.u.operator_command, COMMAND_AT_START)) apply(s, &e);
+}
+
+static void look_at_link(struct session *s) {
+    const struct venue_port *port = s->o.port;
+    bool is_up = !port->is_up || port->is_up(port->context);
+    if (is_up == (kernel_breaker(s->kernel)->is_down == 0)) return;
+    struct event e;
+    event_init(&e, EVENT_VENUE_LINK, now_of(s));
+    e.u.venue_link_changed.is_up = is_up;
+    apply(s, &e);
+}
+
 static void look_at_time(struct session *s) {
     int64_t now = now_of(s);
-    if (kernel_open_count(s->kernel) > 0 && kernel_deadline(s->kernel) <= now) {
+    if (kernel_deadline(s->kernel) <= now) {
         struct event e;
         event_init(&e, EVENT_CLOCK_ADVANCED, now);
         e.u.clock_advanced.ts = now;
@@ -373,6 +397,8 @@ static void run(struct session *s) {
             s->o.port->poll(s->o.port->context, tstamp_monotonic_ns() + POLL_NS, s->err);
         if (st != ST_OK && s->failed == ST_OK) s->failed = st;
         if (s->failed != ST_OK) break;
+        look_at_commands(s);
+        look_at_link(s);
         look_at_time(s);
         if (s->pending_count > 0) session_deliver(s);
         snapshot_if_due(s);

@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 /* Raised whenever a struct inside the state block changes its meaning. */
-enum { SNAPSHOT_VERSION = 6, SNAPSHOTS_KEPT = 2 };
+enum { SNAPSHOT_VERSION = 7, SNAPSHOTS_KEPT = 2 };
 #define SNAPSHOT_MAGIC UINT64_C(0x31504E5351545851) /* "QXTQSNP1" */
 
 struct snapshot_header {

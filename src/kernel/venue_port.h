@@ -36,6 +36,8 @@ struct venue_port {
     /* Waits for something to tell, at most until the monotonic time given. ST_OK, or why it cannot go on. */
     enum status (*poll)(void *context, int64_t until_ns, struct err *err);
     int64_t (*now_ns)(void *context); /* the venue's time */
+    /* Whether orders can be given and their fate is told. NULL: it always can. */
+    bool (*is_up)(void *context);
 };
 
 #endif

@@ -1,0 +1,62 @@
+/* Commands from outside. They come when they come, so each is on record with the place in the step at which it was obeyed:
+ * going over that record again, it is obeyed at that place again. */
+#include <string.h>
+
+#include "backtest/session_internal.h"
+#include "base/log.h"
+
+static void tell(const struct operator_command *c, enum status st) {
+    if (st == ST_OK)
+        log_info("kernel", "command obeyed", "key=%s target=%s value=%g by=\"%s\"", c->key,
+                 c->target, c->value, c->given_by);
+    else
+        log_warn("kernel", "command refused", "key=%s target=%s value=%g by=\"%s\" reason=\"%s\"",
+                 c->key, c->target, c->value, c->given_by, status_text(st));
+}
+
+/* Whoever asked looks at the view for it: on record first, then shown. */
+static void confirm(struct session *s, const struct operator_command *c, enum status st) {
+    tell(c, st);
+    if (s->failed == ST_OK && s->journal) {
+        enum status kept =
+            s->o.durable ? journal_commit(s->journal, s->err) : journal_flush(s->journal, s->err);
+        if (kept != ST_OK) s->failed = kept;
+    }
+    s->commands_taken++;
+    session_show_now(s);
+}
+
+void session_obey(struct session *s, const struct operator_command *command, bool is_new) {
+    s->out.count = 0;
+    enum status st = kernel_command(s->kernel, &s->out, command, s->state->last_ts_ns);
+    session_handle(s, &s->out);
+    if (is_new) confirm(s, command, st);
+}
+
+bool session_command_next(struct session *s, struct operator_command *out, uint64_t part) {
+    if (s->failed != ST_OK || s->o.verify || !s->o.inbox || !inbox_take(out, s->o.inbox))
+        return false;
+    out->step = s->state->next_step;
+    out->part = part;
+    return true;
+}
+
+static bool is_here(const struct session *s, const struct journal_record *r,
+                    struct operator_command *out, uint64_t part) {
+    if (r->type != EVENT_OPERATOR_COMMAND || r->size != sizeof *out) return false;
+    memcpy(out, r->payload, sizeof *out);
+    return out->step == s->state->next_step && out->part == part;
+}
+
+void session_commands(struct session *s, uint64_t part) {
+    while (s->failed == ST_OK) {
+        struct event e;
+        event_init(&e, EVENT_OPERATOR_COMMAND, s->state->last_ts_ns);
+        struct operator_command *c = &e.u.operator_command;
+        if (s->reader) session_mark_take(s, s->state->last_ts_ns);
+        const struct journal_record *r = session_peek(s);
+        if (r ? !is_here(s, r, c, part) : !session_command_next(s, c, part)) return;
+        session_record(s, &e);
+        if (s->failed == ST_OK) session_obey(s, c, r == NULL);
+    }
+}
