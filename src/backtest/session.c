@@ -746,6 +746,8 @@ enum status session_run(struct session_result *out, const struct session_options
     if (!s) return err_set(err, ST_NO_MEMORY, "session: out of memory");
     memset(out, 0, sizeof *out);
     s->o = *options;
+    if (s->o.strategy != STRATEGY_ENSEMBLE)
+        s->o.retrain = NULL; /* a baseline of a run that retrains */
     s->err = err;
     s->started_wall_ns = tstamp_wall_ns();
     for (uint32_t k = 0; k < MODEL_COUNT; k++) hist_init(&s->predict_ns[k]);
