@@ -70,7 +70,7 @@ struct session {
     struct session_live *live;
     uint64_t records_checked;
     uint64_t commands_taken; /* of the inbox, and on record */
-    uint64_t bus_refused; /* bus entries that are no intent of this run */
+    uint64_t bus_refused;    /* bus entries that are no intent of this run */
     struct bus *bus;
     struct tradedb *db;
     uint64_t db_puts;
