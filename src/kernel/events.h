@@ -10,7 +10,6 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "base/json.h"
 #include "domain/fields.h"
 #include "domain/intent.h"
 #include "domain/trade.h"
