@@ -10,7 +10,6 @@
 #include "api/http_count.h"
 #include "api/push.h"
 #include "api/reasons.h"
-#include "kernel/inbox.h"
 #include "net/net.h"
 
 enum {
@@ -31,7 +30,6 @@ struct api {
     struct view_box *view_box;
     struct metrics *metrics;
     _Atomic uint32_t *retrain_request;
-    struct inbox *inbox;
     bool metrics_own, has_loop;
     uint32_t self_test;
     int64_t started_ns; /* monotonic */

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "app/ask.h"
 #include "app/command.h"
 #include "app/run.h"
 #include "app/version.h"
@@ -436,7 +435,6 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
     snprintf(trades, sizeof trades, "%s/trades.sqlite", run->run_dir);
     struct api_config c = api_config_defaults();
     c.retrain_request = run->session.retrain_request;
-    c.inbox = run->session.inbox;
     c.port = run->options.port;
     c.view_box = box;
     c.trades_path = trades;
@@ -444,10 +442,6 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
     c.commit = QUANTUM_COMMIT;
     if (api_start(api, &c, &err) != ST_OK) {
         fprintf(stderr, "quantum: %s (choose another with --port N, or --no-api)\n", err.text);
-        return EXIT_FAILED;
-    }
-    if (ask_port_save(run->run_dir, api_port(*api), &err) != ST_OK) {
-        fprintf(stderr, "quantum: %s\n", err.text);
         return EXIT_FAILED;
     }
     if (!run->options.quiet) fprintf(stderr, "page: http://127.0.0.1:%u/\n", api_port(*api));
@@ -485,14 +479,12 @@ static int run_it(struct run *run, bool report, bool json) {
     struct shown shown; /* for as long as the session runs */
     struct api *api = NULL;
     struct view_box *box = view_box_create();
-    struct inbox *inbox = inbox_create();
     struct view *view = calloc(1, sizeof *view);
     struct session_result *result = calloc(1, sizeof *result);
     int code = EXIT_FAILED;
-    if (box && inbox && view && result) {
+    if (box && view && result) {
         shown = (struct shown){.run = run, .box = box, .view = view, .tty = isatty(2) != 0};
         run->session.view_box = box;
-        run->session.inbox = inbox;
         run->session.progress = on_progress;
         run->session.progress_context = &shown;
         code = start_api(&api, run, box);
@@ -514,7 +506,6 @@ static int run_it(struct run *run, bool report, bool json) {
     }
     api_stop(api);
     view_box_destroy(box);
-    inbox_destroy(inbox);
     free(view);
     free(result);
     return code;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "domain/fields.h"
 #include "domain/intent.h"
 #include "domain/trade.h"
