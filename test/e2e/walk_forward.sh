@@ -1,7 +1,7 @@
 #!/bin/bash
 # quantum walk-forward as a user meets it.
 #   walk_forward.sh QUANTUM [KILLS] [MOMENTS]      KILLS (default 4), MOMENTS of the leakage check (3)
-# TEST_SEED=N repeats the moments. LEAK_CSV=DIR (files NAME.csv.zst), LEAK_FROM, LEAK_TO, LEAK_SYMBOLS, LEAK_VOTERS: the
+# TEST_SEED=N repeats the moments. LEAK_CSV=DIR (files NAME.csv.zst), LEAK_FROM, LEAK_TO, LEAK_SYMBOLS, LEAK_VOTERS, LEAK_WINDOW: the
 # leakage check on hours of one's own.
 # Proves: whatever moments a run is killed at, its log of decisions, its trades and its report are in the end byte for byte
 # those of a run that was left alone; Ctrl-C ends it with exit code 0 and the same command goes on; the bars behind a
@@ -130,7 +130,7 @@ bars_until() { # store t: the same market, as it was known then
     fi
 }
 leak=("$quantum" walk-forward --from "${LEAK_FROM:-$from}" --to "${LEAK_TO:-$to}" --voters "${LEAK_VOTERS:-$voters}"
-    --retrain-every 10d --window 60d --draws 200 --interval 1h --quiet ${LEAK_SYMBOLS:+--symbols "$LEAK_SYMBOLS"})
+    --retrain-every 10d --window "${LEAK_WINDOW:-60d}" --draws 200 --interval 1h --quiet ${LEAK_SYMBOLS:+--symbols "$LEAK_SYMBOLS"})
 if [[ ${LEAK_CSV:-} ]]; then
     bars_until "$work/whole" 9999999999
     "${leak[@]}" --data "$work/whole" --state "$work/wholestate" >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; die "the whole store"; }
