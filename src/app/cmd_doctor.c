@@ -5,7 +5,6 @@
 
 #include "app/command.h"
 #include "app/run.h"
-#include "app/venue_link.h"
 #include "base/tstamp.h"
 
 static const char usage[] =

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "app/command.h"
-#include "app/venue_link.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/tstamp.h"

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "backtest/session.h"
+#include "venue/link/link.h"
 
 #define RUN_URL_TESTNET "https://demo-fapi.binance.com"
 #define RUN_URL_LIVE    "https://fapi.binance.com"
@@ -45,8 +46,6 @@ struct run_options {
     uint64_t market_hash; /* of what names the market: venue, key, symbols */
 };
 
-struct venue_link;
-
 struct run {
     struct run_options options;
     struct venue_link *link; /* NULL: embedded exchange */
@@ -78,6 +77,10 @@ struct venue_keys {
     char mode[16]; /* "" if the file does not say */
 };
 int run_venue_keys(struct venue_keys *out, const struct run_options *o, struct err *err);
+/* Options of the client for a run; texts are borrowed. symbols "": all. */
+struct binance_options run_client_options(const struct run_options *o,
+                                          const struct venue_keys *keys, const char *symbols,
+                                          const char *interval);
 /* run_models.c: options.models into their seats, no training. ST_REFUSED: one has seen bars at or after from_ns (with
  * INT64_MAX nobody asks), or is of a kind that options.voters leaves out; ST_MISMATCH: another interval, or other
  * barriers than the model beside it; ST_EXISTS: two of one kind. */

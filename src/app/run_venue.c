@@ -7,7 +7,6 @@
 
 #include "app/command.h"
 #include "app/run.h"
-#include "app/venue_link.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/tstamp.h"

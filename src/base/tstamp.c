@@ -11,10 +11,21 @@ static int64_t clock_ns(clockid_t id) {
     return (int64_t)ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
 }
 
+static int64_t (*virtual_now)(void *context, enum tstamp_clock which);
+static void *virtual_context;
+
+void tstamp_virtual_set(int64_t (*now)(void *context, enum tstamp_clock which), void *context) {
+    virtual_now = now;
+    virtual_context = context;
+}
+
 int64_t tstamp_wall_ns(void) {
-    return clock_ns(CLOCK_REALTIME);
+    return virtual_now ? virtual_now(virtual_context, TSTAMP_WALL) : clock_ns(CLOCK_REALTIME);
 }
 int64_t tstamp_monotonic_ns(void) {
+    return virtual_now ? virtual_now(virtual_context, TSTAMP_MONOTONIC) : clock_ns(CLOCK_MONOTONIC);
+}
+int64_t tstamp_machine_ns(void) {
     return clock_ns(CLOCK_MONOTONIC);
 }
 

@@ -17,6 +17,13 @@
 int64_t tstamp_wall_ns(void);
 int64_t tstamp_monotonic_ns(void);
 
+/* A simulation's clock in place of this machine's, for the whole process: now gives either time, context is handed to it.
+ * NULL: the machine's again. For src/sim alone, and only while no other thread asks for the time. */
+enum tstamp_clock { TSTAMP_WALL = 0, TSTAMP_MONOTONIC };
+void tstamp_virtual_set(int64_t (*now)(void *context, enum tstamp_clock which), void *context);
+/* The machine's own monotonic clock, whatever is simulated: how long something really took. */
+int64_t tstamp_machine_ns(void);
+
 /* "2024-10-28", "2024-10-28T07:00:00Z", "2024-10-28 07:00" or what tstamp_format prints, years 1970 to
  * 2200; up to nine digits behind the seconds. ST_INVALID otherwise, out untouched. */
 enum status tstamp_parse(int64_t *out_ns, const char *text);

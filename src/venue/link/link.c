@@ -1,10 +1,11 @@
-#include "app/venue_link.h"
+#include "venue/link/link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/tstamp.h"
+#include "venue/binance/binance_internal.h"
 
 enum { REFUSED_MAX = 256, CODE_SYMBOL_CLOSED = -4141, CODE_NOT_QUEUED = -1015 };
 #define LOAD_WITHIN_NS  (60 * NS_PER_SECOND)
@@ -266,10 +267,15 @@ static enum status number_contracts(struct venue_link *l, const struct instrumen
     return ST_OK;
 }
 
-enum status venue_link_open(struct venue_link **out, const struct binance_options *options,
-                            const struct instrument *contracts, uint32_t count, struct err *err) {
+enum status venue_link_open_on(struct venue_link **out, const struct binance_options *options,
+                               const struct binance_ports *ports,
+                               const struct instrument *contracts, uint32_t count,
+                               struct err *err) {
     struct venue_link *l = calloc(1, sizeof *l);
-    if (!l) return err_set(err, ST_NO_MEMORY, "venue: out of memory");
+    if (!l) {
+        if (ports) ports->destroy(ports->context);
+        return err_set(err, ST_NO_MEMORY, "venue: out of memory");
+    }
     struct binance_options o = *options;
     o.handlers = (struct binance_handlers){.context = l,
                                            .on_venue = on_venue,
@@ -286,7 +292,8 @@ enum status venue_link_open(struct venue_link **out, const struct binance_option
                                   .poll = port_poll,
                                   .now_ns = port_now,
                                   .is_up = port_is_up};
-    enum status st = binance_create(&l->client, &o, err);
+    enum status st =
+        ports ? binance_create_on(&l->client, &o, ports, err) : binance_create(&l->client, &o, err);
     if (st == ST_OK) st = binance_load(l->client, LOAD_WITHIN_NS, err);
     if (st == ST_OK) st = number_contracts(l, contracts, count, err);
     if (st != ST_OK) {
@@ -295,6 +302,11 @@ enum status venue_link_open(struct venue_link **out, const struct binance_option
     }
     *out = l;
     return ST_OK;
+}
+
+enum status venue_link_open(struct venue_link **out, const struct binance_options *options,
+                            const struct instrument *contracts, uint32_t count, struct err *err) {
+    return venue_link_open_on(out, options, NULL, contracts, count, err);
 }
 
 void venue_link_close(struct venue_link *l) {
