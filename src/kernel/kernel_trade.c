@@ -567,19 +567,31 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     }
 }
 
+/* Every gate was passed, and then the leverage was asked for: what has been said since holds for what is not sent. */
+static enum risk_reason still_allowed(const struct kernel *k, uint32_t i, uint32_t leverage) {
+    const struct exits_state *x = &cold_of(k, i)->exits;
+    if (k->emergency_stop) return RISK_EMERGENCY_STOP;
+    if (k->closing || x->close_wanted != EXIT_NONE) return RISK_CLOSING;
+    enum risk_reason word = breaker_word_still(breaker_of(k), i, x->intent.intent_id);
+    return word != RISK_ALLOW                            ? word
+           : leverage != x->leverage                     ? RISK_LEVERAGE
+           : k->now_ns >= x->intent.expires              ? RISK_STALE_INTENT
+           : hot_of(k, i)->trading != INSTRUMENT_TRADING ? RISK_SYMBOL_NOT_TRADING
+                                                         : RISK_ALLOW;
+}
+
 static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
                         const struct venue_event *event) {
     struct cold *c = cold_of(k, i);
     c->leverage = event->leverage;
     if (!c->waiting_leverage) return;
     c->waiting_leverage = 0;
-    if (event->leverage == c->exits.leverage && k->now_ns < c->exits.intent.expires) {
+    enum risk_reason reason = still_allowed(k, i, event->leverage);
+    if (reason == RISK_ALLOW) {
         submit_entry(k, out, i);
         return;
     }
     const struct trade_intent intent = c->exits.intent;
-    enum risk_reason reason =
-        event->leverage == c->exits.leverage ? RISK_STALE_INTENT : RISK_LEVERAGE;
     on_ended(k, out, i, LEG_ENTRY, 0, 0);
     deny(k, out, &intent, reason, 0);
 }

@@ -388,6 +388,53 @@ static void no_link_no_entry(void **state) {
     world_free(w);
 }
 
+/* The answer of the leverage comes after the word that stops entries: nothing is sent for it. */
+static void an_entry_that_waits_for_its_leverage_is_stopped_too(void **state) {
+    (void)state;
+    static const char *const want[] = {"emergency_stop",    "closing_down", "closing_down",
+                                       "venue_down",        "ess_tripped",  "breaker_symbol",
+                                       "symbol_not_trading"};
+    for (int what = 0; what < 7; what++) {
+        struct world *w = world_new();
+        w->config.bot.intent_ttl_ns = 20 * MINUTE;
+        w->config.exits.entry_unknown_ns_max = 20 * MINUTE;
+        world_start(w);
+        w->mute = true;
+        bar(w);
+        w->intent_count = 1;
+        const uint32_t i = w->intents[0].instrument_index;
+        deliver(w);
+        uint32_t leverage = kernel_leverage_wanted(w->kernel, i);
+        assert_true(leverage > 0);
+        if (what == 0) command(w, KERNEL_EMERGENCY_STOP, 1, "all");
+        if (what == 1) kernel_flatten(w->kernel, w->out, EXIT_OPERATOR, w->now);
+        if (what ==
+            2) { /* resumed before the answer comes: that wish was to be closed all the same */
+            command(w, KERNEL_CLOSE_ALL, 1, "all");
+            command(w, KERNEL_EMERGENCY_STOP, 0, "all");
+        }
+        if (what == 3) kernel_link(w->kernel, w->out, false, w->now);
+        if (what == 4) /* no bar for six minutes */
+            kernel_time(w->kernel, w->out, w->now += 7 * MINUTE);
+        while (what == 5 && kernel_breaker(w->kernel)->symbols[i].state == BREAKER_CLOSED) {
+            w->now = kernel_deadline(w->kernel); /* asked again, and not answered */
+            kernel_time(w->kernel, w->out, w->now);
+            take_out(w);
+        }
+        if (what == 6) kernel_instrument_status(w->kernel, i, INSTRUMENT_SETTLING);
+        take_out(w);
+        w->mute = false;
+        const struct venue_command c = {
+            .kind = COMMAND_LEVERAGE_SET, .instrument_index = i, .leverage = leverage};
+        say(w, VENUE_LEVERAGE_SET, &c);
+        drain(w);
+        assert_string_equal(w->denied, want[what]);
+        assert_int_equal(w->entries[i], 0);
+        assert_int_equal(kernel_open_count(w->kernel), 0);
+        world_free(w);
+    }
+}
+
 /* ---- equity and the market ---- */
 
 /* Every price moves against what is held by this share of its entry. */
@@ -597,6 +644,7 @@ int main(void) {
         cmocka_unit_test(a_stop_nobody_answers_is_a_failure),
         cmocka_unit_test(an_entry_nobody_answers_is_a_failure),
         cmocka_unit_test(no_link_no_entry),
+        cmocka_unit_test(an_entry_that_waits_for_its_leverage_is_stopped_too),
         cmocka_unit_test(a_fall_of_equity_bars_entries_and_lowers_limits),
         cmocka_unit_test(silence_of_the_market_is_found_by_the_clock),
         cmocka_unit_test(after_a_crash_nothing_is_opened_for_a_while_and_exits_go_on),

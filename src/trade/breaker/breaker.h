@@ -265,6 +265,8 @@ void breaker_reset(struct breaker_changes *out, struct breaker *b, uint32_t symb
 /* Whether an entry on the symbol may be thought of now: RISK_ALLOW, RISK_ESS_TRIPPED, RISK_VENUE_DOWN,
  * RISK_BREAKER_OPEN or RISK_BREAKER_SYMBOL. That a contract does not trade is another gate's to say. */
 enum risk_reason breaker_word(const struct breaker *b, uint32_t symbol);
+/* The same for an entry that passed and is not sent yet: where it is the probe itself, that one tries bars it not. */
+enum risk_reason breaker_word_still(const struct breaker *b, uint32_t symbol, uint64_t intent_id);
 /* 1 where but one entry may try (the common circuit is half open), else UINT32_MAX. */
 uint32_t breaker_entries_max(const struct breaker *b);
 /* Lowers what the mode lowers. */

@@ -272,16 +272,21 @@ void breaker_circuits_reset(struct breaker_changes *out, struct breaker *b, uint
 
 /* ---- answers ---- */
 
-static bool refuses(const struct breaker_circuit *c) {
-    return c->state == BREAKER_OPEN || c->state == BREAKER_PROBING;
+static bool refuses(const struct breaker_circuit *c, uint64_t intent_id) {
+    bool is_probe = intent_id != 0 && c->probe_id == intent_id;
+    return c->state == BREAKER_OPEN || (c->state == BREAKER_PROBING && !is_probe);
 }
 
-enum risk_reason breaker_word(const struct breaker *b, uint32_t symbol) {
+enum risk_reason breaker_word_still(const struct breaker *b, uint32_t symbol, uint64_t intent_id) {
     ASSERT(symbol < b->symbol_count);
     if (b->tripped || b->mode == BREAKER_EMERGENCY) return RISK_ESS_TRIPPED;
     if (b->is_down) return RISK_VENUE_DOWN;
-    if (refuses(&b->all)) return RISK_BREAKER_OPEN;
-    return refuses(&b->symbols[symbol]) ? RISK_BREAKER_SYMBOL : RISK_ALLOW;
+    if (refuses(&b->all, intent_id)) return RISK_BREAKER_OPEN;
+    return refuses(&b->symbols[symbol], intent_id) ? RISK_BREAKER_SYMBOL : RISK_ALLOW;
+}
+
+enum risk_reason breaker_word(const struct breaker *b, uint32_t symbol) {
+    return breaker_word_still(b, symbol, 0);
 }
 
 uint32_t breaker_entries_max(const struct breaker *b) {

@@ -250,8 +250,10 @@ static void the_cooldown_is_300_seconds_and_one_entry_tries(void **state) {
     assert_int_equal(breaker_word(b, 3), RISK_ALLOW);
     assert_true(breaker_entries_max(b) == 1);
     breaker_entered(&out, b, 3, ID, T0 + 301 * S);
-    assert_int_equal(breaker_word(b, 2), RISK_BREAKER_OPEN); /* one is enough */
-    breaker_worked(&out, b, 3, 0, T0 + 301 * S);             /* a cancelled order is no probe */
+    assert_int_equal(breaker_word(b, 2), RISK_BREAKER_OPEN);    /* one is enough */
+    assert_int_equal(breaker_word_still(b, 3, ID), RISK_ALLOW); /* and that one is on its way */
+    assert_int_equal(breaker_word_still(b, 3, ID + 1), RISK_BREAKER_OPEN);
+    breaker_worked(&out, b, 3, 0, T0 + 301 * S); /* a cancelled order is no probe */
     breaker_worked(&out, b, 3, ID + 1, T0 + 301 * S);
     assert_int_equal(b->all.state, BREAKER_PROBING);
     breaker_worked(&out, b, 3, ID, T0 + 302 * S);
