@@ -18,7 +18,11 @@
     X(EXIT_SIGNAL, "signal")           /* the rule itself asked for it */                          \
     X(EXIT_LIQUIDATION, "liquidation")                                                             \
     X(EXIT_END_OF_DATA, "end_of_data") /* the tape ended or the contract died */                   \
-    X(EXIT_OPERATOR, "operator")
+    X(EXIT_OPERATOR, "operator")                                                                   \
+    X(EXIT_EDGE_GONE, "edge_gone")   /* the models say the other side */                           \
+    X(EXIT_REGIME, "regime_changed") /* into one that does not suit how it is traded, in loss */   \
+    X(EXIT_LOSS_GUARD, "loss_guard") /* a share of the margin is lost */                           \
+    X(EXIT_STALE, "stale")           /* held for long, in loss */
 
 enum exit_reason {
 #define EXIT_REASON_ENUM(name, text) name,
