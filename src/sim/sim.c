@@ -1,0 +1,174 @@
+/* One seed: the world is made, the trader lives in it, and what happened is told. */
+#include "sim/sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "sim/sim_internal.h"
+
+enum { SYMBOLS_MAX = 64, HISTORY_DAYS = 2 };
+/* 2026-03-01T10:00:00Z; machines begin to count somewhere else. */
+#define START_NS (INT64_C(1772359200000) * NS_PER_MS)
+#define MONO_NS  (1234567 * NS_PER_MS)
+
+struct sim_options sim_options_defaults(void) {
+    return (struct sim_options){.seed = 1,
+                                .hours = 1,
+                                .symbols = 8,
+                                .strategy = STRATEGY_MOMENTUM,
+                                .faults = "none",
+                                .verify = true};
+}
+
+/* ---- what happened ---- */
+
+void sim_trace(struct sim *s, const uint64_t *words, uint32_t count) {
+    uint64_t h = s->out->trace_hash;
+    for (uint32_t i = 0; i < count; i++) h = rng_mix(h ^ words[i]) + 0x9E3779B97F4A7C15u;
+    s->out->trace_hash = h;
+    s->out->events++;
+}
+
+void sim_violation(struct sim *s, const char *format, ...) {
+    va_list args;
+    if (s->out->violations++ > 0) return;
+    size_t at = (size_t)snprintf(s->out->violation, sizeof s->out->violation,
+                                 "event %llu: ", (unsigned long long)s->out->events);
+    va_start(args, format);
+    vsnprintf(s->out->violation + at, sizeof s->out->violation - at, format, args);
+    va_end(args);
+}
+
+static void on_event(void *context, const struct exchange_event *e) {
+    struct sim *s = context;
+    const uint64_t words[] = {((uint64_t)e->kind << 56) | ((uint64_t)e->exec << 48) |
+                                  ((uint64_t)e->side << 40) | ((uint64_t)e->account << 20) |
+                                  e->instrument,
+                              (uint64_t)e->ts_ns, (uint64_t)e->px.e8, (uint64_t)e->qty.e8,
+                              e->trade_id ^ (uint64_t)e->wallet.e8};
+    sim_trace(s, words, sizeof words / sizeof *words);
+}
+
+/* ---- the exchange's end of the network ---- */
+
+static void on_request(void *context, const struct sim_request *r) {
+    struct sim *s = context;
+    struct rest_answer a;
+    sim_venue_call(&s->venue, r, s->clock.now_ns, &a);
+    s->out->requests++;
+    const struct sim_answer out = {
+        .status = a.status, .body = a.body, .size = a.body_size, .headers = a.headers};
+    sim_net_answer(s->net, r->ticket, &out, 0);
+}
+
+static struct stream_client *on_open(void *context, const char *path, size_t size,
+                                     const struct streams_sink *sink) {
+    struct sim *s = context;
+    return streams_open(s->venue.rest.streams, (struct net_text){path, size},
+                        (struct net_text){"", 0}, sink, s->clock.now_ns);
+}
+
+static void on_message(void *context, struct stream_client *c, const char *text, size_t size) {
+    struct sim *s = context;
+    streams_message(s->venue.rest.streams, c, (struct net_text){text, size}, s->clock.now_ns);
+}
+
+static void on_close(void *context, struct stream_client *c) {
+    struct sim *s = context;
+    streams_close(s->venue.rest.streams, c);
+}
+
+/* ---- time ---- */
+
+void sim_pass(struct sim *s, int64_t until_ns, bool for_client) {
+    for (;;) {
+        int64_t venue = sim_venue_deadline(&s->venue), net = sim_net_deadline(s->net);
+        int64_t next = venue < net ? venue : net;
+        if (next > until_ns) break;
+        if (next > s->clock.now_ns) s->clock.now_ns = next;
+        if (venue <= net)
+            sim_venue_advance(&s->venue, s->clock.now_ns);
+        else if (sim_net_deliver(s->net) && for_client)
+            return;
+    }
+    if (until_ns > s->clock.now_ns) s->clock.now_ns = until_ns;
+}
+
+static void on_wait(void *context, int64_t until_ns) {
+    sim_pass(context, until_ns, true);
+}
+
+/* ---- life ---- */
+
+static enum status make(struct sim *s, struct err *err) {
+    struct rng root = rng_init(s->o.seed), venue = rng_split(&root, 1), net = rng_split(&root, 2);
+    const struct sim_venue_options v = {.seed = rng_u64(&venue),
+                                        .symbols = s->o.symbols,
+                                        .start_ns = START_NS,
+                                        .volatility_day = 0.08,
+                                        .quote_every_ns = 10 * NS_PER_SECOND,
+                                        .trades_per_s = 0.1,
+                                        .levels = 10,
+                                        .history_days = HISTORY_DAYS,
+                                        .on_event = on_event,
+                                        .context = s};
+    const struct sim_peer peer = {.context = s,
+                                  .request = on_request,
+                                  .open = on_open,
+                                  .message = on_message,
+                                  .close = on_close,
+                                  .wait = on_wait};
+    s->rng = rng_split(&root, 3);
+    s->begin_ns = START_NS;
+    s->end_ns = START_NS + (int64_t)(s->o.hours * (double)NS_PER_HOUR);
+    sim_clock_start(&s->clock, START_NS, MONO_NS);
+    sim_clock_install(&s->clock);
+    enum status st = sim_venue_open(&s->venue, &v, err);
+    if (st == ST_OK) st = sim_net_create(&s->net, &s->clock, rng_u64(&net), &peer, err);
+    if (st == ST_OK) st = sim_folder_make(s->root, sizeof s->root, s->o.work, s->o.seed, err);
+    snprintf(s->run_dir, sizeof s->run_dir, "%s/run", s->root);
+    return st;
+}
+
+static void unmake(struct sim *s) {
+    sim_net_destroy(s->net);
+    sim_venue_close(&s->venue);
+    sim_clock_install(NULL);
+    if (s->root[0] && !s->o.keep) sim_folder_remove(s->root);
+    if (s->o.keep) snprintf(s->out->run_dir, sizeof s->out->run_dir, "%.511s", s->run_dir);
+    free(s->contracts);
+    free(s);
+}
+
+static enum status check_options(const struct sim_options *o, struct err *err) {
+    if (o->symbols < 1 || o->symbols > SYMBOLS_MAX)
+        return err_set(err, ST_RANGE, "1 to %d symbols", SYMBOLS_MAX);
+    if (!(o->hours > 0 && o->hours <= 10000))
+        return err_set(err, ST_RANGE, "hours: above 0, at most 10000");
+    return ST_OK;
+}
+
+enum status sim_run(struct sim_result *out, const struct sim_options *options, struct err *err) {
+    int64_t began_ns = tstamp_machine_ns();
+    memset(out, 0, sizeof *out);
+    hist_init(&out->protected_ns);
+    out->seed = options->seed;
+    enum status st = check_options(options, err);
+    if (st != ST_OK) return st;
+    struct sim *s = calloc(1, sizeof *s);
+    if (!s) return err_set(err, ST_NO_MEMORY, "simulation");
+    s->o = *options;
+    s->out = out;
+    st = make(s, err);
+    if (st == ST_OK) st = sim_live(s, err);
+    out->hours = (double)(s->clock.now_ns - START_NS) / (double)NS_PER_HOUR;
+    out->stopped = s->o.stop && *s->o.stop;
+    if (st == ST_OK && s->o.verify && !out->stopped) st = sim_verify(s, err);
+    unmake(s);
+    out->wall_ns = tstamp_machine_ns() - began_ns;
+    return st;
+}

@@ -1,0 +1,148 @@
+#include "sim/venue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+enum { TICKS_BARS = 1500, TICKS_ROWS = 1000, STREAMS_MAX = 1024 };
+
+static const char KEYS[] =
+    "[{\"name\":\"trader\",\"balance\":\"10000\",\"api_key\":\"" SIM_KEY_TRADER
+    "\",\"api_secret\":\"" SIM_SECRET_TRADER "\"},"
+    "{\"name\":\"stranger\",\"balance\":\"1000000\",\"api_key\":\"key-of-the-stranger\","
+    "\"api_secret\":\"secret-of-the-stranger\"}]";
+
+static void on_event(void *context, const struct exchange_event *e) {
+    struct sim_venue *v = context;
+    streams_event(v->rest.streams, e);
+    v->options.on_event(v->options.context, e);
+}
+
+static void prepare(void *context, struct world *w) {
+    struct sim_venue *v = context;
+    if (source_prepare(v->source, w, &v->prepare_failed) != ST_OK) return;
+    for (uint32_t i = 0; i < v->keys.count; i++) {
+        const struct key_row *row = &v->keys.rows[i];
+        if (!row->opens) continue;
+        struct exchange_input in = {.kind = EXI_ACCOUNT_OPEN, .amount = row->balance};
+        struct exchange_reply reply;
+        world_do(w, &in, w->now_ns, &reply);
+        ASSERT(reply.code == 0 && reply.account == row->account);
+    }
+}
+
+static enum status listing_of(struct listing *l, uint32_t count, struct err *err) {
+    *l = (struct listing){.count = count, .interval_ns = NS_PER_MINUTE};
+    l->instruments = calloc(count, sizeof *l->instruments);
+    l->start_px = calloc(count, sizeof *l->start_px);
+    if (!l->instruments || !l->start_px) return err_set(err, ST_NO_MEMORY, "contracts");
+    market_symbols_default(l->instruments, l->start_px, count);
+    return ST_OK;
+}
+
+static enum status world_of(struct sim_venue *v, struct err *err) {
+    const struct sim_venue_options *o = &v->options;
+    struct world_options w = {.exchange = exchange_config_defaults(),
+                              .market = market_config_defaults(),
+                              .history = history_limits_defaults(),
+                              .ticks = {.instrument_count = o->symbols,
+                                        .bars = TICKS_BARS,
+                                        .trades = TICKS_ROWS,
+                                        .fundings = TICKS_ROWS},
+                              .start_ns = o->start_ns,
+                              .prepare = prepare,
+                              .context = v};
+    w.exchange.instrument_count = w.market.instrument_count = o->symbols;
+    w.exchange.instruments = w.market.instruments = v->listing.instruments;
+    w.exchange.accounts_max = 8;
+    w.market.source = MARKET_SYNTHETIC;
+    w.market.seed = o->seed;
+    w.market.start_px = v->listing.start_px;
+    w.market.start_ns = o->start_ns;
+    w.market.quote_every_ns = o->quote_every_ns;
+    w.market.levels = o->levels;
+    w.market.volatility_day = o->volatility_day;
+    w.market.trades_per_s = o->trades_per_s;
+    enum status st = source_open(&v->source, &v->listing, &w.market, o->history_days, NULL, err);
+    if (st == ST_OK) st = world_open(&v->world, &w, err);
+    if (st == ST_OK && v->prepare_failed.st != ST_OK) {
+        st = v->prepare_failed.st;
+        if (err) *err = v->prepare_failed;
+    }
+    return st;
+}
+
+enum status sim_venue_open(struct sim_venue *v, const struct sim_venue_options *options,
+                           struct err *err) {
+    const struct limiter_config limits = limiter_config_defaults();
+    memset(v, 0, sizeof *v);
+    v->options = *options;
+    enum status st = listing_of(&v->listing, options->symbols, err);
+    if (st == ST_OK) st = keys_parse(&v->keys, KEYS, sizeof KEYS - 1, "simulation", err);
+    if (st == ST_OK) st = world_of(v, err);
+    if (st == ST_OK) st = limiter_create(&v->rest.limiter, &limits, err);
+    const struct streams_options streams = {.seed = options->seed | 1,
+                                            .streams_max = STREAMS_MAX,
+                                            .listen_key_life_ns = 60 * NS_PER_MINUTE};
+    if (st == ST_OK) st = streams_create(&v->rest.streams, v->world, &streams, err);
+    if (st != ST_OK) return st;
+    v->rest.world = v->world;
+    v->rest.keys = &v->keys;
+    v->rest.options = rest_options_defaults();
+    v->rest.options.limits_enforced = true;
+    st = rest_init(&v->rest, err);
+    if (st != ST_OK) return st;
+    v->world->on_event = on_event;
+    v->world->on_event_context = v;
+    world_advance(v->world, options->start_ns);
+    return ST_OK;
+}
+
+void sim_venue_close(struct sim_venue *v) {
+    rest_free(&v->rest);
+    streams_destroy(v->rest.streams);
+    if (v->rest.limiter) limiter_destroy(v->rest.limiter);
+    if (v->world) {
+        v->world->on_event = NULL;
+        (void)world_close(v->world, NULL); /* nothing of it is kept */
+    }
+    source_close(v->source);
+    keys_free(&v->keys);
+    free(v->listing.instruments);
+    free(v->listing.start_px);
+}
+
+void sim_venue_advance(struct sim_venue *v, int64_t now_ns) {
+    world_advance(v->world, now_ns);
+    if (streams_deadline(v->rest.streams) <= now_ns) streams_time(v->rest.streams, now_ns);
+}
+
+int64_t sim_venue_deadline(const struct sim_venue *v) {
+    int64_t world = world_deadline(v->world), streams = streams_deadline(v->rest.streams);
+    return world < streams ? world : streams;
+}
+
+static struct net_text text_of(const char *s, size_t n) {
+    return (struct net_text){s, n};
+}
+
+void sim_venue_call(struct sim_venue *v, const struct sim_request *r, int64_t now_ns,
+                    struct rest_answer *out) {
+    static const enum net_method methods[] = {0, NET_GET, NET_POST, NET_PUT, NET_DELETE};
+    const char *mark = memchr(r->target, '?', r->size);
+    size_t path = mark ? (size_t)(mark - r->target) : r->size;
+    struct net_text params = mark ? text_of(mark + 1, r->size - path - 1) : text_of("", 0);
+    bool post = r->method == HTTP_POST;
+    const struct rest_request call = {
+        .method = methods[r->method],
+        .path = text_of(r->target, path),
+        .query = post ? text_of("", 0) : params,
+        .body = post ? params : text_of("", 0),
+        .api_key =
+            r->with_key ? text_of(SIM_KEY_TRADER, sizeof SIM_KEY_TRADER - 1) : text_of("", 0),
+        .peer = "10.0.0.1",
+        .now_ns = now_ns};
+    rest_handle(&v->rest, &call, out);
+    v->calls++;
+}

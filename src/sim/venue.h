@@ -1,0 +1,52 @@
+/* The exchange of a simulation: world, calls and streams of `quantum exchange` without a socket, on a seeded market. */
+#ifndef SIM_VENUE_H
+#define SIM_VENUE_H
+
+#include "sim/net.h"
+#include "venue/server/limits.h"
+#include "venue/server/rest.h"
+#include "venue/server/source.h"
+#include "venue/server/streams.h"
+
+/* Accounts, in the order they are opened. The hand is the trader's own account by another key: its owner. */
+enum { SIM_TRADER = 1, SIM_STRANGER = 2 };
+#define SIM_KEY_TRADER    "key-of-the-trader"
+#define SIM_SECRET_TRADER "secret-of-the-trader"
+
+struct sim_venue_options {
+    uint64_t seed;
+    uint32_t symbols;
+    int64_t start_ns;
+    double volatility_day;
+    int64_t quote_every_ns; /* of a contract's price: at least 4 a bar */
+    double trades_per_s;    /* of others, a contract */
+    uint32_t levels;        /* quoted a side */
+    uint32_t history_days;
+    /* Every event of the exchange, behind the streams. */
+    void (*on_event)(void *context, const struct exchange_event *e);
+    void *context;
+};
+
+struct sim_venue {
+    struct listing listing;
+    struct keys keys;
+    struct source *source;
+    struct world *world;
+    struct rest rest;
+    struct sim_venue_options options;
+    struct err prepare_failed;
+    uint64_t calls;
+};
+
+enum status sim_venue_open(struct sim_venue *v, const struct sim_venue_options *options,
+                           struct err *err);
+void sim_venue_close(struct sim_venue *v);
+/* Market, timers and streams up to now_ns. */
+void sim_venue_advance(struct sim_venue *v, int64_t now_ns);
+/* When it has something to do next by itself. */
+int64_t sim_venue_deadline(const struct sim_venue *v);
+/* One signed or open call, done now. The answer is the venue's buffer until the next call. */
+void sim_venue_call(struct sim_venue *v, const struct sim_request *r, int64_t now_ns,
+                    struct rest_answer *out);
+
+#endif
