@@ -31,7 +31,7 @@ static bool parameter(char out[VALUE_SIZE], struct net_text query, const char *n
 
 static void row_write(struct json_writer *w, const struct server *s, enum fault kind) {
     static const char *const scopes[] = {"trade", "algo", "signed", "call", "message", "second"};
-    const struct fault_row *row = &s->faults.rows[kind];
+    const struct fault_row *row = &s->act.faults.rows[kind];
     json_write_object_begin(w);
     json_write_key(w, "kind");
     json_write_string(w, fault_name(kind));
@@ -72,9 +72,9 @@ static void faults_list(struct server *s, struct net_conn *c) {
     json_writer_init(&w, body, sizeof body);
     json_write_object_begin(&w);
     json_write_key(&w, "seed");
-    json_write_u64(&w, s->faults.seed);
+    json_write_u64(&w, s->act.faults.seed);
     json_write_key(&w, "disobeyed");
-    json_write_u64(&w, s->state.disobeyed);
+    json_write_u64(&w, s->act.state.disobeyed);
     json_write_key(&w, "faults");
     json_write_array_begin(&w);
     for (int k = 0; k < FAULT_COUNT; k++) row_write(&w, s, (enum fault)k);
@@ -104,11 +104,11 @@ static void fault_change(struct server *s, struct net_conn *c, const struct net_
     char spec[VALUE_SIZE], text[VALUE_SIZE], *end;
     struct err err;
     if (parameter(spec, r->query, "spec")) { /* all of them anew, as --faults has it */
-        if (faults_parse(&s->faults, spec, &err) != ST_OK) {
+        if (faults_parse(&s->act.faults, spec, &err) != ST_OK) {
             refuse(c, 400, err.text);
             return;
         }
-        fault_rates_changed(s);
+        fault_rates_changed(&s->act);
         faults_list(s, c);
         return;
     }
@@ -132,8 +132,8 @@ static void fault_change(struct server *s, struct net_conn *c, const struct net_
         refuse(c, 400, "rate is a number from 0 to 1");
         return;
     }
-    fault_set(&s->faults, (enum fault)kind, rate, has_seed ? &seed : NULL);
-    fault_rates_changed(s);
+    fault_set(&s->act.faults, (enum fault)kind, rate, has_seed ? &seed : NULL);
+    fault_rates_changed(&s->act);
     row_answer(s, c, (enum fault)kind);
 }
 
@@ -184,7 +184,9 @@ void admin_on_request(void *context, struct net_conn *c, const struct net_reques
     } else if (post && is(r->path, "/faults/fire")) {
         int kind = kind_of(c, r->query);
         if (kind < 0) return;
-        fault_fire(s, (enum fault)kind);
+        (void)server_now(s);
+        fault_fire(&s->act, (enum fault)kind);
+        server_settle(s);
         row_answer(s, c, (enum fault)kind);
     } else if (get && is(r->path, "/metrics")) {
         metrics_give(s, c);

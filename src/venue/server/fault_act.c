@@ -1,11 +1,12 @@
-/* What each fault does. The exchange is asked to do nothing that its operator could not ask: rules, status, a switch. */
+/* What each fault does: rules, status, a switch; answers that no exchange gave; messages that do not come. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/log.h"
-#include "venue/server/server_internal.h"
+#include "base/tstamp.h"
+#include "venue/server/fault_act.h"
 
 enum {
     LIMIT_SECONDS_MAX = 3,
@@ -17,27 +18,29 @@ enum {
     CLOSING_SECONDS = 30,
     MAINTENANCE_SECONDS = 10,
     CONDITIONAL_SECONDS = 20,
+    LATE_MS_MIN = 300,
+    LATE_MS_MAX = 3000,
     COARSER = 10,
     KEPT_OF_4 = 3 /* three quarters of the contracts are never delisted */
 };
 
-static int64_t in_seconds(const struct server *s, int seconds) {
-    return s->last_ns + seconds * NS_PER_SECOND;
+static int64_t in_seconds(const struct fault_act *a, int seconds) {
+    return a->now_ns + seconds * NS_PER_SECOND;
 }
 
 /* ---- stream messages ---- */
 
 static enum stream_fault on_message(void *context, bool user_data) {
-    struct server *s = context;
-    if (s->state.doubling && user_data) return STREAM_TWICE;
-    if (fault_ask(&s->faults, FAULT_DROP)) return STREAM_DROP;
-    if (fault_ask(&s->faults, FAULT_SWAP)) return STREAM_SWAP;
-    return fault_ask(&s->faults, FAULT_DOUBLE) ? STREAM_TWICE : STREAM_DELIVER;
+    struct fault_act *a = context;
+    if (a->state.doubling && user_data) return STREAM_TWICE;
+    if (fault_ask(&a->faults, FAULT_DROP)) return STREAM_DROP;
+    if (fault_ask(&a->faults, FAULT_SWAP)) return STREAM_SWAP;
+    return fault_ask(&a->faults, FAULT_DOUBLE) ? STREAM_TWICE : STREAM_DELIVER;
 }
 
 /* Without a fault in sight messages go their straight way. */
-void fault_rates_changed(struct server *s) {
-    streams_fault_set(s->streams, faults_are_on(&s->faults) ? on_message : NULL, s);
+void fault_rates_changed(struct fault_act *a) {
+    streams_fault_set(a->streams, faults_are_on(&a->faults) ? on_message : NULL, a);
 }
 
 /* ---- rules of a contract ---- */
@@ -47,19 +50,19 @@ static bool same_rules(const struct instrument *a, const struct instrument *b) {
            a->market_step_size.e8 == b->market_step_size.e8;
 }
 
-static void filters_restore(struct server *s, uint32_t i) {
+static void filters_restore(struct fault_act *a, uint32_t i) {
     struct exchange_reply reply;
-    struct instrument rules = s->options.listing->instruments[i];
-    rules.status = exchange_instrument(s->world->exchange, i)->status;
-    world_filters(s->world, i, &rules, s->last_ns, &reply);
-    s->state.filters_ns[i] = 0;
+    struct instrument rules = a->listing->instruments[i];
+    rules.status = exchange_instrument(a->world->exchange, i)->status;
+    world_filters(a->world, i, &rules, a->now_ns, &reply);
+    a->state.filters_ns[i] = 0;
 }
 
-static void filters_coarsen(struct server *s, uint32_t i) {
+static void filters_coarsen(struct fault_act *a, uint32_t i) {
     struct exchange_reply reply;
-    struct instrument rules = *exchange_instrument(s->world->exchange, i);
-    if (s->state.filters_ns[i]) return; /* coarse enough */
-    if (fault_draw(&s->faults, FAULT_FILTERS, 0, 1)) {
+    struct instrument rules = *exchange_instrument(a->world->exchange, i);
+    if (a->state.filters_ns[i]) return; /* coarse enough */
+    if (fault_draw(&a->faults, FAULT_FILTERS, 0, 1)) {
         rules.tick_size.e8 *= COARSER;
         rules.px_min.e8 = fx_snap_up(rules.px_min.e8, rules.tick_size.e8);
     } else {
@@ -68,71 +71,70 @@ static void filters_coarsen(struct server *s, uint32_t i) {
         rules.qty_min.e8 = fx_snap_up(rules.qty_min.e8, rules.step_size.e8);
         rules.market_qty_min.e8 = fx_snap_up(rules.market_qty_min.e8, rules.market_step_size.e8);
     }
-    world_filters(s->world, i, &rules, s->last_ns, &reply);
-    s->state.filters_ns[i] = in_seconds(s, FILTERS_SECONDS);
+    world_filters(a->world, i, &rules, a->now_ns, &reply);
+    a->state.filters_ns[i] = in_seconds(a, FILTERS_SECONDS);
     log_info("faults", "rules are coarser", "symbol=%s tick_e8=%lld step_e8=%lld", rules.symbol,
              (long long)rules.tick_size.e8, (long long)rules.step_size.e8);
 }
 
-static void status_set(struct server *s, uint32_t i, uint32_t status) {
+static void status_set(struct fault_act *a, uint32_t i, uint32_t status) {
     struct exchange_reply reply;
     struct exchange_input in = {.kind = EXI_STATUS, .instrument = i, .status = status};
-    world_do(s->world, &in, s->last_ns, &reply);
+    world_do(a->world, &in, a->now_ns, &reply);
     log_info("faults", status == INSTRUMENT_CLOSED ? "delisted" : "is being delisted",
-             "symbol=%s code=%d", exchange_instrument(s->world->exchange, i)->symbol, reply.code);
+             "symbol=%s code=%d", exchange_instrument(a->world->exchange, i)->symbol, reply.code);
 }
 
 /* One of the last quarter that still trades. */
-static void delist(struct server *s) {
-    uint32_t count = s->options.listing->count, floor = (count * KEPT_OF_4 + 3) / 4;
+static void delist(struct fault_act *a) {
+    uint32_t count = a->listing->count, floor = (count * KEPT_OF_4 + 3) / 4;
     for (uint32_t tries = 0; floor < count && tries < count; tries++) {
-        uint32_t i = (uint32_t)fault_draw(&s->faults, FAULT_DELISTING, floor, count - 1);
-        if (exchange_instrument(s->world->exchange, i)->status != INSTRUMENT_TRADING) continue;
-        status_set(s, i, INSTRUMENT_SETTLING);
-        s->state.closing_ns[i] = in_seconds(s, CLOSING_SECONDS);
+        uint32_t i = (uint32_t)fault_draw(&a->faults, FAULT_DELISTING, floor, count - 1);
+        if (exchange_instrument(a->world->exchange, i)->status != INSTRUMENT_TRADING) continue;
+        status_set(a, i, INSTRUMENT_SETTLING);
+        a->state.closing_ns[i] = in_seconds(a, CLOSING_SECONDS);
         return;
     }
 }
 
-static void stale_begin(struct server *s) {
-    uint32_t i =
-        (uint32_t)fault_draw(&s->faults, FAULT_STALE, 0, s->options.listing->count - UINT64_C(1));
-    if (!s->state.stale_ns[i]) world_stale_set(s->world, i, true, s->last_ns);
-    s->state.stale_ns[i] = in_seconds(s, STALE_SECONDS);
+static void stale_begin(struct fault_act *a) {
+    uint32_t i = (uint32_t)fault_draw(&a->faults, FAULT_STALE, 0, a->listing->count - UINT64_C(1));
+    if (!a->state.stale_ns[i]) world_stale_set(a->world, i, true, a->now_ns);
+    a->state.stale_ns[i] = in_seconds(a, STALE_SECONDS);
 }
 
-static void conditional_set(struct server *s, bool classic) {
-    s->rest.options.classic_conditional = classic;
-    world_classic_set(s->world, classic, s->last_ns);
+static void conditional_set(struct fault_act *a, bool classic) {
+    a->rest->options.classic_conditional = classic;
+    world_classic_set(a->world, classic, a->now_ns);
 }
 
 /* ---- what happens by itself ---- */
 
-static void second_do(struct server *s, enum fault kind) {
+static void second_do(struct fault_act *a, enum fault kind) {
     switch (kind) {
     case FAULT_SILENT:
-        streams_user_silent(s->streams, true);
-        s->state.silent_ns = in_seconds(s, SILENT_SECONDS);
+        streams_user_silent(a->streams, true);
+        a->state.silent_ns = in_seconds(a, SILENT_SECONDS);
         break;
     case FAULT_KEY_EXPIRED:
-        streams_keys_expire(s->streams, s->last_ns);
+        streams_keys_expire(a->streams, a->now_ns);
         break;
     case FAULT_STALE:
-        stale_begin(s);
+        stale_begin(a);
         break;
     case FAULT_FILTERS:
-        filters_coarsen(s, (uint32_t)fault_draw(&s->faults, FAULT_FILTERS, 0,
-                                                s->options.listing->count - UINT64_C(1)));
+        filters_coarsen(
+            a, (uint32_t)fault_draw(&a->faults, FAULT_FILTERS, 0, a->listing->count - UINT64_C(1)));
         break;
     case FAULT_DELISTING:
-        delist(s);
+        delist(a);
         break;
     case FAULT_MAINTENANCE:
-        s->state.maintenance_ns = in_seconds(s, MAINTENANCE_SECONDS);
+        a->state.maintenance_ns = in_seconds(a, MAINTENANCE_SECONDS);
         break;
     case FAULT_CONDITIONAL:
-        if (!s->state.conditional_ns) conditional_set(s, !s->options.classic_conditional);
-        s->state.conditional_ns = in_seconds(s, CONDITIONAL_SECONDS);
+        if (!a->state.conditional_ns) conditional_set(a, !a->classic_conditional);
+        a->state.conditional_ns = in_seconds(a, CONDITIONAL_SECONDS);
         break;
     case FAULT_UNAVAILABLE:
     case FAULT_RESET_BEFORE:
@@ -161,43 +163,40 @@ static bool is_over(int64_t *until_ns, int64_t now) {
     return true;
 }
 
-static void second_end(struct server *s, int64_t now) {
-    struct fault_state *f = &s->state;
-    if (is_over(&f->silent_ns, now)) streams_user_silent(s->streams, false);
-    if (is_over(&f->conditional_ns, now)) conditional_set(s, s->options.classic_conditional);
+static void second_end(struct fault_act *a, int64_t now) {
+    struct fault_state *f = &a->state;
+    if (is_over(&f->silent_ns, now)) streams_user_silent(a->streams, false);
+    if (is_over(&f->conditional_ns, now)) conditional_set(a, a->classic_conditional);
     is_over(&f->maintenance_ns, now);
-    for (uint32_t i = 0; i < s->options.listing->count; i++) {
-        if (is_over(&f->stale_ns[i], now)) world_stale_set(s->world, i, false, now);
-        if (is_over(&f->filters_ns[i], now)) filters_restore(s, i);
-        if (is_over(&f->closing_ns[i], now)) status_set(s, i, INSTRUMENT_CLOSED);
+    for (uint32_t i = 0; i < a->listing->count; i++) {
+        if (is_over(&f->stale_ns[i], now)) world_stale_set(a->world, i, false, now);
+        if (is_over(&f->filters_ns[i], now)) filters_restore(a, i);
+        if (is_over(&f->closing_ns[i], now)) status_set(a, i, INSTRUMENT_CLOSED);
     }
 }
 
-void fault_second(struct server *s) {
-    second_end(s, server_now(s));
-    if (!faults_are_on(&s->faults)) return;
+void fault_second(struct fault_act *a) {
+    second_end(a, a->now_ns);
+    if (!faults_are_on(&a->faults)) return;
     for (int k = 0; k < FAULT_COUNT; k++)
         if (fault_scope_of((enum fault)k) == FAULT_PER_SECOND &&
-            fault_ask(&s->faults, (enum fault)k))
-            second_do(s, (enum fault)k);
-    server_settle(s);
+            fault_ask(&a->faults, (enum fault)k))
+            second_do(a, (enum fault)k);
 }
 
-void fault_fire(struct server *s, enum fault kind) {
+void fault_fire(struct fault_act *a, enum fault kind) {
     if (fault_scope_of(kind) == FAULT_PER_SECOND) {
-        server_now(s);
-        s->faults.rows[kind].fired++;
-        second_do(s, kind);
-        server_settle(s);
+        a->faults.rows[kind].fired++;
+        second_do(a, kind);
         return;
     }
-    fault_force(&s->faults, kind);
-    fault_rates_changed(s);
+    fault_force(&a->faults, kind);
+    fault_rates_changed(a);
 }
 
 /* ---- before a call ---- */
 
-static bool applies(enum fault kind, const struct call *call) {
+static bool applies(enum fault kind, const struct fault_call *call) {
     switch (fault_scope_of(kind)) {
     case FAULT_PER_CALL:
         return true;
@@ -214,7 +213,7 @@ static bool applies(enum fault kind, const struct call *call) {
 }
 
 /* Verdicts by kind, in the table's order; every kind is asked, so that each keeps its own sequence. */
-static enum verdict drawn(struct server *s, const struct call *call) {
+static enum verdict drawn(struct fault_act *a, const struct fault_call *call) {
     static const enum verdict verdicts[FAULT_COUNT] = {[FAULT_UNAVAILABLE] = VERDICT_UNAVAILABLE,
                                                        [FAULT_RESET_BEFORE] = VERDICT_RESET_BEFORE,
                                                        [FAULT_LIMIT] = VERDICT_LIMIT,
@@ -230,30 +229,46 @@ static enum verdict drawn(struct server *s, const struct call *call) {
     enum verdict first = VERDICT_NONE;
     for (int k = 0; k < FAULT_COUNT; k++) {
         if (verdicts[k] == VERDICT_NONE || !applies((enum fault)k, call)) continue;
-        bool happens = fault_ask(&s->faults, (enum fault)k);
+        bool happens = fault_ask(&a->faults, (enum fault)k);
         if (happens && first == VERDICT_NONE) first = verdicts[k];
     }
     return first;
 }
 
-enum verdict fault_verdict(struct server *s, const struct call *call) {
-    struct fault_state *f = &s->state;
-    int64_t now = server_now(s);
+enum verdict fault_verdict(struct fault_act *a, const struct fault_call *call) {
+    struct fault_state *f = &a->state;
+    int64_t now = a->now_ns;
     if (f->maintenance_ns > now) return VERDICT_UNAVAILABLE;
     if (f->limited_ns > now) {
         f->disobeyed++;
         return f->limited_status == 418 ? VERDICT_BAN : VERDICT_LIMIT;
     }
-    if (!faults_are_on(&s->faults)) return VERDICT_NONE;
-    enum verdict v = drawn(s, call);
+    if (!faults_are_on(&a->faults)) return VERDICT_NONE;
+    enum verdict v = drawn(a, call);
     if (v == VERDICT_LIMIT || v == VERDICT_BAN) {
         int seconds = v == VERDICT_BAN
                           ? BAN_SECONDS
-                          : (int)fault_draw(&s->faults, FAULT_LIMIT, 1, LIMIT_SECONDS_MAX);
+                          : (int)fault_draw(&a->faults, FAULT_LIMIT, 1, LIMIT_SECONDS_MAX);
         f->limited_status = v == VERDICT_BAN ? 418 : 429;
         f->limited_ns = now + seconds * NS_PER_SECOND;
     }
     return v;
+}
+
+/* ---- around its execution ---- */
+
+void fault_begin(struct fault_act *a, const struct fault_call *call) {
+    a->state.doubling = call->verdict == VERDICT_DOUBLED;
+}
+
+void fault_end(struct fault_act *a) {
+    if (!a->state.doubling) return;
+    streams_time(a->streams, a->now_ns); /* what is held back belongs to this call, too */
+    a->state.doubling = false;
+}
+
+int64_t fault_late_ns(struct fault_act *a) {
+    return (int64_t)fault_draw(&a->faults, FAULT_LATE_ACK, LATE_MS_MIN, LATE_MS_MAX) * NS_PER_MS;
 }
 
 /* ---- answers that no exchange gave ---- */
@@ -264,8 +279,8 @@ struct made {
     char text[160];
 };
 
-static void made_of(const struct server *s, enum verdict v, struct made *m) {
-    long long until_ms = (long long)(s->state.limited_ns / NS_PER_MS);
+static void made_of(const struct fault_act *a, enum verdict v, struct made *m) {
+    long long until_ms = (long long)(a->state.limited_ns / NS_PER_MS);
     *m = (struct made){.status = 503, .code = -1008};
     switch (v) {
     case VERDICT_LIMIT:
@@ -318,15 +333,15 @@ static struct json_text id_of(struct net_text message) {
     return id;
 }
 
-bool fault_answer(struct server *s, const struct client *client, const struct call *call,
-                  struct answer *out) {
+bool fault_answer(struct fault_act *a, bool wsapi, const struct fault_call *call,
+                  struct fault_reply *out) {
     static char body[1024], headers[64]; /* the server has one thread, and this is copied at once */
     struct made m;
     struct json_writer w;
     if (call->verdict == VERDICT_RESET_BEFORE) return false;
-    made_of(s, call->verdict, &m);
-    *out = (struct answer){.status = m.status, .type = "application/json"};
-    bool plain = client->kind == CLIENT_HTTP && call->verdict == VERDICT_UNAVAILABLE;
+    made_of(a, call->verdict, &m);
+    *out = (struct fault_reply){.status = m.status, .type = "application/json"};
+    bool plain = !wsapi && call->verdict == VERDICT_UNAVAILABLE;
     if (plain) { /* as the gateway in front of the venue says it, without a code */
         out->type = "text/plain";
         out->body = (struct net_text){"Service Unavailable.", 20};
@@ -334,7 +349,7 @@ bool fault_answer(struct server *s, const struct client *client, const struct ca
     }
     json_writer_init(&w, body, sizeof body);
     json_write_object_begin(&w);
-    if (client->kind == CLIENT_WSAPI) {
+    if (wsapi) {
         struct json_text id = id_of(call->body);
         json_write_key(&w, "id");
         json_write_raw(&w, id.size < sizeof body / 2 ? id.data : "null",
@@ -348,12 +363,12 @@ bool fault_answer(struct server *s, const struct client *client, const struct ca
     json_write_i64(&w, m.code);
     json_write_key(&w, "msg");
     json_write_string(&w, m.text);
-    if (client->kind == CLIENT_WSAPI) json_write_object_end(&w);
+    if (wsapi) json_write_object_end(&w);
     json_write_object_end(&w);
     if (json_writer_finish(&w) != ST_OK) return false;
     out->body = (struct net_text){body, w.size};
     if (m.status == 429 || m.status == 418) {
-        int64_t left = (s->state.limited_ns - s->last_ns + NS_PER_SECOND - 1) / NS_PER_SECOND;
+        int64_t left = (a->state.limited_ns - a->now_ns + NS_PER_SECOND - 1) / NS_PER_SECOND;
         snprintf(headers, sizeof headers, "Retry-After: %lld\r\n", (long long)left);
         out->headers = headers;
     }
@@ -378,21 +393,21 @@ static uint64_t algo_id_of(const char *data, size_t size) {
     return r.error ? 0 : id;
 }
 
-static bool is_hidden(const struct server *s, uint64_t id) {
+static bool is_hidden(const struct fault_act *a, uint64_t id) {
     for (int i = 0; i < HIDDEN_MAX; i++)
-        if (s->state.hidden[i].algo_id == id && s->state.hidden[i].until_ns > s->last_ns)
+        if (a->state.hidden[i].algo_id == id && a->state.hidden[i].until_ns > a->now_ns)
             return id != 0;
     return false;
 }
 
-static bool hides_anything(const struct server *s) {
+static bool hides_anything(const struct fault_act *a) {
     for (int i = 0; i < HIDDEN_MAX; i++)
-        if (s->state.hidden[i].until_ns > s->last_ns) return true;
+        if (a->state.hidden[i].until_ns > a->now_ns) return true;
     return false;
 }
 
 /* A list without the rows that are hidden: only ever shorter, so it is written over itself. */
-static void list_filter(const struct server *s, struct net_text *body) {
+static void list_filter(const struct fault_act *a, struct net_text *body) {
     struct json_reader r;
     char *to = (char *)(uintptr_t)body->data, *begin = to;
     bool first = true;
@@ -402,7 +417,7 @@ static void list_filter(const struct server *s, struct net_text *body) {
     *to++ = '[';
     while (json_array_next(&r)) {
         struct json_text row = json_raw(&r);
-        if (is_hidden(s, algo_id_of(row.data, row.size))) continue;
+        if (is_hidden(a, algo_id_of(row.data, row.size))) continue;
         if (!first) *to++ = ',';
         first = false;
         memmove(to, row.data, row.size);
@@ -412,23 +427,23 @@ static void list_filter(const struct server *s, struct net_text *body) {
     body->size = (size_t)(to - begin);
 }
 
-static bool path_is(const struct call *call, const char *path) {
+static bool path_is(const struct fault_call *call, const char *path) {
     return call->path.size == strlen(path) && memcmp(call->path.data, path, call->path.size) == 0;
 }
 
-void fault_after(struct server *s, const struct call *call, struct answer *answer) {
+void fault_after(struct fault_act *a, const struct fault_call *call, struct fault_reply *answer) {
     static const char missing[] = "{\"code\":-2013,\"msg\":\"Order does not exist.\"}";
     if (answer->status != 200) return;
-    if (call->algo && faults_are_on(&s->faults) && fault_ask(&s->faults, FAULT_ALGO_HIDDEN)) {
-        struct fault_state *f = &s->state;
+    if (call->algo && faults_are_on(&a->faults) && fault_ask(&a->faults, FAULT_ALGO_HIDDEN)) {
+        struct fault_state *f = &a->state;
         f->hidden[f->hidden_next++ % HIDDEN_MAX] = (struct hidden){
-            algo_id_of(answer->body.data, answer->body.size), in_seconds(s, HIDDEN_SECONDS)};
+            algo_id_of(answer->body.data, answer->body.size), in_seconds(a, HIDDEN_SECONDS)};
     }
-    if (call->method != NET_GET || !hides_anything(s)) return;
+    if (call->method != NET_GET || !hides_anything(a)) return;
     if (path_is(call, "/fapi/v1/openAlgoOrders") || path_is(call, "/fapi/v1/allAlgoOrders")) {
-        list_filter(s, &answer->body);
+        list_filter(a, &answer->body);
     } else if (path_is(call, "/fapi/v1/algoOrder") &&
-               is_hidden(s, algo_id_of(answer->body.data, answer->body.size))) {
+               is_hidden(a, algo_id_of(answer->body.data, answer->body.size))) {
         answer->status = venue_error_http(-2013);
         answer->body = (struct net_text){missing, sizeof missing - 1};
     }
@@ -437,31 +452,31 @@ void fault_after(struct server *s, const struct call *call, struct answer *answe
 /* ---- beginning ---- */
 
 /* What a fault of an earlier life left behind ends soon: rules, books that stand, contracts on their way out. */
-static void leftovers(struct server *s) {
-    for (uint32_t i = 0; i < s->options.listing->count; i++) {
-        const struct instrument *is = exchange_instrument(s->world->exchange, i);
-        world_stale_set(s->world, i, false, server_now(s));
-        if (!same_rules(is, &s->options.listing->instruments[i]))
-            s->state.filters_ns[i] = in_seconds(s, FILTERS_SECONDS);
+static void leftovers(struct fault_act *a) {
+    for (uint32_t i = 0; i < a->listing->count; i++) {
+        const struct instrument *is = exchange_instrument(a->world->exchange, i);
+        world_stale_set(a->world, i, false, a->now_ns);
+        if (!same_rules(is, &a->listing->instruments[i]))
+            a->state.filters_ns[i] = in_seconds(a, FILTERS_SECONDS);
         if (is->status == INSTRUMENT_SETTLING)
-            s->state.closing_ns[i] = in_seconds(s, CLOSING_SECONDS);
+            a->state.closing_ns[i] = in_seconds(a, CLOSING_SECONDS);
     }
 }
 
-enum status fault_state_init(struct server *s, struct err *err) {
-    size_t count = s->options.listing->count;
-    s->state.stale_ns = calloc(count, sizeof(int64_t));
-    s->state.filters_ns = calloc(count, sizeof(int64_t));
-    s->state.closing_ns = calloc(count, sizeof(int64_t));
-    if (!s->state.stale_ns || !s->state.filters_ns || !s->state.closing_ns)
+enum status fault_act_init(struct fault_act *a, struct err *err) {
+    size_t count = a->listing->count;
+    a->state.stale_ns = calloc(count, sizeof(int64_t));
+    a->state.filters_ns = calloc(count, sizeof(int64_t));
+    a->state.closing_ns = calloc(count, sizeof(int64_t));
+    if (!a->state.stale_ns || !a->state.filters_ns || !a->state.closing_ns)
         return err_set(err, ST_NO_MEMORY, "faults of %zu contracts", count);
-    leftovers(s);
-    fault_rates_changed(s);
+    leftovers(a);
+    fault_rates_changed(a);
     return ST_OK;
 }
 
-void fault_state_free(struct server *s) {
-    free(s->state.stale_ns);
-    free(s->state.filters_ns);
-    free(s->state.closing_ns);
+void fault_act_free(struct fault_act *a) {
+    free(a->state.stale_ns);
+    free(a->state.filters_ns);
+    free(a->state.closing_ns);
 }

@@ -21,6 +21,7 @@ enum {
 int64_t server_now(struct server *s) {
     int64_t now = tstamp_wall_ns() + s->offset_ns;
     if (now > s->last_ns) s->last_ns = now;
+    s->act.now_ns = s->last_ns;
     return s->last_ns;
 }
 
@@ -50,7 +51,10 @@ static void on_clock(uv_timer_t *timer) {
 }
 
 static void on_second(uv_timer_t *timer) {
-    fault_second(timer->data);
+    struct server *s = timer->data;
+    (void)server_now(s);
+    fault_second(&s->act);
+    server_settle(s);
 }
 
 static void on_event(void *context, const struct exchange_event *event) {
@@ -254,9 +258,9 @@ void server_metrics_update(struct server *s) {
     metrics_set(s->metrics, h[METRIC_JOURNAL], (double)world.records);
     metrics_set(s->metrics, h[METRIC_SNAPSHOTS], (double)world.snapshots);
     metrics_set(s->metrics, h[METRIC_SNAPSHOT_STALL], (double)world.fork_ns_max / 1e9);
-    metrics_set(s->metrics, h[METRIC_DISOBEYED], (double)s->state.disobeyed);
+    metrics_set(s->metrics, h[METRIC_DISOBEYED], (double)s->act.state.disobeyed);
     for (int k = 0; k < FAULT_COUNT; k++)
-        metrics_set(s->metrics, h[METRIC_FAULTS + k], (double)s->faults.rows[k].fired);
+        metrics_set(s->metrics, h[METRIC_FAULTS + k], (double)s->act.faults.rows[k].fired);
 }
 
 static enum status ports_open(struct server *s, struct err *err) {
@@ -293,16 +297,25 @@ static void timers_start(struct server *s) {
     s->timers_open = true;
 }
 
+static enum status acts_make(struct server *s, struct err *err) {
+    s->act.world = s->world;
+    s->act.streams = s->streams;
+    s->act.rest = &s->rest;
+    s->act.listing = s->options.listing;
+    s->act.classic_conditional = s->options.classic_conditional;
+    return fault_act_init(&s->act, err);
+}
+
 static enum status server_make(struct server *s, struct err *err) {
     const struct server_options *o = &s->options;
     enum status st = ST_OK;
-    faults_init(&s->faults, o->seed);
-    if (o->faults) st = faults_parse(&s->faults, o->faults, err);
+    faults_init(&s->act.faults, o->seed);
+    if (o->faults) st = faults_parse(&s->act.faults, o->faults, err);
     if (st == ST_OK) st = world_make(s, err);
     if (st == ST_OK) st = names_check(o->state_dir, o->keys, err);
     if (st == ST_OK) st = calls_make(s, err);
     if (st == ST_OK) st = metrics_make(s, err);
-    if (st == ST_OK) st = fault_state_init(s, err);
+    if (st == ST_OK) st = acts_make(s, err);
     if (st == ST_OK) world_advance(s->world, server_now(s));
     return st == ST_OK ? ports_open(s, err) : st;
 }
@@ -356,7 +369,7 @@ enum status server_free(struct server *s, struct err *err) {
     if (s->limiter) limiter_destroy(s->limiter);
     if (s->world) st = world_close(s->world, err);
     source_close(s->source);
-    fault_state_free(s);
+    fault_act_free(&s->act);
     if (s->metrics) metrics_destroy(s->metrics);
     free(s->metrics_text);
     free(s);

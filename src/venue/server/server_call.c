@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "venue/server/server_internal.h"
 
-enum { LATE_MS_MIN = 300, LATE_MS_MAX = 3000, HANDSHAKE_WEIGHT = 5 };
+enum { HANDSHAKE_WEIGHT = 5 };
 
 static bool text_is(struct net_text t, const char *word) {
     return t.size == strlen(word) && memcmp(t.data, word, t.size) == 0;
@@ -52,7 +52,7 @@ void server_on_close(void *context, struct net_conn *c) {
 
 /* ---- answers ---- */
 
-static void answer_give(struct client *client, const struct answer *a) {
+static void answer_give(struct client *client, const struct fault_reply *a) {
     struct server *s = client->server;
     int class = a->status < 300   ? METRIC_ANSWERED_2XX
                 : a->status < 500 ? METRIC_ANSWERED_4XX
@@ -93,8 +93,8 @@ static void jobs_arm(struct server *s) {
 }
 
 /* A copy of everything that is borrowed; NULL (and the connection cut) if there is no memory. */
-static struct job *job_make(struct client *client, const struct call *call,
-                            const struct answer *answer, int64_t delay_ns) {
+static struct job *job_make(struct client *client, const struct fault_call *call,
+                            const struct fault_reply *answer, int64_t delay_ns) {
     size_t headers = answer && answer->headers ? strlen(answer->headers) + 1 : 0;
     size_t size = answer
                       ? headers + answer->body.size
@@ -136,12 +136,12 @@ void server_jobs_drop(struct server *s) {
 
 /* ---- a call ---- */
 
-static void perform(struct client *client, const struct call *call, struct answer *out,
+static void perform(struct client *client, const struct fault_call *call, struct fault_reply *out,
                     struct rest_answer *rest) {
     struct server *s = client->server;
     int64_t now = server_now(s);
     if (client->kind == CLIENT_WSAPI) {
-        *out = (struct answer){.status = 200};
+        *out = (struct fault_reply){.status = 200};
         wsapi_handle(&s->rest, &client->session, client->peer, call->body, now, &out->body);
         return;
     }
@@ -153,7 +153,7 @@ static void perform(struct client *client, const struct call *call, struct answe
                              .peer = client->peer,
                              .now_ns = now};
     rest_handle(&s->rest, &r, rest);
-    *out = (struct answer){
+    *out = (struct fault_reply){
         rest->status, "application/json", rest->headers, {rest->body, rest->body_size}};
 }
 
@@ -162,20 +162,18 @@ static void answer_lose(struct client *client) {
     if (client->conn && client->kind == CLIENT_HTTP) net_hang_up(client->conn);
 }
 
-static void call_execute(struct client *client, const struct call *call) {
+static void call_execute(struct client *client, const struct fault_call *call) {
     struct server *s = client->server;
     struct rest_answer rest;
-    struct answer answer;
-    s->state.doubling = call->verdict == VERDICT_DOUBLED;
+    struct fault_reply answer;
+    fault_begin(&s->act, call);
     perform(client, call, &answer, &rest);
-    if (s->state.doubling) {
-        streams_time(s->streams, s->last_ns); /* what is held back belongs to this call, too */
-        s->state.doubling = false;
-    }
-    fault_after(s, call, &answer);
+    fault_end(&s->act);
+    fault_after(&s->act, call, &answer);
     switch (call->verdict) {
     case VERDICT_UNKNOWN_DONE:
-        if (fault_answer(s, client, call, &answer)) answer_give(client, &answer);
+        if (fault_answer(&s->act, client->kind == CLIENT_WSAPI, call, &answer))
+            answer_give(client, &answer);
         break;
     case VERDICT_LOST:
         answer_lose(client);
@@ -184,9 +182,7 @@ static void call_execute(struct client *client, const struct call *call) {
         if (client->conn) net_reset(client->conn);
         break;
     case VERDICT_LATE:
-        job_make(client, call, &answer,
-                 (int64_t)fault_draw(&s->faults, FAULT_LATE_ACK, LATE_MS_MIN, LATE_MS_MAX) *
-                     NS_PER_MS);
+        job_make(client, call, &answer, fault_late_ns(&s->act));
         break;
     case VERDICT_NONE:
     case VERDICT_DOUBLED:
@@ -221,12 +217,13 @@ static void on_jobs(uv_timer_t *timer) {
 }
 
 /* From the socket: refused by a fault, put off by the latency, or done. */
-static void call_begin(struct client *client, struct call *call) {
+static void call_begin(struct client *client, struct fault_call *call) {
     struct server *s = client->server;
-    struct answer answer;
-    call->verdict = fault_verdict(s, call);
+    struct fault_reply answer;
+    (void)server_now(s);
+    call->verdict = fault_verdict(&s->act, call);
     if (call->verdict != VERDICT_NONE && call->verdict <= VERDICT_LAST_BEFORE) {
-        if (fault_answer(s, client, call, &answer))
+        if (fault_answer(&s->act, client->kind == CLIENT_WSAPI, call, &answer))
             answer_give(client, &answer);
         else
             net_reset(client->conn);
@@ -249,13 +246,14 @@ void server_on_request(void *context, struct net_conn *c, const struct net_reque
         net_reset(c);
         return;
     }
-    struct call call = {.method = r->method,
-                        .path = r->path,
-                        .query = r->query,
-                        .body = r->body,
-                        .api_key = net_header(r, "X-MBX-APIKEY"),
-                        .kind = rest_class_of(&s->rest, r->method, r->path),
-                        .algo = r->method == NET_POST && text_is(r->path, "/fapi/v1/algoOrder")};
+    struct fault_call call = {.method = r->method,
+                              .path = r->path,
+                              .query = r->query,
+                              .body = r->body,
+                              .api_key = net_header(r, "X-MBX-APIKEY"),
+                              .kind = rest_class_of(&s->rest, r->method, r->path),
+                              .algo =
+                                  r->method == NET_POST && text_is(r->path, "/fapi/v1/algoOrder")};
     call_begin(client, &call);
     metrics_observe(s->metrics, s->handles[METRIC_LATENCY],
                     (double)(tstamp_monotonic_ns() - r->received_ns) / 1e9);
@@ -312,7 +310,7 @@ static bool not_found(struct net_conn *c) {
 
 bool server_on_open(void *context, struct net_conn *c, const struct net_request *r) {
     struct server *s = context;
-    if (s->state.maintenance_ns > server_now(s)) {
+    if (s->act.state.maintenance_ns > server_now(s)) {
         net_respond(c, 503, "text/plain", NULL, "Service Unavailable.", 20);
         return false;
     }
@@ -335,6 +333,6 @@ void server_on_message(void *context, struct net_conn *c, struct net_text text) 
         streams_message(s->streams, client->stream, text, server_now(s));
         return;
     }
-    struct call call = {.body = text, .kind = wsapi_class_of(&s->rest, text)};
+    struct fault_call call = {.body = text, .kind = wsapi_class_of(&s->rest, text)};
     call_begin(client, &call);
 }
