@@ -228,6 +228,13 @@ void market_stale_set(struct market *m, uint32_t instrument, bool stale) {
     m->slots[instrument].stale = stale;
 }
 
+void market_shock(struct market *m, const struct exchange *ex, uint32_t instrument,
+                  int32_t move_ppm) {
+    ASSERT(instrument < m->count && move_ppm > -1000000);
+    if (m->source == MARKET_SYNTHETIC)
+        market_path_shock(m, instrument, exchange_instrument(ex, instrument), move_ppm);
+}
+
 /* ---- what is replayed ---- */
 
 /* A slot's queue has something new: it may be due earlier now. */

@@ -78,6 +78,10 @@ rate_t market_funding_cap(const struct instrument *in);
 /* Faults: true stops a contract's book and tape from moving, false lets them go on; mark and index
  * move anyway. */
 void market_stale_set(struct market *m, uint32_t instrument, bool stale);
+/* The drawn price of a contract moves by so many parts in 1e6 at once, all else being equal: a crash, a gap. Nothing for
+ * other sources. Quotes and mark follow at their next times. */
+void market_shock(struct market *m, const struct exchange *ex, uint32_t instrument,
+                  int32_t move_ppm);
 
 /* ---- the contracts of a plain exchange ---- */
 

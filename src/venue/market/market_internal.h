@@ -94,6 +94,7 @@ static inline void market_input(const struct market_call *c, const struct exchan
 /* The index of a contract that never traded: from the configuration. */
 void market_path_start(struct market *m, uint32_t i, px_t start);
 /* Moves the path to c->ts_ns. jumped: over a gap, for all contracts at once. */
+void market_path_shock(struct market *m, uint32_t i, const struct instrument *in, int32_t move_ppm);
 void market_path_step(struct market *m, uint32_t i, const struct market_call *c, bool jumped);
 /* When the next print or bar of a replay, or the next trade of others, is due after now. */
 void market_flow_schedule(struct market *m, uint32_t i, int64_t now_ns);

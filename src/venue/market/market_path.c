@@ -72,6 +72,14 @@ static void step_synthetic(struct market *m, uint32_t i, const struct market_cal
     s->slow = jumped ? s->level : s->slow + (s->level - s->slow) / SLOW_MOVES;
 }
 
+void market_path_shock(struct market *m, uint32_t i, const struct instrument *in,
+                       int32_t move_ppm) {
+    struct market_slot *s = &m->slots[i];
+    s->level = level_bound(in, s->level * (1.0 + (double)move_ppm * 1e-6));
+    s->index_e8 = (int64_t)nearbyint(s->level);
+    s->slow = s->level;
+}
+
 /* ---- along a bar: open, first extreme, second extreme, close, in straight lines ---- */
 
 struct corners {

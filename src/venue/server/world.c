@@ -83,6 +83,8 @@ static void apply_filters(struct world *w, const struct record_filters *r, int64
 static void apply_switch(struct world *w, const struct record_switch *r) {
     if (r->what == SWITCH_CLASSIC)
         exchange_set_classic(w->exchange, r->on != 0);
+    else if (r->what == SWITCH_SHOCK)
+        market_shock(w->market, w->exchange, r->instrument, r->move_ppm);
     else
         market_stale_set(w->market, r->instrument, r->on != 0);
 }
@@ -188,6 +190,12 @@ void world_classic_set(struct world *w, bool classic_conditional, int64_t now_ns
 void world_stale_set(struct world *w, uint32_t instrument, bool stale, int64_t now_ns) {
     ASSERT(instrument < w->p->instrument_count);
     struct record_switch r = {.what = SWITCH_STALE, .instrument = instrument, .on = stale};
+    switch_now(w, &r, now_ns);
+}
+
+void world_shock(struct world *w, uint32_t instrument, int32_t move_ppm, int64_t now_ns) {
+    ASSERT(instrument < w->p->instrument_count);
+    struct record_switch r = {.what = SWITCH_SHOCK, .instrument = instrument, .move_ppm = move_ppm};
     switch_now(w, &r, now_ns);
 }
 

@@ -74,6 +74,8 @@ void world_filters(struct world *w, uint32_t instrument, const struct instrument
 void world_classic_set(struct world *w, bool classic_conditional, int64_t now_ns);
 /* Fault: a contract's book stops moving, or goes on. */
 void world_stale_set(struct world *w, uint32_t instrument, bool stale, int64_t now_ns);
+/* A made-up market: a contract's price is another at once (market_shock). */
+void world_shock(struct world *w, uint32_t instrument, int32_t move_ppm, int64_t now_ns);
 
 /* For feed: market_bar and market_trade, journaled when they were taken. */
 enum status world_bar(struct world *w, uint32_t instrument, const struct bar *bar);

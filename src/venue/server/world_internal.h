@@ -36,9 +36,10 @@ struct record_filters {
     uint32_t instrument, reserved;
     struct instrument rules;
 };
-enum record_switch_what { SWITCH_CLASSIC = 1, SWITCH_STALE };
+enum record_switch_what { SWITCH_CLASSIC = 1, SWITCH_STALE, SWITCH_SHOCK };
 struct record_switch {
-    uint32_t what, instrument, on, reserved;
+    uint32_t what, instrument, on;
+    int32_t move_ppm; /* SWITCH_SHOCK */
 };
 
 enum { BLOCK_EXCHANGE = 0, BLOCK_HISTORY, BLOCK_MARKET, BLOCK_TICKS, BLOCK_OWN, BLOCK_COUNT };
