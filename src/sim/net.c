@@ -16,7 +16,7 @@
 
 enum mail_kind { MAIL_REQUEST, MAIL_REPLY, MAIL_UP, MAIL_DOWN, MAIL_TEXT, MAIL_OPEN, MAIL_MESSAGE };
 struct mail {
-    int64_t due_ns; /* true time */
+    int64_t due_ns, left_ns; /* true time */
     uint64_t sequence;
     enum mail_kind kind;
     uint32_t id;     /* of the request, or socket */
@@ -43,6 +43,7 @@ struct sim_net {
     struct binance *client;
     uint32_t life; /* replies of an earlier client's requests are nobody's */
     bool muted, heard;
+    int64_t outage_ns; /* nothing gets through until then */
     struct mail **heap;
     size_t count, capacity;
     uint64_t sequence;
@@ -90,7 +91,11 @@ static struct mail *post(struct sim_net *n, enum mail_kind kind, int64_t due_ns,
                          size_t size) {
     struct mail *m = malloc(sizeof *m + size + 1);
     ASSERT(m != NULL);
-    *m = (struct mail){.due_ns = due_ns, .sequence = ++n->sequence, .kind = kind, .size = size};
+    *m = (struct mail){.due_ns = due_ns,
+                       .left_ns = n->clock->now_ns,
+                       .sequence = ++n->sequence,
+                       .kind = kind,
+                       .size = size};
     if (size) memcpy(m->text, text, size);
     m->text[size] = '\0';
     heap_push(n, m);
@@ -102,6 +107,7 @@ static int64_t one_way(struct sim_net *n) {
 }
 
 static enum sim_fate fate_of(struct sim_net *n, enum sim_way way) {
+    if (n->outage_ns > n->clock->now_ns) return SIM_LOST;
     return n->peer.fate ? n->peer.fate(n->peer.context, way) : SIM_ARRIVES;
 }
 
@@ -174,8 +180,8 @@ static int64_t header_i64(const char *headers, const char *name) {
     return at ? strtoll(at + strlen(name) + 1, NULL, 10) : -1;
 }
 
-void sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answer *a,
-                    int64_t delay_ns) {
+int64_t sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answer *a,
+                       int64_t delay_ns) {
     enum sim_fate fate = fate_of(n, SIM_WAY_REPLY);
     int64_t due = n->clock->now_ns + delay_ns + one_way(n);
     if (fate == SIM_LATE || fate == SIM_OVERTAKEN) due += late(n, LATE_NS_MAX);
@@ -188,6 +194,7 @@ void sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answer 
     m->orders_10s = header_i64(a->headers, "X-MBX-ORDER-COUNT-10S");
     m->orders_1m = header_i64(a->headers, "X-MBX-ORDER-COUNT-1M");
     m->retry_after = header_i64(a->headers, "Retry-After");
+    return due;
 }
 
 /* ---- ports ---- */
@@ -292,7 +299,8 @@ static void request_at(struct sim_net *n, const struct mail *m) {
                                   .target = m->text,
                                   .size = m->size,
                                   .with_key = m->with_key,
-                                  .ticket = m->id};
+                                  .ticket = m->id,
+                                  .left_ns = m->left_ns};
     uint32_t life = n->life;
     n->life = m->serial; /* the answer belongs to whoever asked */
     n->peer.request(n->peer.context, &r);
@@ -370,6 +378,10 @@ void sim_net_client(struct sim_net *n, struct binance *client) {
     if (client) return;
     n->life++;
     for (uint32_t i = 0; i < SOCKETS_MAX; i++) socket_close(n, &n->sockets[i]);
+}
+
+void sim_net_outage(struct sim_net *n, int64_t until_ns) {
+    n->outage_ns = until_ns;
 }
 
 void sim_net_mute(struct sim_net *n, bool muted) {

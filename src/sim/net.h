@@ -24,6 +24,7 @@ struct sim_request {
     size_t size;
     bool with_key;
     uint32_t ticket; /* to answer with */
+    int64_t left_ns; /* when the client sent it, true time */
 };
 
 /* The other end. All of it is called from sim_net_deliver. */
@@ -61,11 +62,13 @@ void sim_net_mute(struct sim_net *n, bool muted);
 int64_t sim_net_deadline(const struct sim_net *n);
 /* The next due message reaches its end. True if that end is the client. */
 bool sim_net_deliver(struct sim_net *n);
-/* Answers a request after so long, besides the network's own time. */
-void sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answer *a,
-                    int64_t delay_ns);
+/* Answers a request after so long, besides the network's own time. Returns when that arrives. */
+int64_t sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answer *a,
+                       int64_t delay_ns);
 /* Ends an open socket (0 … SOCKETS_MAX - 1) as a broken line does. False: it is not open. */
 bool sim_net_cut(struct sim_net *n, uint32_t socket);
+/* Until then nothing gets through, either way: what is under way arrives, what is sent is lost. */
+void sim_net_outage(struct sim_net *n, int64_t until_ns);
 /* Whether something reached the client since this was asked last. */
 bool sim_net_heard(struct sim_net *n);
 

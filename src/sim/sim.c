@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "sim/sim_internal.h"
 
-enum { SYMBOLS_MAX = 64, HISTORY_DAYS = 2 };
+enum { HISTORY_DAYS = 2 };
 /* 2026-03-01T10:00:00Z; machines begin to count somewhere else. */
 #define START_NS (INT64_C(1772359200000) * NS_PER_MS)
 #define MONO_NS  (1234567 * NS_PER_MS)
@@ -53,16 +53,24 @@ static void on_event(void *context, const struct exchange_event *e) {
     sim_trace(s, words, sizeof words / sizeof *words);
 }
 
+void sim_injected(struct sim *s, enum sim_fault kind, uint32_t instrument) {
+    (void)instrument;
+    s->out->faults_fired++;
+    log_info("sim", "happens", "kind=%s", sim_fault_name(kind));
+}
+
+void sim_alive(struct sim *s, bool alive) {
+    (void)s, (void)alive;
+}
+
 /* ---- the exchange's end of the network ---- */
 
 static void on_request(void *context, const struct sim_request *r) {
     struct sim *s = context;
-    struct rest_answer a;
-    sim_venue_call(&s->venue, r, s->clock.now_ns, &a);
+    struct sim_done done;
+    sim_venue_call(&s->venue, r, s->clock.now_ns, &done);
     s->out->requests++;
-    const struct sim_answer out = {
-        .status = a.status, .body = a.body, .size = a.body_size, .headers = a.headers};
-    sim_net_answer(s->net, r->ticket, &out, 0);
+    (void)sim_net_answer(s->net, r->ticket, &done.answer, done.delay_ns);
 }
 
 static struct stream_client *on_open(void *context, const char *path, size_t size,
@@ -88,9 +96,13 @@ void sim_pass(struct sim *s, int64_t until_ns, bool for_client) {
     for (;;) {
         int64_t venue = sim_venue_deadline(&s->venue), net = sim_net_deadline(s->net);
         int64_t next = venue < net ? venue : net;
+        if (s->second_ns < next) next = s->second_ns;
         if (next > until_ns) break;
         if (next > s->clock.now_ns) s->clock.now_ns = next;
-        if (venue <= net)
+        if (s->second_ns <= next) {
+            s->second_ns += NS_PER_SECOND;
+            sim_act_second(s);
+        } else if (venue <= net)
             sim_venue_advance(&s->venue, s->clock.now_ns);
         else if (sim_net_deliver(s->net) && for_client)
             return;
@@ -116,18 +128,27 @@ static enum status make(struct sim *s, struct err *err) {
                                         .history_days = HISTORY_DAYS,
                                         .on_event = on_event,
                                         .context = s};
-    const struct sim_peer peer = {.context = s,
-                                  .request = on_request,
-                                  .open = on_open,
-                                  .message = on_message,
-                                  .close = on_close,
-                                  .wait = on_wait};
+    struct sim_peer peer = {.context = s,
+                            .request = on_request,
+                            .open = on_open,
+                            .message = on_message,
+                            .close = on_close,
+                            .wait = on_wait};
     s->rng = rng_split(&root, 3);
+    s->second_ns = INT64_MAX;
+    sim_crash_probe(s);
     s->begin_ns = START_NS;
     s->end_ns = START_NS + (int64_t)(s->o.hours * (double)NS_PER_HOUR);
     sim_clock_start(&s->clock, START_NS, MONO_NS);
     sim_clock_install(&s->clock);
     enum status st = sim_venue_open(&s->venue, &v, err);
+    if (st == ST_OK)
+        st = sim_faults_parse(&s->faults, &s->venue.act.faults, s->o.faults, s->o.seed, err);
+    if (st == ST_OK && sim_faults_are_on(&s->faults)) peer.fate = sim_act_fate;
+    if (st == ST_OK && (peer.fate || faults_are_on(&s->venue.act.faults))) {
+        fault_rates_changed(&s->venue.act);
+        s->second_ns = START_NS + NS_PER_SECOND;
+    }
     if (st == ST_OK) st = sim_net_create(&s->net, &s->clock, rng_u64(&net), &peer, err);
     if (st == ST_OK) st = sim_folder_make(s->root, sizeof s->root, s->o.work, s->o.seed, err);
     snprintf(s->run_dir, sizeof s->run_dir, "%s/run", s->root);
@@ -145,8 +166,8 @@ static void unmake(struct sim *s) {
 }
 
 static enum status check_options(const struct sim_options *o, struct err *err) {
-    if (o->symbols < 1 || o->symbols > SYMBOLS_MAX)
-        return err_set(err, ST_RANGE, "1 to %d symbols", SYMBOLS_MAX);
+    if (o->symbols < 1 || o->symbols > SIM_SYMBOLS_MAX)
+        return err_set(err, ST_RANGE, "1 to %d symbols", SIM_SYMBOLS_MAX);
     if (!(o->hours > 0 && o->hours <= 10000))
         return err_set(err, ST_RANGE, "hours: above 0, at most 10000");
     return ST_OK;

@@ -2,10 +2,16 @@
 #ifndef SIM_SIM_INTERNAL_H
 #define SIM_SIM_INTERNAL_H
 
+#include "kernel/journal.h"
 #include "sim/net.h"
 #include "sim/sim.h"
+#include "sim/sim_faults.h"
 #include "sim/venue.h"
 #include "venue/link/link.h"
+
+/* Where the trader's process may die. */
+enum crash_point { POINT_POLL = 0, POINT_APPEND, POINT_PORT };
+enum { SIM_SYMBOLS_MAX = 64 };
 
 struct sim {
     struct sim_options o;
@@ -15,6 +21,21 @@ struct sim {
     struct sim_net *net;
     struct sim_venue venue;
     int64_t begin_ns, end_ns;
+    /* What goes wrong: drawn each second; INT64_MAX never. */
+    struct sim_faults faults;
+    int64_t second_ns, outage_ns;
+    int64_t halt_ns[SIM_SYMBOLS_MAX]; /* until when; 0 not halted */
+    uint64_t by_hand;
+    /* A crash that waits for its place; the last one. */
+    bool armed;
+    enum sim_fault armed_kind, died_of;
+    enum crash_point armed_class;
+    uint32_t armed_left;
+    int64_t armed_until_ns;
+    enum status image_st;
+    char image_dir[SIM_WORK_SIZE + 32];
+    struct journal_probe probe;
+    struct journal_options journal_options;
     /* The trader: what its first start found out and every later one keeps. */
     struct instrument *contracts;
     uint32_t contract_count;
@@ -45,6 +66,23 @@ enum status sim_verify(struct sim *s, struct err *err);
 void sim_pass(struct sim *s, int64_t until_ns, bool for_client);
 void sim_trace(struct sim *s, const uint64_t *words, uint32_t count);
 void sim_violation(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A fault of ours is about to happen; UINT32_MAX: to no contract in particular. */
+void sim_injected(struct sim *s, enum sim_fault kind, uint32_t instrument);
+/* The trader's process lives from now on, or does not. */
+void sim_alive(struct sim *s, bool alive);
+
+/* sim_act.c */
+enum sim_fate sim_act_fate(void *context, enum sim_way way);
+void sim_act_second(struct sim *s);
+
+/* sim_crash.c */
+void sim_crash_arm(struct sim *s, enum sim_fault kind);
+/* The process is at such a place: it may die here. */
+void sim_crash_point(struct sim *s, enum crash_point where);
+void sim_crash_probe(struct sim *s);
+/* The dead process has ended: the next one starts in the image. */
+enum status sim_crash_over(struct sim *s, struct err *err);
 
 /* sim_folder.c */
 enum status sim_folder_make(char *out, size_t size, const char *work, uint64_t seed,

@@ -10,8 +10,10 @@
 
 /* A 24 h change needs a day of minutes; a few more, for the bar that is open and those that come while loading. */
 enum { DAY_BARS = 1440, BARS_MARGIN = 8 };
-#define START_AGAIN_NS (2 * NS_PER_SECOND)
-#define MARKET_HASH    UINT64_C(0x73696d)
+#define START_AGAIN_S_MAX 20
+/* Small: an image of the disk is a copy of it. */
+enum { SEGMENT_BYTES = 1 << 20, BUFFER_BYTES = 1 << 16 };
+#define MARKET_HASH UINT64_C(0x73696d)
 
 /* ---- the port between the run and its venue ---- */
 
@@ -47,14 +49,18 @@ static void trace_command(struct sim *s, const struct venue_command *c) {
 static enum status port_submit(void *context, const struct venue_command *c, enum venue_lane lane,
                                struct err *err) {
     struct sim *s = context;
+    sim_crash_point(s, POINT_PORT);
     if (s->dead) return ST_OK;
     trace_command(s, c);
     s->out->commands++;
-    return s->inner->submit(s->inner->context, c, lane, err);
+    enum status st = s->inner->submit(s->inner->context, c, lane, err);
+    sim_crash_point(s, POINT_PORT);
+    return st;
 }
 
 static enum status port_poll(void *context, int64_t until_ns, struct err *err) {
     struct sim *s = context;
+    sim_crash_point(s, POINT_POLL);
     if (s->dead || sim_is_over(s)) {
         s->stop = 1;
         return ST_OK;
@@ -120,6 +126,11 @@ static enum status session_of(struct sim *s, struct session_options *o, struct e
     o->run_dir = s->run_dir;
     o->stop = &s->stop;
     o->durable = true;
+    s->journal_options = journal_options_defaults();
+    s->journal_options.segment_bytes = SEGMENT_BYTES;
+    s->journal_options.buffer_bytes = BUFFER_BYTES;
+    s->journal_options.probe = &s->probe;
+    o->journal_options = &s->journal_options;
     return feed_open_live(&o->feed, s->contracts, s->contract_count, NS_PER_MINUTE, s->from_ns,
                           MARKET_HASH, err);
 }
@@ -143,6 +154,7 @@ static enum status live_once(struct sim *s, struct err *err) {
     s->out->lives++;
     s->stop = 0;
     s->dead = s->ended_clean = false;
+    sim_alive(s, true);
     enum status st = connect(s, &why);
     bool connected = st == ST_OK;
     if (connected) {
@@ -161,13 +173,16 @@ static enum status live_once(struct sim *s, struct err *err) {
     if (!s->dead && st != ST_OK) log_info("sim", "trader ended", "why=\"%s\"", why.text);
     if (s->link) venue_link_close(s->link);
     s->link = NULL;
+    if (s->dead) return sim_crash_over(s, err);
+    sim_alive(s, false);
     return ST_OK;
 }
 
 /* Nobody is there; the exchange and the network go on. */
-static void absent(struct sim *s, int64_t ns) {
-    int64_t until = s->clock.now_ns + ns;
-    s->out->restarts++;
+static void absent(struct sim *s) {
+    int64_t until =
+        s->clock.now_ns + (int64_t)(1 + rng_below(&s->rng, START_AGAIN_S_MAX)) * NS_PER_SECOND;
+    if (!s->dead) s->out->restarts++;
     sim_pass(s, until < s->end_ns ? until : s->end_ns, false);
 }
 
@@ -175,7 +190,7 @@ enum status sim_live(struct sim *s, struct err *err) {
     for (;;) {
         enum status st = live_once(s, err);
         if (st != ST_OK || sim_is_over(s)) return st;
-        absent(s, START_AGAIN_NS);
+        absent(s);
     }
 }
 

@@ -78,6 +78,7 @@ enum status sim_venue_open(struct sim_venue *v, const struct sim_venue_options *
     const struct limiter_config limits = limiter_config_defaults();
     memset(v, 0, sizeof *v);
     v->options = *options;
+    faults_init(&v->act.faults, options->seed);
     enum status st = listing_of(&v->listing, options->symbols, err);
     if (st == ST_OK) st = keys_parse(&v->keys, KEYS, sizeof KEYS - 1, "simulation", err);
     if (st == ST_OK) st = world_of(v, err);
@@ -95,11 +96,17 @@ enum status sim_venue_open(struct sim_venue *v, const struct sim_venue_options *
     if (st != ST_OK) return st;
     v->world->on_event = on_event;
     v->world->on_event_context = v;
+    v->act.world = v->world;
+    v->act.streams = v->rest.streams;
+    v->act.rest = &v->rest;
+    v->act.listing = &v->listing;
+    v->act.now_ns = options->start_ns;
     world_advance(v->world, options->start_ns);
-    return ST_OK;
+    return fault_act_init(&v->act, err);
 }
 
 void sim_venue_close(struct sim_venue *v) {
+    fault_act_free(&v->act);
     rest_free(&v->rest);
     streams_destroy(v->rest.streams);
     if (v->rest.limiter) limiter_destroy(v->rest.limiter);
@@ -127,22 +134,86 @@ static struct net_text text_of(const char *s, size_t n) {
     return (struct net_text){s, n};
 }
 
-void sim_venue_call(struct sim_venue *v, const struct sim_request *r, int64_t now_ns,
-                    struct rest_answer *out) {
+static struct fault_call call_of(struct sim_venue *v, const struct sim_request *r) {
     static const enum net_method methods[] = {0, NET_GET, NET_POST, NET_PUT, NET_DELETE};
+    static const char algo[] = "/fapi/v1/algoOrder";
     const char *mark = memchr(r->target, '?', r->size);
     size_t path = mark ? (size_t)(mark - r->target) : r->size;
     struct net_text params = mark ? text_of(mark + 1, r->size - path - 1) : text_of("", 0);
     bool post = r->method == HTTP_POST;
-    const struct rest_request call = {
-        .method = methods[r->method],
-        .path = text_of(r->target, path),
-        .query = post ? text_of("", 0) : params,
-        .body = post ? params : text_of("", 0),
-        .api_key =
-            r->with_key ? text_of(SIM_KEY_TRADER, sizeof SIM_KEY_TRADER - 1) : text_of("", 0),
-        .peer = "10.0.0.1",
-        .now_ns = now_ns};
-    rest_handle(&v->rest, &call, out);
+    struct fault_call call = {.method = methods[r->method],
+                              .path = text_of(r->target, path),
+                              .query = post ? text_of("", 0) : params,
+                              .body = post ? params : text_of("", 0)};
+    if (r->with_key) call.api_key = text_of(SIM_KEY_TRADER, sizeof SIM_KEY_TRADER - 1);
+    call.kind = rest_class_of(&v->rest, call.method, call.path);
+    call.algo = post && path == sizeof algo - 1 && memcmp(r->target, algo, path) == 0;
+    return call;
+}
+
+static void execute(struct sim_venue *v, const struct fault_call *call, struct sim_done *out) {
+    static struct rest_answer a; /* its texts are lent to the caller */
+    const struct rest_request request = {.method = call->method,
+                                         .path = call->path,
+                                         .query = call->query,
+                                         .body = call->body,
+                                         .api_key = call->api_key,
+                                         .peer = "10.0.0.1",
+                                         .now_ns = v->act.now_ns};
+    fault_begin(&v->act, call);
+    rest_handle(&v->rest, &request, &a);
+    fault_end(&v->act);
+    struct fault_reply reply = {a.status, "application/json", a.headers, {a.body, a.body_size}};
+    fault_after(&v->act, call, &reply);
+    out->executed = true;
+    out->code = a.code;
+    out->answer = (struct sim_answer){reply.status, reply.body.data, reply.body.size, a.headers};
     v->calls++;
+}
+
+void sim_venue_call(struct sim_venue *v, const struct sim_request *r, int64_t now_ns,
+                    struct sim_done *out) {
+    static const struct sim_answer ended = {.status = -1, .body = ""};
+    struct fault_call call = call_of(v, r);
+    struct fault_reply made;
+    memset(out, 0, sizeof *out);
+    v->act.now_ns = now_ns;
+    call.verdict = fault_verdict(&v->act, &call);
+    if (call.verdict == CALL_NONE || call.verdict > CALL_LAST_BEFORE)
+        execute(v, &call, out);
+    else
+        out->answer = ended;
+    switch (call.verdict) {
+    case CALL_UNAVAILABLE:
+    case CALL_RESET_BEFORE:
+    case CALL_LIMIT:
+    case CALL_BAN:
+    case CALL_CLOCK:
+    case CALL_UNKNOWN_NOT_DONE:
+    case CALL_UNKNOWN_DONE:
+        if (fault_answer(&v->act, false, &call, &made))
+            out->answer =
+                (struct sim_answer){made.status, made.body.data, made.body.size, made.headers};
+        break;
+    case CALL_LOST:
+    case CALL_RESET_AFTER:
+        out->answer = ended;
+        break;
+    case CALL_LATE:
+        out->delay_ns = fault_late_ns(&v->act);
+        break;
+    case CALL_NONE:
+    case CALL_DOUBLED:
+        break;
+    }
+}
+
+void sim_venue_second(struct sim_venue *v, int64_t now_ns) {
+    v->act.now_ns = now_ns;
+    fault_second(&v->act);
+    if (streams_deadline(v->rest.streams) <= now_ns) streams_time(v->rest.streams, now_ns);
+}
+
+bool sim_venue_is_open(const struct sim_venue *v, int64_t now_ns) {
+    return v->act.state.maintenance_ns <= now_ns && v->act.state.limited_ns <= now_ns;
 }

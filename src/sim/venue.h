@@ -3,6 +3,7 @@
 #define SIM_VENUE_H
 
 #include "sim/net.h"
+#include "venue/server/fault_act.h"
 #include "venue/server/limits.h"
 #include "venue/server/rest.h"
 #include "venue/server/source.h"
@@ -34,8 +35,17 @@ struct sim_venue {
     struct world *world;
     struct rest rest;
     struct sim_venue_options options;
+    struct fault_act act; /* its faults: the owner's to set, before the first call */
     struct err prepare_failed;
     uint64_t calls;
+};
+
+/* What became of a call. */
+struct sim_done {
+    bool executed; /* by the exchange, which answered with code; else a fault stood before it */
+    int32_t code;
+    struct sim_answer answer; /* lent until the next call */
+    int64_t delay_ns;
 };
 
 enum status sim_venue_open(struct sim_venue *v, const struct sim_venue_options *options,
@@ -45,8 +55,12 @@ void sim_venue_close(struct sim_venue *v);
 void sim_venue_advance(struct sim_venue *v, int64_t now_ns);
 /* When it has something to do next by itself. */
 int64_t sim_venue_deadline(const struct sim_venue *v);
-/* One signed or open call, done now. The answer is the venue's buffer until the next call. */
+/* One call, through its faults, now. */
 void sim_venue_call(struct sim_venue *v, const struct sim_request *r, int64_t now_ns,
-                    struct rest_answer *out);
+                    struct sim_done *out);
+/* Once a second: faults that last begin and end. */
+void sim_venue_second(struct sim_venue *v, int64_t now_ns);
+/* Whether a protective request would be answered: no maintenance, no limit, no ban. */
+bool sim_venue_is_open(const struct sim_venue *v, int64_t now_ns);
 
 #endif

@@ -213,43 +213,43 @@ static bool applies(enum fault kind, const struct fault_call *call) {
 }
 
 /* Verdicts by kind, in the table's order; every kind is asked, so that each keeps its own sequence. */
-static enum verdict drawn(struct fault_act *a, const struct fault_call *call) {
-    static const enum verdict verdicts[FAULT_COUNT] = {[FAULT_UNAVAILABLE] = VERDICT_UNAVAILABLE,
-                                                       [FAULT_RESET_BEFORE] = VERDICT_RESET_BEFORE,
-                                                       [FAULT_LIMIT] = VERDICT_LIMIT,
-                                                       [FAULT_BAN] = VERDICT_BAN,
-                                                       [FAULT_CLOCK] = VERDICT_CLOCK,
-                                                       [FAULT_UNKNOWN_NOT_DONE] =
-                                                           VERDICT_UNKNOWN_NOT_DONE,
-                                                       [FAULT_UNKNOWN_DONE] = VERDICT_UNKNOWN_DONE,
-                                                       [FAULT_LOST_ACK] = VERDICT_LOST,
-                                                       [FAULT_RESET_AFTER] = VERDICT_RESET_AFTER,
-                                                       [FAULT_LATE_ACK] = VERDICT_LATE,
-                                                       [FAULT_DOUBLED_ACK] = VERDICT_DOUBLED};
-    enum verdict first = VERDICT_NONE;
+static enum call_verdict drawn(struct fault_act *a, const struct fault_call *call) {
+    static const enum call_verdict verdicts[FAULT_COUNT] = {
+        [FAULT_UNAVAILABLE] = CALL_UNAVAILABLE,
+        [FAULT_RESET_BEFORE] = CALL_RESET_BEFORE,
+        [FAULT_LIMIT] = CALL_LIMIT,
+        [FAULT_BAN] = CALL_BAN,
+        [FAULT_CLOCK] = CALL_CLOCK,
+        [FAULT_UNKNOWN_NOT_DONE] = CALL_UNKNOWN_NOT_DONE,
+        [FAULT_UNKNOWN_DONE] = CALL_UNKNOWN_DONE,
+        [FAULT_LOST_ACK] = CALL_LOST,
+        [FAULT_RESET_AFTER] = CALL_RESET_AFTER,
+        [FAULT_LATE_ACK] = CALL_LATE,
+        [FAULT_DOUBLED_ACK] = CALL_DOUBLED};
+    enum call_verdict first = CALL_NONE;
     for (int k = 0; k < FAULT_COUNT; k++) {
-        if (verdicts[k] == VERDICT_NONE || !applies((enum fault)k, call)) continue;
+        if (verdicts[k] == CALL_NONE || !applies((enum fault)k, call)) continue;
         bool happens = fault_ask(&a->faults, (enum fault)k);
-        if (happens && first == VERDICT_NONE) first = verdicts[k];
+        if (happens && first == CALL_NONE) first = verdicts[k];
     }
     return first;
 }
 
-enum verdict fault_verdict(struct fault_act *a, const struct fault_call *call) {
+enum call_verdict fault_verdict(struct fault_act *a, const struct fault_call *call) {
     struct fault_state *f = &a->state;
     int64_t now = a->now_ns;
-    if (f->maintenance_ns > now) return VERDICT_UNAVAILABLE;
+    if (f->maintenance_ns > now) return CALL_UNAVAILABLE;
     if (f->limited_ns > now) {
         f->disobeyed++;
-        return f->limited_status == 418 ? VERDICT_BAN : VERDICT_LIMIT;
+        return f->limited_status == 418 ? CALL_BAN : CALL_LIMIT;
     }
-    if (!faults_are_on(&a->faults)) return VERDICT_NONE;
-    enum verdict v = drawn(a, call);
-    if (v == VERDICT_LIMIT || v == VERDICT_BAN) {
-        int seconds = v == VERDICT_BAN
+    if (!faults_are_on(&a->faults)) return CALL_NONE;
+    enum call_verdict v = drawn(a, call);
+    if (v == CALL_LIMIT || v == CALL_BAN) {
+        int seconds = v == CALL_BAN
                           ? BAN_SECONDS
                           : (int)fault_draw(&a->faults, FAULT_LIMIT, 1, LIMIT_SECONDS_MAX);
-        f->limited_status = v == VERDICT_BAN ? 418 : 429;
+        f->limited_status = v == CALL_BAN ? 418 : 429;
         f->limited_ns = now + seconds * NS_PER_SECOND;
     }
     return v;
@@ -258,7 +258,7 @@ enum verdict fault_verdict(struct fault_act *a, const struct fault_call *call) {
 /* ---- around its execution ---- */
 
 void fault_begin(struct fault_act *a, const struct fault_call *call) {
-    a->state.doubling = call->verdict == VERDICT_DOUBLED;
+    a->state.doubling = call->verdict == CALL_DOUBLED;
 }
 
 void fault_end(struct fault_act *a) {
@@ -279,38 +279,38 @@ struct made {
     char text[160];
 };
 
-static void made_of(const struct fault_act *a, enum verdict v, struct made *m) {
+static void made_of(const struct fault_act *a, enum call_verdict v, struct made *m) {
     long long until_ms = (long long)(a->state.limited_ns / NS_PER_MS);
     *m = (struct made){.status = 503, .code = -1008};
     switch (v) {
-    case VERDICT_LIMIT:
+    case CALL_LIMIT:
         m->status = 429;
         m->code = -1003;
         snprintf(m->text, sizeof m->text, "%s", "Too many requests; slow down.");
         return;
-    case VERDICT_BAN:
+    case CALL_BAN:
         m->status = 418;
         m->code = -1003;
         snprintf(m->text, sizeof m->text, "Way too many requests; IP banned until %lld.", until_ms);
         return;
-    case VERDICT_CLOCK:
+    case CALL_CLOCK:
         m->status = venue_error_http(-1021);
         m->code = -1021;
         snprintf(m->text, sizeof m->text, "%s", venue_error_text(-1021));
         return;
-    case VERDICT_UNKNOWN_NOT_DONE:
-    case VERDICT_UNKNOWN_DONE:
+    case CALL_UNKNOWN_NOT_DONE:
+    case CALL_UNKNOWN_DONE:
         m->code = -1000;
         snprintf(m->text, sizeof m->text, "%s",
                  "Unknown error, please check your request or try again later.");
         return;
-    case VERDICT_NONE:
-    case VERDICT_UNAVAILABLE:
-    case VERDICT_RESET_BEFORE:
-    case VERDICT_LOST:
-    case VERDICT_RESET_AFTER:
-    case VERDICT_LATE:
-    case VERDICT_DOUBLED:
+    case CALL_NONE:
+    case CALL_UNAVAILABLE:
+    case CALL_RESET_BEFORE:
+    case CALL_LOST:
+    case CALL_RESET_AFTER:
+    case CALL_LATE:
+    case CALL_DOUBLED:
         snprintf(m->text, sizeof m->text, "%s", venue_error_text(-1008));
         return;
     }
@@ -338,10 +338,10 @@ bool fault_answer(struct fault_act *a, bool wsapi, const struct fault_call *call
     static char body[1024], headers[64]; /* the server has one thread, and this is copied at once */
     struct made m;
     struct json_writer w;
-    if (call->verdict == VERDICT_RESET_BEFORE) return false;
+    if (call->verdict == CALL_RESET_BEFORE) return false;
     made_of(a, call->verdict, &m);
     *out = (struct fault_reply){.status = m.status, .type = "application/json"};
-    bool plain = !wsapi && call->verdict == VERDICT_UNAVAILABLE;
+    bool plain = !wsapi && call->verdict == CALL_UNAVAILABLE;
     if (plain) { /* as the gateway in front of the venue says it, without a code */
         out->type = "text/plain";
         out->body = (struct net_text){"Service Unavailable.", 20};

@@ -10,22 +10,22 @@
 #include "venue/server/streams.h"
 
 /* What was drawn for a call, before it is executed. */
-enum verdict {
-    VERDICT_NONE = 0,
+enum call_verdict {
+    CALL_NONE = 0,
     /* not executed */
-    VERDICT_UNAVAILABLE,
-    VERDICT_RESET_BEFORE,
-    VERDICT_LIMIT,
-    VERDICT_BAN,
-    VERDICT_CLOCK,
-    VERDICT_UNKNOWN_NOT_DONE,
-    VERDICT_LAST_BEFORE = VERDICT_UNKNOWN_NOT_DONE,
+    CALL_UNAVAILABLE,
+    CALL_RESET_BEFORE,
+    CALL_LIMIT,
+    CALL_BAN,
+    CALL_CLOCK,
+    CALL_UNKNOWN_NOT_DONE,
+    CALL_LAST_BEFORE = CALL_UNKNOWN_NOT_DONE,
     /* executed */
-    VERDICT_UNKNOWN_DONE,
-    VERDICT_LOST,
-    VERDICT_RESET_AFTER,
-    VERDICT_LATE,
-    VERDICT_DOUBLED
+    CALL_UNKNOWN_DONE,
+    CALL_LOST,
+    CALL_RESET_AFTER,
+    CALL_LATE,
+    CALL_DOUBLED
 };
 
 struct fault_call {
@@ -33,7 +33,7 @@ struct fault_call {
     /* The WebSocket API: body is the message, the rest is empty. */
     struct net_text path, query, body, api_key;
     enum rest_class kind;
-    enum verdict verdict;
+    enum call_verdict verdict;
     bool algo; /* places a conditional order */
 };
 
@@ -77,17 +77,17 @@ enum status fault_act_init(struct fault_act *a, struct err *err);
 void fault_act_free(struct fault_act *a);
 /* The rates have changed. */
 void fault_rates_changed(struct fault_act *a);
-enum verdict fault_verdict(struct fault_act *a, const struct fault_call *call);
+enum call_verdict fault_verdict(struct fault_act *a, const struct fault_call *call);
 /* The answer of a call that is not executed, or whose outcome is not told; lent until the next. wsapi: as the WebSocket
  * API says it. False: there is none, the connection ends. */
 bool fault_answer(struct fault_act *a, bool wsapi, const struct fault_call *call,
                   struct fault_reply *out);
 /* What an executed call's answer may show. */
 void fault_after(struct fault_act *a, const struct fault_call *call, struct fault_reply *answer);
-/* Around the execution of a call: while it is VERDICT_DOUBLED, user events go out twice. */
+/* Around the execution of a call: while it is CALL_DOUBLED, user events go out twice. */
 void fault_begin(struct fault_act *a, const struct fault_call *call);
 void fault_end(struct fault_act *a);
-/* How much later a VERDICT_LATE is answered. */
+/* How much later a CALL_LATE is answered. */
 int64_t fault_late_ns(struct fault_act *a);
 /* What is over ends, and what happens by the second is drawn. */
 void fault_second(struct fault_act *a);

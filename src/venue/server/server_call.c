@@ -171,27 +171,27 @@ static void call_execute(struct client *client, const struct fault_call *call) {
     fault_end(&s->act);
     fault_after(&s->act, call, &answer);
     switch (call->verdict) {
-    case VERDICT_UNKNOWN_DONE:
+    case CALL_UNKNOWN_DONE:
         if (fault_answer(&s->act, client->kind == CLIENT_WSAPI, call, &answer))
             answer_give(client, &answer);
         break;
-    case VERDICT_LOST:
+    case CALL_LOST:
         answer_lose(client);
         break;
-    case VERDICT_RESET_AFTER:
+    case CALL_RESET_AFTER:
         if (client->conn) net_reset(client->conn);
         break;
-    case VERDICT_LATE:
+    case CALL_LATE:
         job_make(client, call, &answer, fault_late_ns(&s->act));
         break;
-    case VERDICT_NONE:
-    case VERDICT_DOUBLED:
-    case VERDICT_UNAVAILABLE:
-    case VERDICT_RESET_BEFORE:
-    case VERDICT_LIMIT:
-    case VERDICT_BAN:
-    case VERDICT_CLOCK:
-    case VERDICT_UNKNOWN_NOT_DONE:
+    case CALL_NONE:
+    case CALL_DOUBLED:
+    case CALL_UNAVAILABLE:
+    case CALL_RESET_BEFORE:
+    case CALL_LIMIT:
+    case CALL_BAN:
+    case CALL_CLOCK:
+    case CALL_UNKNOWN_NOT_DONE:
         answer_give(client, &answer);
         break;
     }
@@ -222,7 +222,7 @@ static void call_begin(struct client *client, struct fault_call *call) {
     struct fault_reply answer;
     (void)server_now(s);
     call->verdict = fault_verdict(&s->act, call);
-    if (call->verdict != VERDICT_NONE && call->verdict <= VERDICT_LAST_BEFORE) {
+    if (call->verdict != CALL_NONE && call->verdict <= CALL_LAST_BEFORE) {
         if (fault_answer(&s->act, client->kind == CLIENT_WSAPI, call, &answer))
             answer_give(client, &answer);
         else
