@@ -599,7 +599,8 @@ static enum status forget_last_equity(struct session *s, struct err *err) {
 /* Journal, snapshot, what lies behind it, bus, trades: in this order. */
 static enum status open_run_dir(struct session *s, struct session_result *out, struct err *err) {
     char path[4200];
-    struct journal_options jo = journal_options_defaults();
+    struct journal_options jo =
+        s->o.journal_options ? *s->o.journal_options : journal_options_defaults();
     struct journal_repair repair = {0};
     snprintf(path, sizeof path, "%s/snapshots", s->o.run_dir);
     snprintf(s->snapshot_dir, sizeof s->snapshot_dir, "%s", path);

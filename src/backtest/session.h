@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "kernel/bus.h"
 #include "kernel/inbox.h"
+#include "kernel/journal.h"
 #include "kernel/kernel.h"
 #include "kernel/venue_port.h"
 #include "kernel/view.h"
@@ -59,9 +60,11 @@ struct session_options {
     bool
         barrier_exits; /* exits at the barrier whatever the strategy (baselines of an ensemble run) */
     double speed;      /* market seconds per wall second; 0: as fast as possible */
-    const char *run_dir;                     /* NULL: nothing is kept and there is no bus */
-    const char *bus_url;                     /* NULL: embedded, in run_dir */
-    struct view_box *view_box;               /* NULL: nobody looks */
+    const char *run_dir; /* NULL: nothing is kept and there is no bus */
+    const struct journal_options
+        *journal_options;      /* of run_dir's journal; NULL: journal_options_defaults() */
+    const char *bus_url;       /* NULL: embedded, in run_dir */
+    struct view_box *view_box; /* NULL: nobody looks */
     const struct view_model *view_models;    /* (MODEL_COUNT) how the models are shown; NULL: not */
     const struct session_observer *observer; /* NULL: nobody */
     const volatile sig_atomic_t *stop;       /* set to non-zero to end cleanly; NULL never */

@@ -35,20 +35,11 @@ struct journal {
     uint64_t zeroed_to;
     int dir_fd, lock_fd, buffer_fd, fd;
     struct journal_options options;
-    const struct journal_io *io;
     struct journal_segments segments; /* the last is the open one */
     char dir[JOURNAL_DIR_SIZE];
 };
 
 static const uint8_t ZEROS[ZERO_CHUNK_BYTES];
-
-static int io_allocate(int fd, off_t size) {
-    if (fallocate(fd, 0, 0, size) == 0) return 0;
-    /* Not every file system can; the file is then sparse, which is slower and no less safe. */
-    return errno == EOPNOTSUPP ? ftruncate(fd, size) : -1;
-}
-
-static const struct journal_io IO_SYSTEM = {pwrite, fdatasync, io_allocate, ftruncate};
 
 struct journal_options journal_options_defaults(void) {
     return (struct journal_options){
@@ -66,10 +57,60 @@ static enum status failure_get(const struct journal *j, struct err *err) {
     return j->failure.st;
 }
 
+/* ---- the disk ---- */
+
+/* What the probe says to a call: 0, or -1 with errno. */
+static int asked(const struct journal *j, enum journal_io what, size_t *size) {
+    const struct journal_probe *probe = j->options.probe;
+    if (!probe || !probe->io) return 0;
+    int fault = probe->io(probe->context, what, size);
+    if (fault) errno = fault;
+    return fault ? -1 : 0;
+}
+
+static ssize_t io_write(const struct journal *j, int fd, const uint8_t *data, size_t size,
+                        uint64_t offset) {
+    size_t least = size;
+    int fault = asked(j, JOURNAL_WRITE, &least);
+    if (fault == 0) return pwrite(fd, data, least, (off_t)offset);
+    int why = errno;
+    if (least < size && pwrite(fd, data, least, (off_t)offset) < 0) return -1;
+    errno = why;
+    return -1;
+}
+
+static int io_sync(const struct journal *j, int fd) {
+    size_t none = 0;
+    return asked(j, JOURNAL_SYNC, &none) ? -1 : fdatasync(fd);
+}
+
+static int io_sync_dir(const struct journal *j) {
+    size_t none = 0;
+    return asked(j, JOURNAL_SYNC, &none) ? -1 : fsync(j->dir_fd);
+}
+
+static int io_allocate(const struct journal *j, int fd, uint64_t bytes) {
+    size_t size = bytes;
+    if (asked(j, JOURNAL_ALLOCATE, &size)) return -1;
+    if (fallocate(fd, 0, 0, (off_t)bytes) == 0) return 0;
+    /* Not every file system can; the file is then sparse, which is slower and no less safe. */
+    return errno == EOPNOTSUPP ? ftruncate(fd, (off_t)bytes) : -1;
+}
+
+static int io_truncate(const struct journal *j, int fd, uint64_t bytes) {
+    size_t size = bytes;
+    return asked(j, JOURNAL_TRUNCATE, &size) ? -1 : ftruncate(fd, (off_t)bytes);
+}
+
+static int io_rename(const struct journal *j, const char *from, const char *to) {
+    size_t none = 0;
+    return asked(j, JOURNAL_RENAME, &none) ? -1 : renameat(j->dir_fd, from, j->dir_fd, to);
+}
+
 static enum status write_all(struct journal *j, int fd, const uint8_t *data, size_t size,
                              uint64_t offset) {
     while (size > 0) {
-        ssize_t n = j->io->write_at(fd, data, size, (off_t)offset);
+        ssize_t n = io_write(j, fd, data, size, offset);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return failed(j, "write");
         if (n == 0) {
@@ -84,7 +125,7 @@ static enum status write_all(struct journal *j, int fd, const uint8_t *data, siz
 }
 
 static enum status sync_dir(struct journal *j) {
-    return fsync(j->dir_fd) ? failed(j, "sync of the directory") : ST_OK;
+    return io_sync_dir(j) ? failed(j, "sync of the directory") : ST_OK;
 }
 
 static enum status segment_create(struct journal *j, uint64_t first_seq) {
@@ -96,10 +137,10 @@ static enum status segment_create(struct journal *j, uint64_t first_seq) {
     if (j->fd < 0) return failed(j, "create");
     uint8_t header[JOURNAL_HEADER_BYTES];
     journal_header_encode(header, first_seq);
-    if (j->io->allocate(j->fd, (off_t)j->options.segment_bytes)) return failed(j, "allocate");
+    if (io_allocate(j, j->fd, j->options.segment_bytes)) return failed(j, "allocate");
     enum status st = write_all(j, j->fd, header, sizeof header, 0);
     if (st != ST_OK) return st;
-    if (j->io->sync_data(j->fd)) return failed(j, "sync of the header");
+    if (io_sync(j, j->fd)) return failed(j, "sync of the header");
     j->segment_at = j->zeroed_to = JOURNAL_HEADER_BYTES;
     return sync_dir(j);
 }
@@ -133,7 +174,7 @@ static enum status zero_ahead(struct journal *j) {
 static enum status sync_written(struct journal *j) {
     uint64_t durable = atomic_load_explicit(&j->durable_seq, memory_order_relaxed);
     if (durable == j->written_seq) return ST_OK;
-    if (j->io->sync_data(j->fd)) return failed(j, "fdatasync");
+    if (io_sync(j, j->fd)) return failed(j, "fdatasync");
     atomic_store_explicit(&j->durable_seq, j->written_seq, memory_order_release);
     return ST_OK;
 }
@@ -161,7 +202,7 @@ static enum status compress_to(struct journal *j, int fd, const uint8_t *data, s
             st = write_all(j, fd, chunk, out.pos, at);
         at += out.pos;
     }
-    if (st == ST_OK && j->io->sync_data(fd)) st = failed(j, "sync of a compressed segment");
+    if (st == ST_OK && io_sync(j, fd)) st = failed(j, "sync of a compressed segment");
     free(chunk);
     ZSTD_freeCCtx(ctx);
     return st;
@@ -182,7 +223,7 @@ static enum status segment_compress(struct journal *j, struct journal_segment *i
     if (fd >= 0) close(fd);
     munmap(data, size);
     if (st != ST_OK) return st;
-    if (renameat(j->dir_fd, tmp, j->dir_fd, packed)) return failed(j, "rename");
+    if (io_rename(j, tmp, packed)) return failed(j, "rename");
     if ((st = sync_dir(j)) != ST_OK) return st;
     if (unlinkat(j->dir_fd, plain, 0)) return failed(j, "unlink of a compressed segment");
     item->compressed = true;
@@ -195,8 +236,8 @@ static enum status roll(struct journal *j, uint64_t first_seq) {
     if (st == ST_OK) st = sync_written(j);
     if (st != ST_OK) return st;
     size_t size = j->segment_at;
-    if (j->io->truncate(j->fd, (off_t)size)) return failed(j, "truncate");
-    if (j->io->sync_data(j->fd)) return failed(j, "sync of a closed segment");
+    if (io_truncate(j, j->fd, size)) return failed(j, "truncate");
+    if (io_sync(j, j->fd)) return failed(j, "sync of a closed segment");
     int closed_fd = j->fd;
     j->fd = -1;
     st = segment_create(j, first_seq);
@@ -234,26 +275,35 @@ static enum status make_room(struct journal *j, uint64_t seq, size_t frame) {
     return st;
 }
 
+/* The record has its number already. */
+static void put(struct journal *j, const struct journal_record *record) {
+    size_t frame = journal_frame_size(record->size);
+    if (j->buffered + frame > j->buffer_bytes ||
+        j->segment_at + j->buffered + frame > j->options.segment_bytes || j->failure.st != ST_OK) {
+        if (make_room(j, record->seq, frame) != ST_OK) return;
+        if (frame > j->buffer_bytes) {
+            append_large(j, record, frame);
+            return;
+        }
+    }
+    journal_frame_encode(j->buffer + j->buffered, record);
+    j->buffered += frame;
+}
+
 uint64_t journal_append(struct journal *j, uint16_t type, uint16_t version, int64_t ts_ns,
                         const void *payload, uint32_t size) {
     ASSERT(size <= j->options.segment_bytes / 4);
-    struct journal_record record = {.seq = ++j->last_seq,
+    const struct journal_probe *probe = j->options.probe;
+    struct journal_record record = {.seq = j->last_seq + 1,
                                     .ts_ns = ts_ns,
                                     .type = type,
                                     .version = version,
                                     .size = size,
                                     .payload = payload};
-    size_t frame = journal_frame_size(size);
-    if (j->buffered + frame > j->buffer_bytes ||
-        j->segment_at + j->buffered + frame > j->options.segment_bytes || j->failure.st != ST_OK) {
-        if (make_room(j, record.seq, frame) != ST_OK) return record.seq;
-        if (frame > j->buffer_bytes) {
-            append_large(j, &record, frame);
-            return record.seq;
-        }
-    }
-    journal_frame_encode(j->buffer + j->buffered, &record);
-    j->buffered += frame;
+    if (probe && probe->append) probe->append(probe->context, false, type, record.seq);
+    j->last_seq = record.seq;
+    put(j, &record);
+    if (probe && probe->append) probe->append(probe->context, true, type, record.seq);
     return record.seq;
 }
 
@@ -292,7 +342,7 @@ enum status journal_retain(struct journal *j, uint64_t keep_from, struct err *er
     if (drop == 0) return ST_OK;
     memmove(s->items, s->items + drop, (s->count - drop) * sizeof *s->items);
     s->count -= drop;
-    return fsync(j->dir_fd) ? err_errno(err, ST_IO, "journal %s: sync", j->dir) : ST_OK;
+    return io_sync_dir(j) ? err_errno(err, ST_IO, "journal %s: sync", j->dir) : ST_OK;
 }
 
 /* --- opening ----------------------------------------------------------------------------------- */
@@ -354,10 +404,10 @@ static enum status tail_open(struct journal *j, struct journal_repair *repair, s
     if (size && data != MAP_FAILED) munmap(data, size);
     /* Cutting and allocating anew leaves zeros behind the last good record. */
     if (st == ST_OK) {
-        if (j->io->truncate(fd, (off_t)j->segment_at) ||
+        if (io_truncate(j, fd, j->segment_at) ||
             (j->segment_at < j->options.segment_bytes &&
-             j->io->allocate(fd, (off_t)j->options.segment_bytes)) ||
-            j->io->sync_data(fd))
+             io_allocate(j, fd, j->options.segment_bytes)) ||
+            io_sync(j, fd))
             st = err_errno(err, ST_IO, "repair %s", name);
     }
     if (st == ST_OK)
@@ -451,8 +501,8 @@ static enum status buffer_open(struct journal *j, struct journal_repair *repair,
         if (st == ST_NO_MEMORY) return err_set(err, st, "journal buffer");
         if (st != ST_OK) return st;
     }
-    if (j->io->truncate(j->buffer_fd, 0) || j->io->allocate(j->buffer_fd, (off_t)j->buffer_bytes) ||
-        j->io->sync_data(j->buffer_fd) || fsync(j->dir_fd))
+    if (io_truncate(j, j->buffer_fd, 0) || io_allocate(j, j->buffer_fd, j->buffer_bytes) ||
+        io_sync(j, j->buffer_fd) || io_sync_dir(j))
         return err_errno(err, ST_IO, "prepare buffer");
     void *map = mmap(NULL, j->buffer_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
                      j->buffer_fd, 0);
@@ -509,9 +559,8 @@ static void release(struct journal *j) {
     free(j);
 }
 
-enum status journal_open_io(struct journal **out, struct journal_repair *repair, const char *dir,
-                            const struct journal_options *options, const struct journal_io *io,
-                            struct err *err) {
+enum status journal_open(struct journal **out, struct journal_repair *repair, const char *dir,
+                         const struct journal_options *options, struct err *err) {
     ASSERT(options->segment_bytes >= JOURNAL_SEGMENT_MIN &&
            options->segment_bytes / 4 <= JOURNAL_RECORD_MAX);
     struct journal_repair found = {0};
@@ -522,7 +571,6 @@ enum status journal_open_io(struct journal **out, struct journal_repair *repair,
     if (!j) return err_set(err, ST_NO_MEMORY, "journal %s", dir);
     j->dir_fd = j->lock_fd = j->buffer_fd = j->fd = -1;
     j->options = *options;
-    j->io = io;
     size_t least = JOURNAL_FRAME_BYTES, page = 4096;
     j->buffer_bytes = options->buffer_bytes < least ? least : options->buffer_bytes;
     j->buffer_bytes = (j->buffer_bytes + page - 1) / page * page;
@@ -544,17 +592,11 @@ enum status journal_open_io(struct journal **out, struct journal_repair *repair,
     return ST_OK;
 }
 
-enum status journal_open(struct journal **out, struct journal_repair *repair, const char *dir,
-                         const struct journal_options *options, struct err *err) {
-    return journal_open_io(out, repair, dir, options, &IO_SYSTEM, err);
-}
-
 enum status journal_close(struct journal *j, struct err *err) {
     if (flush(j) == ST_OK && sync_written(j) == ST_OK) {
-        if (j->io->truncate(j->fd, (off_t)j->segment_at) || j->io->sync_data(j->fd))
-            failed(j, "close");
+        if (io_truncate(j, j->fd, j->segment_at) || io_sync(j, j->fd)) failed(j, "close");
         /* After a failure the buffer stays: it may hold the only copy of what could not be written. */
-        else if (j->io->truncate(j->buffer_fd, 0))
+        else if (io_truncate(j, j->buffer_fd, 0))
             failed(j, "close of the buffer");
     }
     enum status st = failure_get(j, err);

@@ -17,6 +17,7 @@
 #ifndef KERNEL_JOURNAL_H
 #define KERNEL_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,11 +25,34 @@
 
 struct journal;
 
+/* The calls by which the writer changes the disk. */
+enum journal_io {
+    JOURNAL_WRITE = 0, /* into a segment */
+    JOURNAL_SYNC,      /* of a file or of the directory */
+    JOURNAL_ALLOCATE,
+    JOURNAL_TRUNCATE,
+    JOURNAL_RENAME,
+    JOURNAL_IO_COUNT
+};
+
+/* Who watches the writer, and may make its disk a bad one: simulated crashes and the fault tests.
+ *
+ * append: before (the number it will get) and after each record. io: before each call; 0 lets it through,
+ * an errno is what it then fails with. size is the call's (bytes to write, length of the file; 0 for sync and
+ * rename) and may be lowered for a write: only so much is written, and with an errno the rest fails
+ * with it. Either may be NULL. */
+struct journal_probe {
+    void *context;
+    void (*append)(void *context, bool after, uint16_t type, uint64_t seq);
+    int (*io)(void *context, enum journal_io what, size_t *size);
+};
+
 struct journal_options {
     size_t segment_bytes; /* 64 MiB */
     int compress_level;   /* zstd level for closed segments; 0 leaves them plain */
     size_t
         buffer_bytes; /* appends beyond it flush by themselves: 256 KiB (stays in the L2 cache) */
+    const struct journal_probe *probe; /* borrowed as long as the journal is open; NULL: nobody */
 };
 struct journal_options journal_options_defaults(void);
 

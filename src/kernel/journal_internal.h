@@ -1,4 +1,4 @@
-/* What the journal's writer and reader share: the format on disk, and the seam its fault tests use.
+/* What the journal's writer and reader share: the format on disk.
  *
  *   DIR/00000000000000000001.seg       plain segment, named by the sequence of its first record
  *   DIR/00000000000000000001.seg.zst   the same, closed and compressed
@@ -77,16 +77,5 @@ enum status journal_segments_list(struct journal_segments *out, int dir_fd, bool
                                   struct err *err);
 enum status journal_segments_add(struct journal_segments *s, struct journal_segment item,
                                  struct err *err);
-
-/* The calls by which the writer changes the disk. Tests let the k-th fail. */
-struct journal_io {
-    ssize_t (*write_at)(int fd, const void *data, size_t size, off_t offset);
-    int (*sync_data)(int fd);
-    int (*allocate)(int fd, off_t size);
-    int (*truncate)(int fd, off_t size);
-};
-enum status journal_open_io(struct journal **out, struct journal_repair *repair, const char *dir,
-                            const struct journal_options *options, const struct journal_io *io,
-                            struct err *err);
 
 #endif

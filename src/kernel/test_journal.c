@@ -361,30 +361,18 @@ static int calls_until_failure, calls_made;
 
 static bool fails_now(void) {
     calls_made++;
-    errno = EIO;
     return calls_until_failure > 0 && --calls_until_failure == 0;
 }
 
-static ssize_t fault_write(int fd, const void *data, size_t size, off_t offset) {
-    /* The worst write: half of it arrives. */
-    if (fails_now()) {
-        if (pwrite(fd, data, size / 2, offset) < 0) return -1;
-        errno = EIO;
-        return -1;
-    }
-    return pwrite(fd, data, size, offset);
-}
-static int fault_sync(int fd) {
-    return fails_now() ? -1 : fdatasync(fd);
-}
-static int fault_allocate(int fd, off_t size) {
-    return fails_now() ? -1 : ftruncate(fd, size);
-}
-static int fault_truncate(int fd, off_t size) {
-    return fails_now() ? -1 : ftruncate(fd, size);
+/* The worst write: half of it arrives. */
+static int fault_io(void *context, enum journal_io what, size_t *size) {
+    (void)context;
+    if (!fails_now()) return 0;
+    if (what == JOURNAL_WRITE) *size /= 2;
+    return EIO;
 }
 
-static const struct journal_io FAULTY = {fault_write, fault_sync, fault_allocate, fault_truncate};
+static const struct journal_probe FAULTY = {.io = fault_io};
 
 /* One life with the k-th call failing. Returns false when k was beyond the last call. */
 static bool faulty_life(int k, const struct journal_options *o, uint64_t *durable) {
@@ -394,7 +382,9 @@ static bool faulty_life(int k, const struct journal_options *o, uint64_t *durabl
     *durable = 0;
     calls_until_failure = k;
     calls_made = 0;
-    if (journal_open_io(&j, NULL, dir, o, &FAULTY, &err) != ST_OK) {
+    struct journal_options faulty = *o;
+    faulty.probe = &FAULTY;
+    if (journal_open(&j, NULL, dir, &faulty, &err) != ST_OK) {
         assert_int_equal(err.st, ST_IO);
         calls_until_failure = 0;
         return true;
