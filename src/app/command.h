@@ -20,6 +20,8 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(doctor,                                                                                      \
       "check clock, keys, rules, modes and capabilities of a venue, and say what up would do")     \
     X(exchange, "a futures exchange of your own, with the venue's interface, for any client")      \
+    X(sim,                                                                                         \
+      "the whole system in one thread under a virtual clock, with everything that can go wrong")   \
     X(train, "train the voters on candles, with a report of what they know")                       \
     X(model, "train, use and look at models of trees: XGBoost's and LightGBM's formats")           \
     X(forecast, "the forecasting networks outside trading: train, measure, forecast, check")       \

@@ -50,7 +50,7 @@ static void rate_set(struct sim_faults *own, struct faults *venue, int kind, int
 
 static enum status item_parse(struct sim_faults *own, struct faults *venue, char *item,
                               struct err *err) {
-    double rate;
+    double rate = 0;
     char *equals = strchr(item, '='), *end;
     if (equals) {
         *equals = '\0';

@@ -1,0 +1,213 @@
+/* quantum sim: the whole system, exchange included, in one thread under a virtual clock. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/tstamp.h"
+#include "sim/sim.h"
+
+static const char help[] =
+    "usage: quantum sim [options]\n"
+    "\n"
+    "The whole system in one thread under a virtual clock: the trader with its journal, its client "
+    "of the\n"
+    "venue, a network, and the exchange. The same seed and options give the same run, to the last "
+    "event\n"
+    "(trace_hash).\n"
+    "\n"
+    "  --seed N          first seed (1)\n"
+    "  --hours H         simulated hours a seed (1)\n"
+    "  --symbols N       contracts, 1 to 64 (8)\n"
+    "  --strategy NAME   momentum, random, sma-cross or ensemble (momentum)\n"
+    "  --faults LIST     none, all, or NAME[=RATE],… (none)\n"
+    "  --work DIR        where run directories lie meanwhile (/dev/shm, else $TMPDIR, else /tmp)\n"
+    "  --keep            leave the run directory, and say where it is\n"
+    "  --no-verify       do not execute the journal again at the end\n"
+    "  --verbose         the trader's own log, on stderr\n"
+    "  --json            one line: seeds, hours, events, violations, ratio, coverage,\n"
+    "                    time_to_protected_ms, trace_hash\n"
+    "\n"
+    "Exit code 1 if an invariant was violated. Example:\n"
+    "  quantum sim --seed 7 --hours 24 --faults all --json\n";
+
+struct sim_command {
+    struct sim_options sim;
+    bool json, verbose;
+};
+
+enum option_id { SEED = 1, HOURS, SYMBOLS, STRATEGY, FAULTS, WORK, KEEP, NO_VERIFY, VERBOSE, JSON };
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number) {
+    (void)number;
+    stop = 1;
+}
+
+static bool strategy_of(enum strategy_kind *out, const char *text) {
+    static const struct {
+        const char *name;
+        enum strategy_kind kind;
+    } all[] = {{"momentum", STRATEGY_MOMENTUM},
+               {"random", STRATEGY_RANDOM},
+               {"sma-cross", STRATEGY_SMA_CROSS},
+               {"ensemble", STRATEGY_ENSEMBLE}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i].name, text) == 0) {
+            *out = all[i].kind;
+            return true;
+        }
+    return false;
+}
+
+static bool hours_of(double *out, const char *text) {
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && *out > 0 && *out <= 10000;
+}
+
+static bool apply(void *options, int option) {
+    struct sim_command *c = options;
+    switch (option) {
+    case SEED:
+        return command_u64_parse(&c->sim.seed, optarg, 0, UINT64_MAX);
+    case HOURS:
+        return hours_of(&c->sim.hours, optarg);
+    case SYMBOLS:
+        return command_u32_parse(&c->sim.symbols, optarg, 1, 64);
+    case STRATEGY:
+        return strategy_of(&c->sim.strategy, optarg);
+    case FAULTS:
+        c->sim.faults = optarg;
+        return true;
+    case WORK:
+        c->sim.work = optarg;
+        return true;
+    case KEEP:
+        c->sim.keep = true;
+        return true;
+    case NO_VERIFY:
+        c->sim.verify = false;
+        return true;
+    case VERBOSE:
+        c->verbose = true;
+        return true;
+    case JSON:
+        c->json = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int read_options(struct sim_command *c, int argc, char **argv) {
+    static const struct option table[] = {{"seed", required_argument, NULL, SEED},
+                                          {"hours", required_argument, NULL, HOURS},
+                                          {"symbols", required_argument, NULL, SYMBOLS},
+                                          {"strategy", required_argument, NULL, STRATEGY},
+                                          {"faults", required_argument, NULL, FAULTS},
+                                          {"work", required_argument, NULL, WORK},
+                                          {"keep", no_argument, NULL, KEEP},
+                                          {"no-verify", no_argument, NULL, NO_VERIFY},
+                                          {"verbose", no_argument, NULL, VERBOSE},
+                                          {"json", no_argument, NULL, JSON},
+                                          {"help", no_argument, NULL, COMMAND_HELP},
+                                          {NULL, 0, NULL, 0}};
+    const struct command_options o = {
+        .command = "sim", .help = help, .table = table, .apply = apply};
+    int code = command_options_read(c, &o, argc, argv);
+    if (code < 0 && optind < argc)
+        code = command_usage_error("sim", help, "'%s' is no option", argv[optind]);
+    return code;
+}
+
+/* ---- output ---- */
+
+static double ratio_of(const struct sim_result *r) {
+    return r->wall_ns > 0 ? r->hours * 3600e9 / (double)r->wall_ns : 0;
+}
+
+static void write_u64(struct json_writer *w, const char *key, uint64_t value) {
+    json_write_key(w, key);
+    json_write_u64(w, value);
+}
+
+static double ms_of(int64_t ns) {
+    return (double)ns / (double)NS_PER_MS;
+}
+
+static int print_json(const struct sim_result *r, uint64_t seeds) {
+    char text[4096], hash[24];
+    struct json_writer w;
+    json_writer_init(&w, text, sizeof text);
+    json_write_object_begin(&w);
+    write_u64(&w, "seeds", seeds);
+    json_write_key(&w, "hours");
+    json_write_f64(&w, r->hours);
+    write_u64(&w, "events", r->events);
+    write_u64(&w, "violations", r->violations);
+    json_write_key(&w, "ratio");
+    json_write_f64(&w, ratio_of(r));
+    write_u64(&w, "coverage", r->coverage);
+    json_write_key(&w, "time_to_protected_ms");
+    json_write_object_begin(&w);
+    json_write_key(&w, "p50");
+    json_write_f64(&w, ms_of(hist_quantile(&r->protected_ns, 0.50)));
+    json_write_key(&w, "p99");
+    json_write_f64(&w, ms_of(hist_quantile(&r->protected_ns, 0.99)));
+    json_write_key(&w, "max");
+    json_write_f64(&w, ms_of(r->protected_ns.count ? r->protected_ns.max : 0));
+    json_write_object_end(&w);
+    json_write_key(&w, "trace_hash");
+    snprintf(hash, sizeof hash, "%016" PRIx64, r->trace_hash);
+    json_write_string(&w, hash);
+    json_write_object_end(&w);
+    if (json_writer_finish(&w) != ST_OK) return EXIT_FAILED;
+    return printf("%s\n", text) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static void print_words(const struct sim_result *r) {
+    printf("seed %" PRIu64 ": %.2f h in %.2f s (%.0fx), %" PRIu64 " events, trace %016" PRIx64 "\n",
+           r->seed, r->hours, (double)r->wall_ns / 1e9, ratio_of(r), r->events, r->trace_hash);
+    printf("trader: %u lives (%u killed, %u begun again), %" PRIu64 " commands, %" PRIu64
+           " requests, %" PRIu64 " orders, %" PRIu64 " fills, %" PRIu64 " trades, %" PRIu64
+           " records verified\n",
+           r->lives, r->kills, r->restarts, r->commands, r->requests, r->orders, r->fills,
+           r->trades, r->records_verified);
+    if (r->protected_ns.count > 0)
+        printf("protected after: p50 %.1f ms, p99 %.1f ms, max %.1f ms, %" PRIu64 " positions\n",
+               ms_of(hist_quantile(&r->protected_ns, 0.50)),
+               ms_of(hist_quantile(&r->protected_ns, 0.99)), ms_of(r->protected_ns.max),
+               r->protected_ns.count);
+    if (r->run_dir[0]) printf("run directory: %s\n", r->run_dir);
+}
+
+int cmd_sim(int argc, char **argv) {
+    static struct sim_command c;
+    static struct sim_result result;
+    struct err err = {0};
+    c.sim = sim_options_defaults();
+    int code = read_options(&c, argc, argv);
+    if (code >= 0) return code;
+    log_level_set(c.verbose ? LOG_INFO : LOG_ERROR);
+    c.sim.stop = &stop;
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    if (sim_run(&result, &c.sim, &err) != ST_OK) {
+        fprintf(stderr, "quantum sim: seed %" PRIu64 ": %s\n", c.sim.seed, err.text);
+        return EXIT_FAILED;
+    }
+    if (result.violations > 0)
+        fprintf(stderr, "quantum sim: seed %" PRIu64 ", %s\n", result.seed, result.violation);
+    code = EXIT_DONE;
+    if (c.json)
+        code = print_json(&result, 1);
+    else
+        print_words(&result);
+    return result.violations > 0 ? EXIT_FAILED : code;
+}
