@@ -210,9 +210,10 @@ static void test_texts(void **state) {
         "MARKET", "LIMIT",       "STOP_MARKET",         "TAKE_PROFIT_MARKET",
         "STOP",   "TAKE_PROFIT", "TRAILING_STOP_MARKET"};
     static const char *const tifs[] = {"GTC", "IOC", "FOK", "GTX", "GTD", "GTE_GTC"};
-    static const char *const reasons[] = {"none",        "stop_loss",   "take_profit",
-                                          "time_stop",   "unprotected", "signal",
-                                          "liquidation", "end_of_data", "operator"};
+    static const char *const reasons[] = {
+        "none",           "stop_loss",   "take_profit", "time_stop", "unprotected",
+        "signal",         "liquidation", "end_of_data", "operator",  "edge_gone",
+        "regime_changed", "loss_guard",  "stale",       "rebalance"};
     static const char *const strategies[] = {"ensemble", "momentum", "random", "sma_cross"};
     assert_int_equal(sizeof states / sizeof *states, ORDER_STATE_COUNT);
     assert_int_equal(sizeof reasons / sizeof *reasons, EXIT_REASON_COUNT);

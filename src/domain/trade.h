@@ -22,7 +22,8 @@
     X(EXIT_EDGE_GONE, "edge_gone")   /* the models say the other side */                           \
     X(EXIT_REGIME, "regime_changed") /* into one that does not suit how it is traded, in loss */   \
     X(EXIT_LOSS_GUARD, "loss_guard") /* a share of the margin is lost */                           \
-    X(EXIT_STALE, "stale")           /* held for long, in loss */
+    X(EXIT_STALE, "stale")           /* held for long, in loss */                                  \
+    X(EXIT_REBALANCE, "rebalance")   /* the portfolio's caps: a rest not worth an order went too */
 
 enum exit_reason {
 #define EXIT_REASON_ENUM(name, text) name,

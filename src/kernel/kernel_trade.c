@@ -145,6 +145,33 @@ static void cancel_stop(struct kernel *k, struct kernel_out *out, uint32_t i, ui
     kernel_act(k, out, i, &actions, 0);
 }
 
+static void cancel_take(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct exits_action *action) {
+    struct cold *c = cold_of(k, i);
+    struct oms_order *order = oms_live_attempt(&c->book, c->exits.intent.intent_id,
+                                               oms_target_leg(action->target), action->attempt);
+    struct venue_command command;
+    if (order && oms_cancel(&command, order, i, k->now_ns)) emit_command(k, out, &command);
+}
+
+/* Asked after by asking to cancel it: whatever the venue says to that is evidence. */
+static void ask_after_reduction(struct kernel *k, struct kernel_out *out, uint32_t i,
+                                uint32_t attempt) {
+    struct cold *c = cold_of(k, i);
+    struct oms_order *order =
+        oms_live_attempt(&c->book, c->exits.intent.intent_id, LEG_CLOSE, attempt);
+    struct venue_command command;
+    if (!order) { /* it was never sent, for want of a slot */
+        struct exits_actions none;
+        struct exits_context context = kernel_exits_context(k, i);
+        exits_close_ended(&none, &c->exits, &context, attempt);
+        return;
+    }
+    if (order->state != ORDER_NEW && order->state != ORDER_PARTIALLY_FILLED)
+        kernel_risk_unanswered(k, out, i);
+    if (oms_ask(&command, order, i, k->now_ns)) emit_command(k, out, &command);
+}
+
 void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
                 const struct exits_actions *actions, int32_t code) {
     struct cold *c = cold_of(k, i);
@@ -161,7 +188,14 @@ void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
         case EXITS_CANCEL_STOP:
             cancel_stop(k, out, i, action->attempt);
             break;
+        case EXITS_CANCEL_TAKE:
+            cancel_take(k, out, i, action);
+            break;
+        case EXITS_ASK_REDUCE:
+            ask_after_reduction(k, out, i, action->attempt);
+            break;
         case EXITS_SUBMIT_CLOSE:
+        case EXITS_SUBMIT_REDUCE:
             request.leg = LEG_CLOSE;
             request.order_type = ORDER_MARKET;
             request.reduce_only = true;
@@ -360,6 +394,7 @@ static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, px
 static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg leg) {
     if (leg == LEG_STOP) return EXIT_STOP;
     if (oms_leg_target(leg) < OMS_TARGETS) return EXIT_TAKE_PROFIT;
+    if (leg == LEG_CLOSE && x->exit_reason == EXIT_NONE) return EXIT_REBALANCE; /* of a part */
     return (enum exit_reason)x->exit_reason;
 }
 
@@ -496,7 +531,7 @@ static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum 
         exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), false, code);
         break;
     case LEG_CLOSE:
-        exits_close_ended(&actions, &c->exits, &context);
+        exits_close_ended(&actions, &c->exits, &context, attempt);
         break;
     case LEG_COUNT:
         break;
@@ -655,7 +690,7 @@ void kernel_extreme(struct kernel *k, struct kernel_out *out, uint32_t i, px_t l
 
 static int64_t deadline_of(const struct cold *c) {
     if (c->exits.phase == EXITS_ENTERING && c->answer_ns) return c->answer_ns;
-    return c->exits.deadline_ns;
+    return exits_deadline(&c->exits);
 }
 
 int64_t kernel_deadline(const struct kernel *k) {
@@ -716,6 +751,19 @@ static void ask_after_entry(struct kernel *k, struct kernel_out *out, uint32_t i
     }
 }
 
+/* What the exits' deadline is about, NULL none. */
+static struct oms_order *awaited(struct cold *c) {
+    const struct exits_state *x = &c->exits;
+    if (exits_awaits_stop(x))
+        return oms_live_attempt(&c->book, x->intent.intent_id, LEG_STOP, exits_awaited_stop(x));
+    if (x->phase != EXITS_CLOSING) return NULL;
+    struct oms_order *order = oms_live(&c->book, x->intent.intent_id, LEG_CLOSE);
+    bool is_part = order && x->reduction.qty.e8 != 0 && order->attempt == x->reduction.attempt;
+    return is_part
+               ? oms_live_attempt(&c->book, x->intent.intent_id, LEG_CLOSE, x->close_attempts - 1)
+               : order;
+}
+
 void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     for (uint32_t j = 0; j < k->open_count; j++) {
@@ -728,12 +776,7 @@ void kernel_time(struct kernel *k, struct kernel_out *out, int64_t now_ns) {
             j -= count - k->open_count; /* the next one has moved up */
             continue;
         }
-        struct oms_order *waiting = NULL;
-        if (c->exits.phase == EXITS_CLOSING)
-            waiting = oms_live(&c->book, c->exits.intent.intent_id, LEG_CLOSE);
-        else if (exits_awaits_stop(&c->exits))
-            waiting = oms_live_attempt(&c->book, c->exits.intent.intent_id, LEG_STOP,
-                                       exits_awaited_stop(&c->exits));
+        struct oms_order *waiting = c->exits.deadline_ns <= k->now_ns ? awaited(c) : NULL;
         if (waiting && oms_timeout(waiting)) kernel_risk_unanswered(k, out, i);
         struct exits_actions actions;
         struct exits_context context = kernel_exits_context(k, i);

@@ -15,6 +15,19 @@ const char *exits_phase_text(enum exits_phase phase) {
     return "?";
 }
 
+const char *exits_stray_text(enum exits_stray stray) {
+    switch (stray) {
+#define EXITS_STRAY_TEXT(name, text)                                                               \
+    case name:                                                                                     \
+        return text;
+        EXITS_STRAY_TABLE(EXITS_STRAY_TEXT)
+#undef EXITS_STRAY_TEXT
+    case STRAY_COUNT:
+        break;
+    }
+    return "?";
+}
+
 struct exits_config exits_config_defaults(void) {
     const int64_t second = INT64_C(1000000000);
     return (struct exits_config){.stop_answer_ns_max = second,
@@ -22,6 +35,7 @@ struct exits_config exits_config_defaults(void) {
                                  .entry_unknown_ns_max = 60 * second,
                                  .unprotected_ns_max = 3 * second,
                                  .close_answer_ns_max = 2 * second,
+                                 .reduce_unknown_ns_max = 60 * second,
                                  .stop_attempts_max = 3,
                                  .stop_step_ticks = 2,
                                  .stop_step = 0.0005,
@@ -53,7 +67,7 @@ void exits_submit_close(struct exits_actions *out, struct exits_state *state,
 
 /* ---- targets ---- */
 
-static px_t nearest_target(const struct exits_state *state) {
+px_t exits_nearest_target(const struct exits_state *state) {
     for (uint32_t j = 0; j < EXITS_TARGETS_MAX; j++)
         if (state->targets[j].state == TARGET_ASKED || state->targets[j].state == TARGET_LATER)
             return state->targets[j].px;
@@ -68,7 +82,7 @@ void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
         state->targets_made = 1;
         exits_targets(state->targets, context->instrument, &state->intent, state->fill_px,
                       exits_held(state)); /* less than entered if the stop was met meanwhile */
-        state->take_px = nearest_target(state);
+        state->take_px = exits_nearest_target(state);
     }
     for (uint32_t j = 0; j < EXITS_TARGETS_MAX; j++) {
         struct exits_target *target = &state->targets[j];
@@ -106,11 +120,16 @@ void exits_take_ended(struct exits_actions *out, struct exits_state *state,
     out->count = 0;
     ASSERT(target < EXITS_TARGETS_MAX);
     struct exits_target *t = &state->targets[target];
+    if (t->state == TARGET_DROPPED) { /* cancelled, or it was reached before that */
+        t->state = filled ? TARGET_REACHED : TARGET_NONE;
+        state->targets_reached += filled;
+        return;
+    }
     if (t->state != TARGET_ASKED && t->state != TARGET_MARKET) return;
     bool passed = code == CODE_WOULD_TRIGGER && t->state == TARGET_ASKED;
     t->state = filled ? TARGET_REACHED : TARGET_LOST;
     state->targets_reached += filled;
-    state->take_px = nearest_target(state);
+    state->take_px = exits_nearest_target(state);
     if (passed && state->phase == EXITS_PROTECTED && state->position_qty.e8 != 0)
         take_at_market(out, state, context, target);
     /* Any other refusal leaves the position with its stop, its later targets and its time stop. */
@@ -176,6 +195,7 @@ void exits_fill(struct exits_actions *out, struct exits_state *state,
     if (exits_gain((enum side)state->side, px, state->worst_px) < 0) state->worst_px = px;
     if (state->phase == EXITS_CLEANUP || state->phase == EXITS_FLAT) return;
     if (state->position_qty.e8 != 0) {
+        if (reason == EXIT_REBALANCE) exits_part_sold(out, state, context, qty);
         exits_follow(out, state, context);
         return;
     }
@@ -216,8 +236,12 @@ void exits_give_up_protecting(struct exits_actions *out, struct exits_state *sta
 /* ---- the rest ---- */
 
 void exits_close_ended(struct exits_actions *out, struct exits_state *state,
-                       const struct exits_context *context) {
+                       const struct exits_context *context, uint32_t attempt) {
     out->count = 0;
+    if (state->reduction.qty.e8 != 0 && attempt == state->reduction.attempt) {
+        state->reduction = (struct exits_reduction){0};
+        return;
+    }
     int64_t left = state->position_qty.e8 < 0 ? -state->position_qty.e8 : state->position_qty.e8;
     if (state->phase == EXITS_CLOSING && left != 0 && left < state->closing_qty.e8)
         exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
@@ -231,6 +255,7 @@ void exits_orders_gone(struct exits_state *state) {
 void exits_time(struct exits_actions *out, struct exits_state *state,
                 const struct exits_context *context) {
     out->count = 0;
+    exits_reduction_late(out, state, context);
     if (context->now_ns < state->deadline_ns) return;
     if (state->phase == EXITS_UNPROTECTED) {
         bool late = context->now_ns >= state->naked_ts_ns + context->config->unprotected_ns_max;

@@ -17,7 +17,11 @@
  * A venue takes one closePosition stop of a direction (-4130), so the two cannot both be of that kind: the
  * new one is a reduce-only order of what is held wherever a closePosition stop may be alive. When what is
  * held changes, a stop of a fixed quantity is replaced in the same way; the next is a closePosition order
- * again if none is alive. At no moment is the position without a confirmed stop. */
+ * again if none is alive. At no moment is the position without a confirmed stop.
+ *
+ * A part may be sold while all this stands: a reduction, one at a time. A closePosition stop covers what is
+ * left by itself; parts of targets that no longer fit are cancelled, so that the last target takes the rest.
+ * However the order ends, the position stays protected, and whoever wanted it less may ask again. */
 #ifndef TRADE_EXITS_EXITS_H
 #define TRADE_EXITS_EXITS_H
 
@@ -46,10 +50,18 @@ enum exits_phase {
 const char *exits_phase_text(enum exits_phase phase);
 
 /* What becomes of a position that no order of ours explains (made by hand, left over). */
+#define EXITS_STRAY_TABLE(X)                                                                       \
+    X(STRAY_PROTECT, "protect") /* taken in: a stop at stray_stop_distance, no target */           \
+    X(STRAY_FLATTEN, "flatten") /* the stop, and at once a closing order */                        \
+    X(STRAY_LEAVE, "leave")     /* booked and told, not touched; nothing is entered beside it */
+
 enum exits_stray {
-    STRAY_PROTECT = 0, /* taken in: a stop at stray_stop_distance, no target */
-    STRAY_FLATTEN,     /* the stop, and at once a closing order */
+#define EXITS_STRAY_ENUM(name, text) name,
+    EXITS_STRAY_TABLE(EXITS_STRAY_ENUM)
+#undef EXITS_STRAY_ENUM
+        STRAY_COUNT
 };
+const char *exits_stray_text(enum exits_stray stray);
 
 struct exits_config {
     int64_t stop_answer_ns_max; /* no answer to a stop by then: ask again. 1 s */
@@ -59,6 +71,8 @@ struct exits_config {
     int64_t unprotected_ns_max; /* fill to confirmed stop; beyond it the position is closed. 3 s */
     int64_t
         close_answer_ns_max; /* no end of a closing order by then, or an end without a fill: ask again. 2 s */
+    int64_t
+        reduce_unknown_ns_max; /* a reduction nobody answers, though asked after: given up by then. 60 s */
     uint32_t stop_attempts_max; /* 3 */
     /* The stop is not moved by less than both of these: a venue counts every order. */
     uint32_t stop_step_ticks;   /* 2 */
@@ -77,7 +91,8 @@ enum { EXITS_TARGETS_MAX = 3 };
     X(TARGET_ASKED, "asked")                                                                       \
     X(TARGET_MARKET, "market") /* the market had passed it: taken by a market order */             \
     X(TARGET_REACHED, "reached")                                                                   \
-    X(TARGET_LOST, "lost") /* refused, or ended unfilled: the stop and later targets remain */
+    X(TARGET_LOST, "lost") /* refused, or ended unfilled: the stop and later targets remain */     \
+    X(TARGET_DROPPED, "dropped") /* its part does not fit what is left: being cancelled */
 
 enum exits_target_state {
 #define EXITS_TARGET_ENUM(name, text) name,
@@ -106,6 +121,15 @@ enum exits_move {
     MOVE_REPLACING /* `stop` is the new one and confirmed; the one before is being cancelled */
 };
 
+/* A part that is being sold while the stop stands. */
+struct exits_reduction {
+    qty_t qty;  /* asked for; 0: none is on its way */
+    qty_t sold; /* of it */
+    uint32_t attempt, reserved;
+    int64_t asked_ts_ns;
+    int64_t answer_ns; /* when to ask after it */
+};
+
 struct exits_state {
     uint32_t phase;                         /* enum exits_phase */
     uint32_t side;                          /* of the entry */
@@ -124,7 +148,7 @@ struct exits_state {
     int64_t entry_ts_ns, exit_ts_ns, protected_ts_ns; /* 0 not yet */
     int64_t naked_ts_ns;                              /* since when no stop is confirmed */
     int64_t stood_ts_ns;                              /* when `stop` was confirmed */
-    int64_t deadline_ns;    /* next moment exits_time has something to do; INT64_MAX none */
+    int64_t deadline_ns;                              /* of the stop or the close; INT64_MAX none */
     qty_t closing_qty;      /* what the last closing order was asked to close */
     double cost;            /* of the round trip, fraction */
     px_t fill_px;           /* of the first fill: distances are fractions of it */
@@ -141,13 +165,17 @@ struct exits_state {
     uint32_t whole_asked, whole_foreign;
     struct exits_target targets[EXITS_TARGETS_MAX];
     uint32_t targets_made, targets_reached;
+    struct exits_reduction reduction;
 };
 
 #define EXITS_ACTION_TABLE(X)                                                                      \
     X(EXITS_SUBMIT_STOP)   /* px: trigger; qty: reduce-only, 0 closePosition */                    \
     X(EXITS_SUBMIT_TAKE)   /* the same of target `target`; px 0: at market */                      \
     X(EXITS_SUBMIT_CLOSE)  /* qty: to close, reduce-only market */                                 \
+    X(EXITS_SUBMIT_REDUCE) /* qty: a part, reduce-only market; `attempt` counts with the closes */ \
+    X(EXITS_ASK_REDUCE)    /* that one was not answered: ask after it */                           \
     X(EXITS_CANCEL_STOP)   /* the stop order `attempt` */                                          \
+    X(EXITS_CANCEL_TAKE)   /* the order `attempt` of target `target` */                            \
     X(EXITS_CANCEL_ORDERS) /* every live protective order of the symbol */                         \
     X(EXITS_TELL_PROTECTED)                                                                        \
     X(EXITS_TELL_CLOSED) /* the trade is over: take it with exits_trade, before the next input */  \
@@ -199,7 +227,7 @@ void exits_funding(struct exits_state *state, money_t amount);
  * that was to replace another leaves that one standing. A target that the market has passed is taken at
  * market; any other end of one leaves the rest of the plan as it is. A closing order that ended with
  * something left is followed by another at once if it closed anything, else at the deadline: a venue that
- * refuses is not flooded. */
+ * refuses is not flooded. A reduction (told apart by its attempt) that has ended, however, is over. */
 void exits_entry_ended(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context);
 /* Not for a stop whose cancellation has been asked for: it is not to be relied on. */
@@ -211,7 +239,7 @@ void exits_take_ended(struct exits_actions *out, struct exits_state *state,
                       const struct exits_context *context, uint32_t target, bool filled,
                       int32_t code);
 void exits_close_ended(struct exits_actions *out, struct exits_state *state,
-                       const struct exits_context *context);
+                       const struct exits_context *context, uint32_t attempt);
 /* No order of the symbol is live any more: CLEANUP ends. */
 void exits_orders_gone(struct exits_state *state);
 
@@ -224,13 +252,23 @@ void exits_orders_gone(struct exits_state *state);
  * is closed at market. */
 void exits_price(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, px_t low, px_t high, int64_t since_ns);
-/* Time passed (call when now >= deadline_ns), a bar closed, somebody wants out. */
+/* The next moment exits_time has something to do; INT64_MAX none. */
+int64_t exits_deadline(const struct exits_state *state);
+/* Time passed (call when now >= exits_deadline), a bar closed, somebody wants out. */
 void exits_time(struct exits_actions *out, struct exits_state *state,
                 const struct exits_context *context);
 void exits_bar(struct exits_actions *out, struct exits_state *state,
                const struct exits_context *context);
 void exits_close(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, enum exit_reason reason);
+/* Somebody wants less: qty of it is sold at market, floored to the market step, while the stop stands. A rest that
+ * could not be sold any more (below the market's least quantity or notional) goes with it: the position is closed.
+ * False, nothing changed: there is no confirmed stop, the entry goes on, another reduction, a target at market or the
+ * close is on its way, or so little is wanted that the market takes no order of it. */
+bool exits_reduce(struct exits_actions *out, struct exits_state *state,
+                  const struct exits_context *context, qty_t qty);
+/* What will be held when what is on its way is done: signed like position_qty. */
+qty_t exits_remaining(const struct exits_state *state);
 
 /* The closed trade, valid at EXITS_TELL_CLOSED. trade_id is the caller's. */
 void exits_trade(struct trade_closed *out, const struct exits_state *state, uint64_t trade_id);

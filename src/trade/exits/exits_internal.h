@@ -38,9 +38,26 @@ void exits_submit_close(struct exits_actions *out, struct exits_state *state,
 void exits_give_up_protecting(struct exits_actions *out, struct exits_state *state,
                               const struct exits_context *context);
 
+px_t exits_nearest_target(const struct exits_state *state);
 /* Those of the plan that can be asked for now. */
 void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context);
+
+/* ---- exits_plan.c ---- */
+
+/* May this much be closed by an order of its own? Reduce-only orders need no least notional, but what is
+ * worth less than that is not worth an order's fee and risk. */
+bool exits_is_exitable(const struct instrument *in, qty_t qty, px_t px);
+
+/* ---- exits_reduce.c ---- */
+
+/* So much of a reduction was filled and something is left: targets whose parts leave nothing sellable are
+ * cancelled. */
+void exits_part_sold(struct exits_actions *out, struct exits_state *state,
+                     const struct exits_context *context, qty_t qty);
+/* It was not answered in time. */
+void exits_reduction_late(struct exits_actions *out, struct exits_state *state,
+                          const struct exits_context *context);
 
 /* ---- exits_stop.c ---- */
 

@@ -23,9 +23,7 @@ static uint32_t targets_named(const struct trade_intent *t) {
     return t->take_part_2 > 0 && t->take_distance_3 > 0 ? 3 : 2;
 }
 
-/* May this much be left to, or closed by, an order of its own? Reduce-only orders need no least notional,
- * but what is worth less than that is not worth an order's fee and risk. */
-static bool is_exitable(const struct instrument *in, qty_t qty, px_t px) {
+bool exits_is_exitable(const struct instrument *in, qty_t qty, px_t px) {
     return instrument_check_qty(in, qty, true) == FILTER_OK &&
            instrument_check_notional(in, px, qty) == FILTER_OK;
 }
@@ -47,7 +45,7 @@ uint32_t exits_targets(struct exits_target out[EXITS_TARGETS_MAX],
     for (uint32_t j = 0; j + 1 < named; j++) {
         due += fx_mul_floor(entered.e8, fx_from_f64(part[j]));
         qty_t qty = instrument_round_qty(instrument, qty_e8(due < rest ? due : rest), true);
-        if (is_exitable(instrument, qty, out[j].px)) {
+        if (exits_is_exitable(instrument, qty, out[j].px)) {
             out[j].qty = qty;
             rest -= qty.e8;
             due -= qty.e8;
@@ -59,7 +57,7 @@ uint32_t exits_targets(struct exits_target out[EXITS_TARGETS_MAX],
      * makes the one before it the last. */
     for (uint32_t j = named; j-- > 1;) {
         struct exits_target *before = &out[j - 1], *last = &out[named - 1];
-        if (before->state == TARGET_NONE || is_exitable(instrument, qty_e8(rest), last->px))
+        if (before->state == TARGET_NONE || exits_is_exitable(instrument, qty_e8(rest), last->px))
             continue;
         if (rest == 0) {
             last->state = TARGET_NONE;

@@ -74,7 +74,7 @@ static void take_failed(struct life *l, int32_t code) {
     exits_take_ended(&l->asked, &l->state, &l->now, 0, false, code);
 }
 static void close_ended(struct life *l) {
-    exits_close_ended(&l->asked, &l->state, &l->now);
+    exits_close_ended(&l->asked, &l->state, &l->now, l->state.close_attempts - 1);
 }
 static void bar(struct life *l) {
     exits_bar(&l->asked, &l->state, &l->now);
@@ -89,8 +89,9 @@ static void close_asked(struct life *l, enum exit_reason why) {
 
 /* The actions asked for, in order: "STOP TELL_CLOSED …" */
 static void expect(const struct life *l, enum exits_phase phase, const char *actions) {
-    static const char *const names[EXITS_ACTION_COUNT] = {
-        "stop", "take", "close", "drop", "cancel", "protected", "closed", "failed", "alarm"};
+    static const char *const names[EXITS_ACTION_COUNT] = {"stop",      "take",   "close",  "reduce",
+                                                          "ask",       "drop",   "untake", "cancel",
+                                                          "protected", "closed", "failed", "alarm"};
     char text[128] = "";
     for (uint32_t i = 0; i < l->asked.count; i++) {
         if (i > 0) strcat(text, " ");
@@ -648,7 +649,7 @@ static void random_input(struct random_life *r, struct rng *rng) {
     struct life *l = &r->l;
     int64_t held = llabs(l->state.position_qty.e8);
     l->now.last_px.e8 = (90 + (int64_t)rng_below(rng, 20)) * FX_ONE;
-    switch (rng_below(rng, 11)) {
+    switch (rng_below(rng, 12)) {
     case 0:
         if (!r->entry_done) entry_fill(l, l->now.last_px.e8, 1 + (int64_t)rng_below(rng, 5));
         break;
@@ -679,6 +680,10 @@ static void random_input(struct random_life *r, struct rng *rng) {
         break;
     case 8:
         close_asked(l, EXIT_OPERATOR);
+        break;
+    case 9:
+        (void)exits_reduce(&l->asked, &l->state, &l->now,
+                           qty_e8((int64_t)rng_below(rng, (uint64_t)held + 2)));
         break;
     default:
         time_passes(l, (int64_t)rng_below(rng, (uint64_t)(2 * S)));
@@ -711,6 +716,13 @@ static void action_keeps_the_rules(struct random_life *r, const struct exits_act
     case EXITS_CANCEL_STOP:
         assert_int_not_equal(act->attempt, r->l.state.stop.attempt); /* never the one that stands */
         break;
+    case EXITS_SUBMIT_REDUCE:
+        assert_true(r->l.state.phase == EXITS_PROTECTED && act->qty.e8 > 0 && act->qty.e8 < held);
+        break;
+    case EXITS_ASK_REDUCE:
+        assert_int_equal(act->attempt, r->l.state.reduction.attempt);
+        break;
+    case EXITS_CANCEL_TAKE:
     case EXITS_TELL_PROTECTED:
     case EXITS_TELL_FAILED:
     case EXITS_ALARM:

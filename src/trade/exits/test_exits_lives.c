@@ -1,6 +1,8 @@
 /* Random lives of a ladder against a small venue with faults: replies late, lost or no; stops dropped by
  * the venue; orders filled in part; whatever the order of arrival.
  *
+ * Now and then somebody wants a part of it sold while all that stands.
+ *
  * After every step: once protected, the venue has a live stop for the position as long as it has not
  * itself dropped one; a stop is never asked for, and never stands, farther away than one that stood; no
  * order says more than is held; what was sold is what was bought; and the life ends, with no order left.
@@ -21,7 +23,7 @@ static const int64_t T0 = INT64_C(1727740800000000000);
 static const int64_t MS = INT64_C(1000000);
 
 enum { ORDERS_MAX = 600, QUEUE_MAX = 2048 };
-enum kind { ENTRY, STOP, TAKE, CLOSE };
+enum kind { ENTRY, STOP, TAKE, CLOSE, REDUCE };
 enum life_of_order { FLYING, LIVE, DONE };
 
 struct order {
@@ -49,6 +51,7 @@ struct command {
 
 struct tally {
     uint32_t moved, reached, refitted, market_takes, alarms, closed, dropped, unanswered, refused;
+    uint32_t reduced, whole, fitted, asked_after, given_up, parts;
 };
 
 struct world {
@@ -66,6 +69,7 @@ struct world {
     struct message messages[QUEUE_MAX];
     uint32_t message_next, message_count;
     bool faults, entry_over, over;
+    enum kind last_sold;
     struct tally *tally;
 };
 
@@ -105,6 +109,7 @@ static uint32_t live_stops(const struct world *w, bool whole) {
 static void execute(struct world *w, uint32_t id, int64_t qty) {
     int64_t left = qty < w->position ? qty : w->position;
     bool all = !chance(w, 12) || left < 2;
+    w->tally->parts += !all && w->orders[id].kind == REDUCE;
     if (!all) left /= 2;
     int64_t first = left > 1 && rng_below(&w->rng, 2) ? left / 2 : left;
     for (int n = 0; n < 2 && left > 0; n++) {
@@ -169,6 +174,10 @@ static void place_entry(struct world *w, uint32_t id) {
 
 static void place(struct world *w, uint32_t id) {
     struct order *o = &w->orders[id];
+    if (o->kind == REDUCE && chance(w, 8)) {
+        o->life = DONE; /* it never got there, and nobody says so */
+        return;
+    }
     if (o->kind == ENTRY) {
         place_entry(w, id);
         return;
@@ -240,11 +249,33 @@ static void ask(struct world *w, enum kind kind, const struct exits_action *a) {
     w->commands[w->command_count++] = (struct command){.kind = C_PLACE, .order = w->order_count++};
 }
 
-static uint32_t stop_of(const struct world *w, uint32_t attempt) {
+static uint32_t order_of(const struct world *w, enum kind kind, uint32_t attempt, uint32_t target) {
     for (uint32_t i = 0; i < w->order_count; i++)
-        if (w->orders[i].kind == STOP && w->orders[i].attempt == attempt) return i;
-    fail_msg("no stop %u", attempt);
+        if (w->orders[i].kind == kind && w->orders[i].attempt == attempt &&
+            w->orders[i].target == target)
+            return i;
+    fail_msg("no order %u of kind %d", attempt, (int)kind);
     return 0;
+}
+static uint32_t stop_of(const struct world *w, uint32_t attempt) {
+    return order_of(w, STOP, attempt, 0);
+}
+
+static void ask_cancel(struct world *w, uint32_t id) {
+    w->orders[id].cancel_asked = true;
+    w->commands[w->command_count++] = (struct command){.kind = C_CANCEL, .order = id};
+}
+
+/* One at a time: whatever was asked for before has ended, or was asked after until it was given up. */
+static void ask_reduce(struct world *w, const struct exits_action *a, int64_t held) {
+    assert_true(w->state.phase == EXITS_PROTECTED && a->qty.e8 > 0 && a->qty.e8 < held);
+    for (uint32_t i = 0; i < w->order_count; i++) {
+        const struct order *o = &w->orders[i];
+        assert_true((o->kind != REDUCE && o->kind != CLOSE) || o->attempt != a->attempt);
+        if (o->kind == REDUCE) assert_true(o->told_end || o->cancel_asked);
+    }
+    ask(w, REDUCE, a);
+    w->tally->reduced++;
 }
 
 static void ask_stop(struct world *w, const struct exits_action *a, int64_t held) {
@@ -286,9 +317,18 @@ static void carry_out(struct world *w) {
             break;
         case EXITS_CANCEL_STOP:
             assert_int_not_equal(a->attempt, w->state.stop.attempt);
-            w->orders[stop_of(w, a->attempt)].cancel_asked = true;
-            w->commands[w->command_count++] =
-                (struct command){.kind = C_CANCEL, .order = stop_of(w, a->attempt)};
+            ask_cancel(w, stop_of(w, a->attempt));
+            break;
+        case EXITS_SUBMIT_REDUCE:
+            ask_reduce(w, a, held);
+            break;
+        case EXITS_ASK_REDUCE:
+            ask_cancel(w, order_of(w, REDUCE, a->attempt, 0));
+            w->tally->asked_after++;
+            break;
+        case EXITS_CANCEL_TAKE:
+            ask_cancel(w, order_of(w, TAKE, a->attempt, a->target));
+            w->tally->fitted++;
             break;
         case EXITS_CANCEL_ORDERS:
             assert_true(held == 0 && w->entry_over);
@@ -330,7 +370,7 @@ static void deliver_end(struct world *w, const struct exits_context *c, const st
         if (m->filled) return; /* told before its last fill */
         exits_take_ended(&w->asked, &w->state, c, o->target, false, m->code);
     } else {
-        exits_close_ended(&w->asked, &w->state, c);
+        exits_close_ended(&w->asked, &w->state, c, o->attempt);
     }
 }
 
@@ -342,7 +382,9 @@ static void deliver(struct world *w) {
     enum side side = (enum side)w->state.side;
     enum exit_reason reason = o->kind == STOP   ? EXIT_STOP
                               : o->kind == TAKE ? EXIT_TAKE_PROFIT
-                                                : (enum exit_reason)w->state.exit_reason;
+                              : w->state.exit_reason == EXIT_NONE
+                                  ? EXIT_REBALANCE
+                                  : (enum exit_reason)w->state.exit_reason;
     switch (m.kind) {
     case M_ACK: {
         if (o->kind != STOP || o->cancel_asked) return;
@@ -353,6 +395,7 @@ static void deliver(struct world *w) {
     case M_FILL:
         if (o->kind == TAKE && m.filled)
             exits_take_ended(&w->asked, &w->state, &c, o->target, true, 0);
+        w->last_sold = o->kind;
         exits_fill(&w->asked, &w->state, &c, o->kind == ENTRY ? side : side_opposite(side),
                    px_e8(m.px), qty_e8(m.qty), money_e8(0), money_e8(0), reason);
         break;
@@ -365,9 +408,11 @@ static void deliver(struct world *w) {
 
 static void pass_time(struct world *w, int64_t ns) {
     w->now += ns;
-    if (w->now < w->state.deadline_ns) return;
+    if (w->now < exits_deadline(&w->state)) return;
     const struct exits_context c = context(w);
+    bool waits = w->state.reduction.qty.e8 != 0;
     exits_time(&w->asked, &w->state, &c);
+    w->tally->given_up += waits && w->state.reduction.qty.e8 == 0;
     carry_out(w);
 }
 
@@ -381,6 +426,18 @@ static void see(struct world *w, bool bar) {
     carry_out(w);
     w->low = w->high = w->px;
     w->bar_open = w->now;
+}
+
+static void want_less(struct world *w) {
+    const struct exits_context c = context(w);
+    uint64_t held = (uint64_t)llabs(w->state.position_qty.e8);
+    const struct exits_state before = w->state;
+    bool asked = exits_reduce(&w->asked, &w->state, &c,
+                              qty_e8((int64_t)rng_below(&w->rng, held + held / 8 + 2)));
+    if (!asked) assert_memory_equal(&before, &w->state, sizeof before);
+    w->tally->whole += w->state.phase == EXITS_CLOSING && before.phase == EXITS_PROTECTED;
+    assert_true(llabs(exits_remaining(&w->state).e8) <= (int64_t)held);
+    carry_out(w);
 }
 
 /* ---- rules ---- */
@@ -397,6 +454,12 @@ static void check(struct world *w) {
     bool quiet = w->message_next == w->message_count && x->move == MOVE_NONE && x->entry_done &&
                  w->now >= x->move_after_ns;
     if (quiet && stop->qty != 0) assert_int_equal(stop->qty, w->position);
+    /* Nor do the targets that a reduction left say more than there is. */
+    int64_t parts = 0;
+    for (uint32_t i = 0; i < w->order_count; i++)
+        if (w->orders[i].kind == TAKE && w->orders[i].life == LIVE && !w->orders[i].cancel_asked)
+            parts += w->orders[i].qty;
+    if (quiet && w->last_sold == REDUCE) assert_true(parts <= w->position);
 }
 
 /* ---- a life ---- */
@@ -411,7 +474,7 @@ static void drop_a_stop(struct world *w) {
 }
 
 static void step(struct world *w) {
-    switch (rng_below(&w->rng, 16)) {
+    switch (rng_below(&w->rng, 17)) {
     case 0:
     case 1:
     case 2:
@@ -439,6 +502,9 @@ static void step(struct world *w) {
         if (chance(w, 8)) drop_a_stop(w);
         if (chance(w, 4)) say_late(w);
         break;
+    case 14:
+        if (rng_below(&w->rng, 3) == 0) want_less(w);
+        break;
     default:
         pass_time(w, (int64_t)rng_below(&w->rng, 900) * MS);
         break;
@@ -460,6 +526,7 @@ static void begin(struct world *w, struct rng *rng, struct tally *tally) {
     w->in.step_size.e8 = w->in.market_step_size.e8 = w->in.market_qty_min.e8 = 1;
     w->in.notional_min.e8 = 0;
     w->config = exits_config_defaults();
+    w->config.reduce_unknown_ns_max = 3500 * MS;
     w->now = T0;
     w->px = w->low = w->high = 100 * FX_ONE;
     w->bar_open = w->now;
@@ -533,10 +600,16 @@ static void random_lives_are_never_naked_and_never_turn_back(void **state) {
         "%u unanswered, %u refused\n",
         tally.closed, tally.moved, tally.refitted, tally.reached, tally.market_takes, tally.alarms,
         tally.dropped, tally.unanswered, tally.refused);
+    print_message("%u reduced, %u of them in part, %u wholly closed, %u targets dropped, %u asked "
+                  "after, %u given up\n",
+                  tally.reduced, tally.parts, tally.whole, tally.fitted, tally.asked_after,
+                  tally.given_up);
     if (lives < 20000) return;
     /* It did happen. */
     assert_true(tally.closed > 15000 && tally.moved > 10000 && tally.refitted > 500);
     assert_true(tally.reached > 5000 && tally.market_takes > 100 && tally.alarms > 50);
+    assert_true(tally.reduced > 5000 && tally.parts > 100 && tally.whole > 500);
+    assert_true(tally.fitted > 500 && tally.asked_after > 500 && tally.given_up > 10);
     assert_true(tally.dropped > 1000 && tally.unanswered > 1000 && tally.refused > 1000);
 }
 

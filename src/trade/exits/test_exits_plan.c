@@ -256,8 +256,9 @@ static void seen(struct life *l, double px) {
 
 /* What was asked for: "stop 100.2*", "stop 103 0.7", "take2 103 0.3", "drop 1", in a long's prices. */
 static void expect(const struct life *l, enum exits_phase phase, const char *expected) {
-    static const char *const names[EXITS_ACTION_COUNT] = {
-        "stop", "take", "close", "drop", "cancel", "protected", "closed", "failed", "alarm"};
+    static const char *const names[EXITS_ACTION_COUNT] = {"stop",      "take",   "close",  "reduce",
+                                                          "ask",       "drop",   "untake", "cancel",
+                                                          "protected", "closed", "failed", "alarm"};
     char text[256] = "";
     for (uint32_t i = 0; i < l->asked.count; i++) {
         const struct exits_action *a = &l->asked.items[i];
