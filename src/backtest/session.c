@@ -158,6 +158,8 @@ void session_handle(struct session *s, struct kernel_out *out) {
         const struct event *e = &out->events[i];
         session_record(s, e);
         fresh[i] = s->recorded_new;
+        if (fresh[i] && s->o.observer && s->o.observer->happened)
+            s->o.observer->happened(s->o.observer->context, e);
         if (event_info(e->type)->published) session_publish(s, e);
         keep(s, e);
         commands += e->type == EVENT_ORDER_PLACED;
@@ -287,7 +289,7 @@ static void tell_decisions(struct session *s, int64_t close) {
     if (!w || w->count == 0) return;
     for (uint32_t i = 0; i < w->count; i++)
         view_counts_add(&s->counts, &w->decisions[i], s->votes + (size_t)i * MODEL_COUNT);
-    if (s->o.observer)
+    if (s->o.observer && s->o.observer->decided)
         s->o.observer->decided(s->o.observer->context, close, w->decisions, s->votes, w->count);
 }
 
@@ -501,7 +503,8 @@ static void db_commit(struct session *s, bool go_on) {
 
 void session_look_around(struct session *s, uint64_t step) {
     int64_t now = tstamp_monotonic_ns();
-    if (s->db_puts >= DB_COMMIT_PUTS || now - s->db_commit_ns >= DB_COMMIT_NS) db_commit(s, true);
+    if (s->db_puts >= DB_COMMIT_PUTS || now - s->db_commit_ns >= s->o.trades_commit_ns)
+        db_commit(s, true);
     if (now - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
     if (s->o.progress && now - s->progress_ns >= PROGRESS_EVERY_NS) {
         const struct kernel_totals *t = kernel_totals(s->kernel);
@@ -749,6 +752,7 @@ enum status session_run(struct session_result *out, const struct session_options
     s->o = *options;
     if (s->o.strategy != STRATEGY_ENSEMBLE)
         s->o.retrain = NULL; /* a baseline of a run that retrains */
+    if (s->o.trades_commit_ns == 0) s->o.trades_commit_ns = DB_COMMIT_NS;
     s->err = err;
     s->started_wall_ns = tstamp_wall_ns();
     for (uint32_t k = 0; k < MODEL_COUNT; k++) hist_init(&s->predict_ns[k]);

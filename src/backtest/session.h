@@ -32,11 +32,17 @@ struct session_progress {
     bool recovering;
 };
 
-/* Told of each close at which the engine was asked. decisions (count), votes (count, MODEL_COUNT): borrowed for the call. */
+/* Any of them may be NULL. */
 struct session_observer {
+    /* Told of each close at which the engine was asked. decisions (count), votes (count, MODEL_COUNT): borrowed for the
+     * call. */
     void (*decided)(void *context, int64_t close_ns, const struct engine_decision *decisions,
                     const struct model_vote *votes, uint32_t count);
     void *context;
+    /* Every new event that the kernel led to, once it is on record, before it has effects. */
+    void (*happened)(void *context, const struct event *event);
+    /* A run with a port, between two looks at it: nothing is being executed. waiting: intents on their way. */
+    void (*quiet)(void *context, const struct kernel *kernel, uint32_t waiting);
 };
 
 struct session_options {
@@ -68,7 +74,8 @@ struct session_options {
     const struct view_model *view_models;    /* (MODEL_COUNT) how the models are shown; NULL: not */
     const struct session_observer *observer; /* NULL: nobody */
     const volatile sig_atomic_t *stop;       /* set to non-zero to end cleanly; NULL never */
-    bool verify;         /* run_dir's journal is only read: replay it and compare */
+    int64_t trades_commit_ns; /* how often the journal of trades is committed; 0: 1 s */
+    bool verify;              /* run_dir's journal is only read: replay it and compare */
     bool durable;        /* fdatasync before a command leaves: paper and live. A replay's venue dies
                                      with it, so there the journal only has to survive the process */
     uint64_t step_limit; /* 0: none; else end (as by `stop`) after so many steps */

@@ -15,6 +15,7 @@ enum { LIVE_ORDERS_MAX = 512, LIVE_UNSENT_MAX = 64, LIVE_SNAPSHOT_BARS = 1 << 16
 #define BAR_WAIT_NS  (1500 * NS_PER_MS)
 #define TICK_GAP_NS  NS_PER_SECOND
 #define POLL_NS      (100 * NS_PER_MS)
+#define POLL_IDLE_NS NS_PER_SECOND
 #define BACKFILL_MAX 1500
 
 struct session_live {
@@ -391,10 +392,19 @@ static void snapshot_if_due(struct session *s) {
     if (s->failed == ST_OK) session_save_point(s, true);
 }
 
+/* Who gives commands or looks on is served often; without them the next thing that is due is soon enough. */
+static int64_t patience(const struct session *s) {
+    if (s->o.inbox || s->o.view_box || s->pending_count > 0) return POLL_NS;
+    int64_t due = kernel_deadline(s->kernel), now = now_of(s);
+    if (stepped_count(s) > 0 && s->live->step_until_ns < due) due = s->live->step_until_ns;
+    if (due - now < NS_PER_MS) return NS_PER_MS;
+    return due - now < POLL_IDLE_NS ? due - now : POLL_IDLE_NS;
+}
+
 static void run(struct session *s) {
     while (s->failed == ST_OK && !session_stopped(s)) {
         enum status st =
-            s->o.port->poll(s->o.port->context, tstamp_monotonic_ns() + POLL_NS, s->err);
+            s->o.port->poll(s->o.port->context, tstamp_monotonic_ns() + patience(s), s->err);
         if (st != ST_OK && s->failed == ST_OK) s->failed = st;
         if (s->failed != ST_OK) break;
         look_at_commands(s);
@@ -403,6 +413,8 @@ static void run(struct session *s) {
         if (s->pending_count > 0) session_deliver(s);
         snapshot_if_due(s);
         session_look_around(s, s->state->next_step);
+        if (s->o.observer && s->o.observer->quiet)
+            s->o.observer->quiet(s->o.observer->context, s->kernel, s->pending_count);
         if (s->o.step_limit && s->state->next_step >= s->o.step_limit) break;
     }
 }

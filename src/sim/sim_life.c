@@ -11,6 +11,7 @@
 /* A 24 h change needs a day of minutes; a few more, for the bar that is open and those that come while loading. */
 enum { DAY_BARS = 1440, BARS_MARGIN = 8 };
 #define START_AGAIN_S_MAX 20
+#define TRADES_COMMIT_NS  (10 * NS_PER_MINUTE)
 /* Small: an image of the disk is a copy of it. */
 enum { SEGMENT_BYTES = 1 << 20, BUFFER_BYTES = 1 << 16 };
 #define MARKET_HASH UINT64_C(0x73696d)
@@ -126,6 +127,7 @@ static enum status session_of(struct sim *s, struct session_options *o, struct e
     o->run_dir = s->run_dir;
     o->stop = &s->stop;
     o->durable = true;
+    o->trades_commit_ns = TRADES_COMMIT_NS;
     s->journal_options = journal_options_defaults();
     s->journal_options.segment_bytes = SEGMENT_BYTES;
     s->journal_options.buffer_bytes = BUFFER_BYTES;

@@ -172,15 +172,33 @@ static bool trade_matches(const struct tick_trade *trade, bool aggregate, uint64
     return trade->ts_ns >= from_ns && trade->ts_ns <= to_ns;
 }
 
+/* First row, from `at` on, of a trade or aggregate of at least that id: the tape is ascending. */
+static uint64_t tape_find(const struct ticks *t, uint32_t i, bool aggregate, uint64_t at,
+                          uint64_t from_id) {
+    const struct ticks_row_trade *tape = ticks_tape(t, i);
+    uint64_t end = t->contracts[i].trades;
+    while (at < end) {
+        uint64_t middle = at + (end - at) / 2;
+        const struct ticks_row_trade *row = &tape[middle % t->limits.trades];
+        if ((aggregate ? row->agg / 4 : row->id) >= from_id)
+            end = middle;
+        else
+            at = middle + 1;
+    }
+    return at;
+}
+
 uint32_t ticks_trades(const struct ticks *t, uint32_t instrument, bool aggregate, uint64_t from_id,
                       int64_t from_ns, int64_t to_ns, struct tick_trade *out, uint32_t max) {
     ASSERT(instrument < t->limits.instrument_count);
     uint64_t first = tape_first(t, instrument, aggregate), found = 0, skip = 0;
     struct tick_trade trade;
     uint32_t n = 0;
-    for (uint64_t at = first; trade_next(t, instrument, aggregate, &at, &trade);)
+    if (from_id != 0) first = tape_find(t, instrument, aggregate, first, from_id);
+    bool newest = from_id == 0 && from_ns == 0;
+    for (uint64_t at = first; newest && trade_next(t, instrument, aggregate, &at, &trade);)
         found += trade_matches(&trade, aggregate, from_id, from_ns, to_ns);
-    if (from_id == 0 && from_ns == 0 && found > max) skip = found - max;
+    if (newest && found > max) skip = found - max;
     for (uint64_t at = first; n < max && trade_next(t, instrument, aggregate, &at, &trade);) {
         if (!trade_matches(&trade, aggregate, from_id, from_ns, to_ns)) continue;
         if (skip > 0)

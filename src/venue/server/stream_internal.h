@@ -187,6 +187,10 @@ struct streams {
     int64_t now_ns;
     int64_t next_ns[CADENCE_COUNT];
     uint32_t cadence_subscriptions[CADENCE_COUNT];
+    /* Those of them that wait for more than a trade (books); without them and without a trade nothing is due. */
+    uint32_t eager_subscriptions[CADENCE_COUNT];
+    bool traded[CADENCE_COUNT]; /* since the last tick */
+    uint64_t cadence_slots[CADENCE_COUNT];
     int64_t kline_minute; /* full minutes at the last look at candles */
     int64_t keys_deadline_ns;
     char

@@ -411,10 +411,21 @@ void stream_market_begin(struct streams *s, uint32_t contract, int slot) {
     }
 }
 
+/* Ticks that were passed over come again at their own times. */
+static void traded(struct streams *s, int64_t now_ns) {
+    for (int c = CADENCE_100MS; c < CADENCE_COUNT; c++) {
+        int64_t ns = stream_cadence_ns((enum stream_cadence)c);
+        if (s->traded[c]) continue;
+        s->traded[c] = true;
+        if (s->next_ns[c] <= now_ns) s->next_ns[c] = (now_ns / ns + 1) * ns;
+    }
+}
+
 void stream_market_event(struct streams *s, const struct exchange_event *e) {
     switch ((enum exchange_event_kind)e->kind) {
     case EXE_TRADE:
         s->contracts[e->instrument].dirty |= DIRTY_ALL;
+        traded(s, e->ts_ns);
         if (s->contracts[e->instrument].active & SLOT_BIT(SLOT_TRADE)) trade(s, e);
         break;
     case EXE_LEVEL:
@@ -474,7 +485,7 @@ static void forced_tick(struct streams *s) {
 }
 
 void stream_market_tick(struct streams *s, enum stream_cadence cadence) {
-    uint64_t slots = stream_cadence_slots(cadence);
+    uint64_t slots = s->cadence_slots[cadence];
     bool minute = false;
     if (cadence == CADENCE_250MS) {
         int64_t now = s->now_ns / NS_PER_MINUTE;

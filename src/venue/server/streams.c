@@ -198,6 +198,12 @@ static enum stream_cadence cadence_of(const struct streams *s, uint32_t stream) 
     return CADENCE_EVENT;
 }
 
+/* Says something only behind a trade, or at a full minute. */
+static bool waits_for_trades(const struct streams *s, uint32_t stream) {
+    uint32_t slot = stream % SLOT_COUNT;
+    return stream < s->contract_count * SLOT_COUNT && (slot == SLOT_AGG || slot >= SLOT_KLINE);
+}
+
 static void attach(struct streams *s, struct stream_client *c, uint32_t stream, uint32_t events) {
     struct stream *st = stream_of(s, stream);
     if (stream < s->contract_count * SLOT_COUNT && st->count == 0) {
@@ -207,6 +213,8 @@ static void attach(struct streams *s, struct stream_client *c, uint32_t stream, 
     st->items = stream_grow(st->items, &st->capacity, st->count + 1, sizeof *st->items);
     st->items[st->count++] = (struct subscriber){c, events};
     enum stream_cadence cadence = cadence_of(s, stream);
+    s->eager_subscriptions[cadence] += !waits_for_trades(s, stream);
+    s->traded[cadence] = true; /* how it stands, to whoever is new */
     if (s->cadence_subscriptions[cadence]++ == 0 && cadence != CADENCE_EVENT) {
         int64_t ns = stream_cadence_ns(cadence);
         s->next_ns[cadence] = (s->now_ns / ns + 1) * ns;
@@ -220,6 +228,7 @@ static void detach(struct streams *s, struct stream_client *c, uint32_t stream) 
     if (i == st->count) return; /* user data whose key has ended */
     st->items[i] = st->items[--st->count];
     s->cadence_subscriptions[cadence_of(s, stream)]--;
+    s->eager_subscriptions[cadence_of(s, stream)] -= !waits_for_trades(s, stream);
     if (st->count == 0 && stream < s->contract_count * SLOT_COUNT)
         s->contracts[stream / SLOT_COUNT].active &= ~SLOT_BIT(stream % SLOT_COUNT);
 }
@@ -493,16 +502,28 @@ void streams_time(struct streams *s, int64_t now_ns) {
         if (s->cadence_subscriptions[c] == 0 || s->next_ns[c] > s->now_ns) continue;
         int64_t ns = stream_cadence_ns((enum stream_cadence)c);
         s->next_ns[c] = (s->now_ns / ns + 1) * ns;
+        s->traded[c] = false;
         stream_market_tick(s, (enum stream_cadence)c);
     }
     if (s->keys_deadline_ns <= s->now_ns) keys_expire(s, s->now_ns);
     if (s->held) held_release_old(s);
 }
 
+/* The ticks at which nothing can be due are not waited for; candles end at full minutes. */
+static int64_t cadence_deadline(const struct streams *s, int c) {
+    if (s->cadence_subscriptions[c] == 0) return INT64_MAX;
+    if (s->traded[c] || s->eager_subscriptions[c] > 0) return s->next_ns[c];
+    int64_t minute = (s->kline_minute + 1) * NS_PER_MINUTE;
+    if (c != CADENCE_250MS) return INT64_MAX;
+    return minute > s->next_ns[c] ? minute : s->next_ns[c];
+}
+
 int64_t streams_deadline(const struct streams *s) {
     int64_t next = s->keys_deadline_ns;
-    for (int c = CADENCE_100MS; c < CADENCE_COUNT; c++)
-        if (s->cadence_subscriptions[c] > 0 && s->next_ns[c] < next) next = s->next_ns[c];
+    for (int c = CADENCE_100MS; c < CADENCE_COUNT; c++) {
+        int64_t due = cadence_deadline(s, c);
+        if (due < next) next = due;
+    }
     if (s->held && s->now_ns + HELD_MS_MAX * NS_PER_MS < next)
         next = s->now_ns + HELD_MS_MAX * NS_PER_MS;
     return s->balance_waits ? s->now_ns : next;
@@ -556,6 +577,8 @@ enum status streams_create(struct streams **out, struct world *world,
         return err_set(err, ST_NO_MEMORY, "streams of %" PRIu32 " contracts", s->contract_count);
     }
     for (uint32_t i = 0; i < s->contract_count; i++) contract_init(s, i);
+    for (int c = CADENCE_100MS; c < CADENCE_COUNT; c++)
+        s->cadence_slots[c] = stream_cadence_slots((enum stream_cadence)c);
     *out = s;
     return ST_OK;
 }
