@@ -90,7 +90,7 @@ static bool tightest(const struct check_symbol *s, uint64_t intent, int64_t *px)
 /* Against what stood. A cancel says which stop the trader relies on; until then a nearer one is no more than asked for. */
 static void ratchet(struct check *c, uint32_t instrument, struct check_order *o, bool relies) {
     struct check_symbol *s = &c->symbols[instrument];
-    int64_t px;
+    int64_t px = 0;
     if (s->qty == 0 || !tightest(s, o->intent_id, &px)) return;
     if (s->ratchet_intent != o->intent_id) {
         s->ratchet_intent = o->intent_id;
