@@ -27,6 +27,8 @@ static const char help[] =
     "  --faults LIST     none, all, or NAME[=RATE],… (none)\n"
     "  --work DIR        where run directories lie meanwhile (/dev/shm, else $TMPDIR, else /tmp)\n"
     "  --keep            leave the run directory, and say where it is\n"
+    "  --canary NAME     plant a bug that the checker must see: double_order, naked, lost_fill or\n"
+    "                    loosened_stop\n"
     "  --no-verify       do not execute the journal again at the end\n"
     "  --verbose         the trader's own log, on stderr\n"
     "  --json            one line: seeds, hours, events, violations, ratio, coverage,\n"
@@ -40,7 +42,19 @@ struct sim_command {
     bool json, verbose;
 };
 
-enum option_id { SEED = 1, HOURS, SYMBOLS, STRATEGY, FAULTS, WORK, KEEP, NO_VERIFY, VERBOSE, JSON };
+enum option_id {
+    SEED = 1,
+    HOURS,
+    SYMBOLS,
+    STRATEGY,
+    FAULTS,
+    WORK,
+    KEEP,
+    CANARY,
+    NO_VERIFY,
+    VERBOSE,
+    JSON
+};
 
 static volatile sig_atomic_t stop;
 
@@ -91,6 +105,11 @@ static bool apply(void *options, int option) {
     case KEEP:
         c->sim.keep = true;
         return true;
+    case CANARY: {
+        int kind = canary_find(optarg);
+        c->sim.canary = kind < 0 ? CANARY_NONE : (enum canary_kind)kind;
+        return kind >= 0;
+    }
     case NO_VERIFY:
         c->sim.verify = false;
         return true;
@@ -113,6 +132,7 @@ static int read_options(struct sim_command *c, int argc, char **argv) {
                                           {"faults", required_argument, NULL, FAULTS},
                                           {"work", required_argument, NULL, WORK},
                                           {"keep", no_argument, NULL, KEEP},
+                                          {"canary", required_argument, NULL, CANARY},
                                           {"no-verify", no_argument, NULL, NO_VERIFY},
                                           {"verbose", no_argument, NULL, VERBOSE},
                                           {"json", no_argument, NULL, JSON},
@@ -203,7 +223,8 @@ int cmd_sim(int argc, char **argv) {
         return EXIT_FAILED;
     }
     if (result.violations > 0)
-        fprintf(stderr, "quantum sim: seed %" PRIu64 ", %s\n", result.seed, result.violation);
+        fprintf(stderr, "%squantum sim: seed %" PRIu64 ", %" PRIu64 " violations, first: %s\n",
+                result.explained, result.seed, result.violations, result.violation);
     code = EXIT_DONE;
     if (c.json)
         code = print_json(&result, 1);

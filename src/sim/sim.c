@@ -14,6 +14,8 @@ enum { HISTORY_DAYS = 2 };
 /* 2026-03-01T10:00:00Z; machines begin to count somewhere else. */
 #define START_NS (INT64_C(1772359200000) * NS_PER_MS)
 #define MONO_NS  (1234567 * NS_PER_MS)
+/* Behind the last fault: the checker asks after five minutes whether everything is possible again. */
+#define CALM_NS (12 * NS_PER_MINUTE)
 
 struct sim_options sim_options_defaults(void) {
     return (struct sim_options){.seed = 1,
@@ -35,7 +37,7 @@ void sim_trace(struct sim *s, const uint64_t *words, uint32_t count) {
 
 void sim_violation(struct sim *s, const char *format, ...) {
     va_list args;
-    if (s->out->violations++ > 0) return;
+    if (s->own_violations++ > 0) return;
     size_t at = (size_t)snprintf(s->out->violation, sizeof s->out->violation,
                                  "event %llu: ", (unsigned long long)s->out->events);
     va_start(args, format);
@@ -51,16 +53,7 @@ static void on_event(void *context, const struct exchange_event *e) {
                               (uint64_t)e->ts_ns, (uint64_t)e->px.e8, (uint64_t)e->qty.e8,
                               e->trade_id ^ (uint64_t)e->wallet.e8};
     sim_trace(s, words, sizeof words / sizeof *words);
-}
-
-void sim_injected(struct sim *s, enum sim_fault kind, uint32_t instrument) {
-    (void)instrument;
-    s->out->faults_fired++;
-    log_info("sim", "happens", "kind=%s", sim_fault_name(kind));
-}
-
-void sim_alive(struct sim *s, bool alive) {
-    (void)s, (void)alive;
+    check_exchange_event(s->check, e);
 }
 
 /* ---- the exchange's end of the network ---- */
@@ -70,7 +63,9 @@ static void on_request(void *context, const struct sim_request *r) {
     struct sim_done done;
     sim_venue_call(&s->venue, r, s->clock.now_ns, &done);
     s->out->requests++;
-    (void)sim_net_answer(s->net, r->ticket, &done.answer, done.delay_ns);
+    if (s->faulty) sim_check_venue(s);
+    int64_t told_ns = sim_net_answer(s->net, r->ticket, &done.answer, done.delay_ns);
+    sim_check_request(s, r, &done, told_ns);
 }
 
 static struct stream_client *on_open(void *context, const char *path, size_t size,
@@ -92,16 +87,33 @@ static void on_close(void *context, struct stream_client *c) {
 
 /* ---- time ---- */
 
+/* So that what must be possible again can be seen to be: the end of a run is undisturbed. */
+static void calm_down(struct sim *s) {
+    s->calm = true;
+    sim_act_end(s);
+    check_calm(s->check, s->clock.now_ns);
+}
+
+static void second(struct sim *s) {
+    if (s->faulty && s->clock.now_ns >= s->calm_ns && !s->calm) calm_down(s);
+    if (s->faulty) {
+        sim_act_second(s);
+        sim_check_venue(s);
+    }
+    check_time(s->check, s->clock.now_ns);
+}
+
 void sim_pass(struct sim *s, int64_t until_ns, bool for_client) {
     for (;;) {
         int64_t venue = sim_venue_deadline(&s->venue), net = sim_net_deadline(s->net);
         int64_t next = venue < net ? venue : net;
         if (s->second_ns < next) next = s->second_ns;
         if (next > until_ns) break;
+        if (check_violation(s->check, 0) && !s->explained) sim_check_explain(s);
         if (next > s->clock.now_ns) s->clock.now_ns = next;
         if (s->second_ns <= next) {
             s->second_ns += NS_PER_SECOND;
-            sim_act_second(s);
+            second(s);
         } else if (venue <= net)
             sim_venue_advance(&s->venue, s->clock.now_ns);
         else if (sim_net_deliver(s->net) && for_client)
@@ -122,9 +134,9 @@ static enum status make(struct sim *s, struct err *err) {
                                         .symbols = s->o.symbols,
                                         .start_ns = START_NS,
                                         .volatility_day = 0.08,
-                                        .quote_every_ns = 10 * NS_PER_SECOND,
+                                        .quote_every_ns = 15 * NS_PER_SECOND,
                                         .trades_per_s = 0.1,
-                                        .levels = 10,
+                                        .levels = 6,
                                         .history_days = HISTORY_DAYS,
                                         .on_event = on_event,
                                         .context = s};
@@ -135,20 +147,22 @@ static enum status make(struct sim *s, struct err *err) {
                             .close = on_close,
                             .wait = on_wait};
     s->rng = rng_split(&root, 3);
-    s->second_ns = INT64_MAX;
+    s->second_ns = START_NS + NS_PER_SECOND;
     sim_crash_probe(s);
+    sim_check_observer(s);
+    canary_init(&s->canary, s->o.canary, s->o.seed);
     s->begin_ns = START_NS;
     s->end_ns = START_NS + (int64_t)(s->o.hours * (double)NS_PER_HOUR);
+    s->calm_ns = s->end_ns - CALM_NS;
     sim_clock_start(&s->clock, START_NS, MONO_NS);
     sim_clock_install(&s->clock);
     enum status st = sim_venue_open(&s->venue, &v, err);
+    if (st == ST_OK) st = sim_check_make(s, err);
     if (st == ST_OK)
         st = sim_faults_parse(&s->faults, &s->venue.act.faults, s->o.faults, s->o.seed, err);
     if (st == ST_OK && sim_faults_are_on(&s->faults)) peer.fate = sim_act_fate;
-    if (st == ST_OK && (peer.fate || faults_are_on(&s->venue.act.faults))) {
-        fault_rates_changed(&s->venue.act);
-        s->second_ns = START_NS + NS_PER_SECOND;
-    }
+    s->faulty = st == ST_OK && (peer.fate || faults_are_on(&s->venue.act.faults));
+    if (s->faulty) fault_rates_changed(&s->venue.act);
     if (st == ST_OK) st = sim_net_create(&s->net, &s->clock, rng_u64(&net), &peer, err);
     if (st == ST_OK) st = sim_folder_make(s->root, sizeof s->root, s->o.work, s->o.seed, err);
     snprintf(s->run_dir, sizeof s->run_dir, "%s/run", s->root);
@@ -157,6 +171,7 @@ static enum status make(struct sim *s, struct err *err) {
 
 static void unmake(struct sim *s) {
     sim_net_destroy(s->net);
+    check_destroy(s->check);
     sim_venue_close(&s->venue);
     sim_clock_install(NULL);
     if (s->root[0] && !s->o.keep) sim_folder_remove(s->root);
@@ -189,6 +204,8 @@ enum status sim_run(struct sim_result *out, const struct sim_options *options, s
     out->hours = (double)(s->clock.now_ns - START_NS) / (double)NS_PER_HOUR;
     out->stopped = s->o.stop && *s->o.stop;
     if (st == ST_OK && s->o.verify && !out->stopped) st = sim_verify(s, err);
+    if (st == ST_OK) sim_check_over(s);
+    out->canary_struck = s->canary.struck;
     unmake(s);
     out->wall_ns = tstamp_machine_ns() - began_ns;
     return st;

@@ -14,8 +14,10 @@
 #include "backtest/session.h"
 #include "base/err.h"
 #include "base/hist.h"
+#include "sim/canary.h"
+#include "sim/check.h"
 
-enum { SIM_WORK_SIZE = 512, SIM_TEXT_SIZE = 2048 };
+enum { SIM_WORK_SIZE = 512, SIM_TEXT_SIZE = 512, SIM_EXPLAIN_SIZE = 1 << 14 };
 
 struct sim_options {
     uint64_t seed;
@@ -28,6 +30,7 @@ struct sim_options {
         *work; /* where run directories are kept while they run; NULL: /dev/shm, $TMPDIR, /tmp */
     const char *
         models; /* folder of trained voters (ensemble); made if missing. NULL: in work, for this run alone */
+    enum canary_kind canary; /* a planted bug; CANARY_NONE */
     bool verify; /* at the end the journal is executed again and must lead to the same state */
     bool keep;   /* the run directory stays, result says where */
     const volatile sig_atomic_t *stop; /* NULL never */
@@ -42,11 +45,17 @@ struct sim_result {
     uint32_t lives, kills,
         restarts; /* of the trader: processes; killed by us; ended by themselves and begun again */
     uint64_t commands, requests, fills, orders, trades, faults_fired, records_verified;
-    /* Violations of the invariants; the first one in words, and the events before it. */
+    /* Violations of the invariants; a run ends with the first one, but for what the same moment brings. The first one in words with the number of its invariant (enum check_number), and the
+     * last facts before the end, a line each. */
     uint64_t violations;
-    char violation[SIM_TEXT_SIZE];
-    struct hist protected_ns;    /* from a fill to the stop that the venue confirmed */
-    uint64_t coverage;           /* different (state, event) pairs and fault x phase pairs seen */
+    int violation_number;
+    char violation[SIM_TEXT_SIZE], explained[SIM_EXPLAIN_SIZE];
+    struct hist
+        protected_ns; /* from a fill to the stop that the venue confirmed, of spans nothing interrupted */
+    uint64_t coverage; /* different (state, event) pairs and fault x phase pairs seen */
+    struct check_report report;
+    struct check_coverage coverage_bits;
+    uint64_t canary_struck;
     char run_dir[SIM_WORK_SIZE]; /* keep: what is left */
 };
 

@@ -26,20 +26,26 @@ static uint32_t some_contract(struct sim *s, enum sim_fault kind) {
 
 /* ---- messages ---- */
 
+static bool ask(struct sim *s, enum sim_fault kind) {
+    bool happens = sim_fault_ask(&s->faults, kind);
+    if (happens) sim_injected(s, kind, CHECK_ALL);
+    return happens;
+}
+
 enum sim_fate sim_act_fate(void *context, enum sim_way way) {
     struct sim *s = context;
     switch (way) {
     case SIM_WAY_REQUEST:
-        if (sim_fault_ask(&s->faults, SIM_REQUEST_LOST)) return SIM_LOST;
-        return sim_fault_ask(&s->faults, SIM_REQUEST_LATE) ? SIM_LATE : SIM_ARRIVES;
+        if (ask(s, SIM_REQUEST_LOST)) return SIM_LOST;
+        return ask(s, SIM_REQUEST_LATE) ? SIM_LATE : SIM_ARRIVES;
     case SIM_WAY_REPLY:
-        if (sim_fault_ask(&s->faults, SIM_REPLY_LOST)) return SIM_LOST;
-        return sim_fault_ask(&s->faults, SIM_REPLY_LATE) ? SIM_LATE : SIM_ARRIVES;
+        if (ask(s, SIM_REPLY_LOST)) return SIM_LOST;
+        return ask(s, SIM_REPLY_LATE) ? SIM_LATE : SIM_ARRIVES;
     case SIM_WAY_FRAME:
-        if (sim_fault_ask(&s->faults, SIM_FRAME_LOST)) return SIM_LOST;
-        if (sim_fault_ask(&s->faults, SIM_FRAME_LATE)) return SIM_LATE;
-        if (sim_fault_ask(&s->faults, SIM_FRAME_TWICE)) return SIM_TWICE;
-        return sim_fault_ask(&s->faults, SIM_FRAME_SWAP) ? SIM_OVERTAKEN : SIM_ARRIVES;
+        if (ask(s, SIM_FRAME_LOST)) return SIM_LOST;
+        if (ask(s, SIM_FRAME_LATE)) return SIM_LATE;
+        if (ask(s, SIM_FRAME_TWICE)) return SIM_TWICE;
+        return ask(s, SIM_FRAME_SWAP) ? SIM_OVERTAKEN : SIM_ARRIVES;
     }
     return SIM_ARRIVES;
 }
@@ -68,6 +74,7 @@ static void status_set(struct sim *s, uint32_t i, uint32_t status) {
 static void halt(struct sim *s) {
     uint32_t i = some_contract(s, SIM_HALT);
     if (exchange_instrument(s->venue.world->exchange, i)->status != INSTRUMENT_TRADING) return;
+    sim_injected(s, SIM_HALT, i);
     status_set(s, i, INSTRUMENT_SETTLING);
     s->halt_ns[i] = s->clock.now_ns + HALT_NS;
 }
@@ -170,24 +177,24 @@ static void human_leverage(struct sim *s) {
 static void act(struct sim *s, enum sim_fault kind) {
     switch (kind) {
     case SIM_CUT:
-        sim_injected(s, kind, UINT32_MAX);
+        sim_injected(s, kind, CHECK_ALL);
         cut(s);
         break;
     case SIM_OUTAGE:
-        sim_injected(s, kind, UINT32_MAX);
+        sim_injected(s, kind, CHECK_ALL);
         s->outage_ns = s->clock.now_ns + (int64_t)draw(s, kind, 1, OUTAGE_S_MAX) * NS_PER_SECOND;
         sim_net_outage(s->net, s->outage_ns);
         break;
     case SIM_CLOCK_STEP:
-        sim_injected(s, kind, UINT32_MAX);
+        sim_injected(s, kind, CHECK_ALL);
         s->clock.wall_offset_ns = either_way(s, kind, STEP_S_MAX) * NS_PER_SECOND;
         break;
     case SIM_CLOCK_DRIFT:
-        sim_injected(s, kind, UINT32_MAX);
+        sim_injected(s, kind, CHECK_ALL);
         sim_clock_drift(&s->clock, either_way(s, kind, DRIFT_PPB_MAX));
         break;
     case SIM_CRASH:
-        sim_injected(s, kind, UINT32_MAX);
+        sim_injected(s, kind, CHECK_ALL);
         crash(s);
         break;
     case SIM_GAP: {
@@ -226,6 +233,14 @@ static void act(struct sim *s, enum sim_fault kind) {
     case SIM_FAULT_COUNT:
         break;
     }
+}
+
+void sim_act_end(struct sim *s) {
+    for (int k = 0; k < SIM_FAULT_COUNT; k++) s->faults.rows[k].rate = 0;
+    for (int k = 0; k < FAULT_COUNT; k++) s->venue.act.faults.rows[k].rate = 0;
+    fault_rates_changed(&s->venue.act);
+    s->armed = false;
+    sim_clock_drift(&s->clock, 0);
 }
 
 void sim_act_second(struct sim *s) {

@@ -22,7 +22,7 @@ void sim_crash_arm(struct sim *s, enum sim_fault kind) {
 static void die(struct sim *s, enum crash_point where) {
     struct err err = {0};
     snprintf(s->image_dir, sizeof s->image_dir, "%s/image-%u", s->root, s->out->kills);
-    sim_injected(s, s->armed_kind, UINT32_MAX);
+    sim_injected(s, s->armed_kind, CHECK_ALL);
     s->died_of = s->armed_kind;
     s->armed = false;
     s->dead = true;

@@ -23,6 +23,7 @@ struct sim {
     int64_t begin_ns, end_ns;
     /* What goes wrong: drawn each second; INT64_MAX never. */
     struct sim_faults faults;
+    bool faulty; /* anything at all */
     int64_t second_ns, outage_ns;
     int64_t halt_ns[SIM_SYMBOLS_MAX]; /* until when; 0 not halted */
     uint64_t by_hand;
@@ -36,6 +37,16 @@ struct sim {
     char image_dir[SIM_WORK_SIZE + 32];
     struct journal_probe probe;
     struct journal_options journal_options;
+    /* What the checker is told. */
+    struct check *check;
+    struct session_observer observer;
+    uint32_t of_venue[INSTRUMENTS_MAX]; /* the exchange's number of a contract of the run */
+    uint64_t venue_fired[FAULT_COUNT], own_violations;
+    int64_t belief_ns, looked_ns, calm_ns;
+    bool venue_open, alive, calm, explained;
+    struct canary canary;
+    struct venue_port canary_port;
+    struct venue_sink sink; /* the run's, or the canary's */
     /* The trader: what its first start found out and every later one keeps. */
     struct instrument *contracts;
     uint32_t contract_count;
@@ -53,7 +64,7 @@ struct sim {
 };
 
 static inline bool sim_is_over(const struct sim *s) {
-    return s->clock.now_ns >= s->end_ns || (s->o.stop && *s->o.stop);
+    return s->clock.now_ns >= s->end_ns || (s->o.stop && *s->o.stop) || s->explained;
 }
 
 /* sim_life.c: processes of the trader, one after another, until the time is over. */
@@ -67,14 +78,29 @@ void sim_pass(struct sim *s, int64_t until_ns, bool for_client);
 void sim_trace(struct sim *s, const uint64_t *words, uint32_t count);
 void sim_violation(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A fault of ours is about to happen; UINT32_MAX: to no contract in particular. */
+/* sim_check.c */
+enum status sim_check_make(struct sim *s, struct err *err);
+void sim_check_over(struct sim *s);
+/* The last facts, behind the first violation. */
+void sim_check_explain(struct sim *s);
+void sim_check_numbers(struct sim *s);
+void sim_check_observer(struct sim *s);
+void sim_check_request(struct sim *s, const struct sim_request *r, const struct sim_done *done,
+                       int64_t told_ns);
+void sim_check_command(struct sim *s, const struct venue_command *c);
+void sim_check_told(struct sim *s, const struct venue_event *e);
+/* What the exchange's faults did since the last look. */
+void sim_check_venue(struct sim *s);
+/* A fault of ours is about to happen; CHECK_ALL: to no contract in particular. */
 void sim_injected(struct sim *s, enum sim_fault kind, uint32_t instrument);
-/* The trader's process lives from now on, or does not. */
+/* The trader's process is there and can act from now on, or is not. */
 void sim_alive(struct sim *s, bool alive);
 
 /* sim_act.c */
 enum sim_fate sim_act_fate(void *context, enum sim_way way);
 void sim_act_second(struct sim *s);
+/* No more faults: rates fall to nothing, what lasts ends by itself. */
+void sim_act_end(struct sim *s);
 
 /* sim_crash.c */
 void sim_crash_arm(struct sim *s, enum sim_fault kind);

@@ -18,9 +18,34 @@ enum { SEGMENT_BYTES = 1 << 20, BUFFER_BYTES = 1 << 16 };
 
 /* ---- the port between the run and its venue ---- */
 
+static void told(void *context, const struct venue_event *e) {
+    struct sim *s = context;
+    if (s->dead) return;
+    sim_check_told(s, e);
+    s->sink.venue(s->sink.context, e);
+}
+static void told_bar(void *context, uint32_t i, const struct bar *bar) {
+    struct sim *s = context;
+    s->sink.bar(s->sink.context, i, bar);
+}
+static void told_tick(void *context, uint32_t i, const struct tick *tick) {
+    struct sim *s = context;
+    s->sink.tick(s->sink.context, i, tick);
+}
+static void told_instrument(void *context, const struct instrument_changed *change) {
+    struct sim *s = context;
+    s->sink.instrument(s->sink.context, change);
+}
+
 static void port_attach(void *context, const struct venue_sink *sink) {
     struct sim *s = context;
-    s->inner->attach(s->inner->context, sink);
+    const struct venue_sink ours = {.context = s,
+                                    .venue = told,
+                                    .bar = told_bar,
+                                    .tick = told_tick,
+                                    .instrument = told_instrument};
+    s->sink = *sink;
+    s->inner->attach(s->inner->context, &ours);
 }
 
 static enum status port_bars(void *context, uint32_t i, int64_t from_ns, int64_t to_ns,
@@ -33,7 +58,9 @@ static enum status port_start(void *context, const struct kernel_live_order *liv
                               uint32_t live_count, const struct kernel_held *held,
                               uint32_t held_count, struct err *err) {
     struct sim *s = context;
-    return s->inner->start(s->inner->context, live, live_count, held, held_count, err);
+    enum status st = s->inner->start(s->inner->context, live, live_count, held, held_count, err);
+    if (st == ST_OK && !s->dead) sim_alive(s, true); /* it knows where it stands, and can act */
+    return st;
 }
 
 static void trace_command(struct sim *s, const struct venue_command *c) {
@@ -53,6 +80,7 @@ static enum status port_submit(void *context, const struct venue_command *c, enu
     sim_crash_point(s, POINT_PORT);
     if (s->dead) return ST_OK;
     trace_command(s, c);
+    sim_check_command(s, c);
     s->out->commands++;
     enum status st = s->inner->submit(s->inner->context, c, lane, err);
     sim_crash_point(s, POINT_PORT);
@@ -89,6 +117,7 @@ static void port_make(struct sim *s) {
                                   .poll = port_poll,
                                   .now_ns = port_now,
                                   .is_up = port_is_up};
+    s->canary_port = canary_port(&s->canary, &s->port);
 }
 
 /* ---- one life ---- */
@@ -111,6 +140,7 @@ static enum status connect(struct sim *s, struct err *err) {
     s->contracts = malloc(s->contract_count * sizeof *all);
     if (!s->contracts) return err_set(err, ST_NO_MEMORY, "contracts");
     memcpy(s->contracts, all, s->contract_count * sizeof *all);
+    sim_check_numbers(s);
     s->from_ns = binance_now_ns(venue_link_client(s->link));
     s->wallet_start = binance_wallet(venue_link_client(s->link));
     return ST_OK;
@@ -118,7 +148,8 @@ static enum status connect(struct sim *s, struct err *err) {
 
 static enum status session_of(struct sim *s, struct session_options *o, struct err *err) {
     *o = session_options_defaults();
-    o->port = &s->port;
+    o->port = &s->canary_port;
+    o->observer = &s->observer;
     o->warmup_bars = DAY_BARS + BARS_MARGIN;
     o->mode = MODE_PAPER;
     o->strategy = s->o.strategy;
@@ -156,7 +187,6 @@ static enum status live_once(struct sim *s, struct err *err) {
     s->out->lives++;
     s->stop = 0;
     s->dead = s->ended_clean = false;
-    sim_alive(s, true);
     enum status st = connect(s, &why);
     bool connected = st == ST_OK;
     if (connected) {
@@ -206,14 +236,14 @@ enum status sim_verify(struct sim *s, struct err *err) {
     if (st != ST_OK) return st;
     s->stop = 0;
     o.port = &nobody;
+    o.observer = NULL;
     o.verify = true;
     st = session_run(&result, &o, &why);
     feed_close(o.feed);
     if (st != ST_OK)
         sim_violation(s, "journal does not replay: %s", why.text);
-    else if (result.state_hash != s->state_hash)
-        sim_violation(s, "journal replays to %016llx, the run ended at %016llx",
-                      (unsigned long long)result.state_hash, (unsigned long long)s->state_hash);
+    else
+        check_replay(s->check, "state", s->state_hash, result.state_hash);
     s->out->records_verified = result.records_checked;
     return ST_OK;
 }
