@@ -17,7 +17,7 @@
 #include "sim/canary.h"
 #include "sim/check.h"
 
-enum { SIM_WORK_SIZE = 512, SIM_TEXT_SIZE = 512, SIM_EXPLAIN_SIZE = 1 << 14 };
+enum { SIM_WORK_SIZE = 512, SIM_TEXT_SIZE = 512, SIM_EXPLAIN_SIZE = 1 << 17 };
 
 struct sim_options {
     uint64_t seed;
@@ -45,8 +45,8 @@ struct sim_result {
     uint32_t lives, kills,
         restarts; /* of the trader: processes; killed by us; ended by themselves and begun again */
     uint64_t commands, requests, fills, orders, trades, faults_fired, records_verified;
-    /* Violations of the invariants; a run ends with the first one, but for what the same moment brings. The first one in words with the number of its invariant (enum check_number), and the
-     * last facts before the end, a line each. */
+    /* Violations of the invariants: a run ends with the first one, but for what the same moment brings. That one in words,
+     * the number of its invariant (enum check_number), and the last facts before it, a line each. */
     uint64_t violations;
     int violation_number;
     char violation[SIM_TEXT_SIZE], explained[SIM_EXPLAIN_SIZE];
