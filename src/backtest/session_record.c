@@ -55,6 +55,13 @@ static void compare(struct session *s, const struct journal_record *r, const str
     session_take(s);
 }
 
+/* In vain on a disk that has failed: then the run is over, for nothing may leave that is not on record. */
+static void append(struct session *s, const struct event *event) {
+    journal_append(s->journal, event->type, event->version, event->ts_ns, &event->u, event->size);
+    enum status st = journal_failed(s->journal, s->err);
+    if (st != ST_OK) s->failed = st;
+}
+
 static void put(struct session *s, const struct event *event) {
     if (s->failed != ST_OK || s->at_end) {
         if (s->failed != ST_OK || s->o.verify) return;
@@ -65,8 +72,7 @@ static void put(struct session *s, const struct event *event) {
     if (r)
         compare(s, r, event);
     else if (s->journal)
-        journal_append(s->journal, event->type, event->version, event->ts_ns, &event->u,
-                       event->size);
+        append(s, event);
 }
 
 void session_record(struct session *s, const struct event *event) {

@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 /* Raised whenever a struct inside the state block changes its meaning. */
-enum { SNAPSHOT_VERSION = 7, SNAPSHOTS_KEPT = 2 };
+enum { SNAPSHOT_VERSION = 8, SNAPSHOTS_KEPT = 2 };
 #define SNAPSHOT_MAGIC UINT64_C(0x31504E5351545851) /* "QXTQSNP1" */
 
 struct snapshot_header {
@@ -59,6 +59,14 @@ static size_t list_snapshots(uint64_t *seqs, size_t max, const char *dir) {
     closedir(d);
     qsort(seqs, n, sizeof *seqs, newest_first);
     return n;
+}
+
+/* The name, too: what it makes superfluous goes next. */
+static enum status sync_folder(const char *dir, struct err *err) {
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum status st = fd < 0 || fsync(fd) != 0 ? err_errno(err, ST_IO, "%s", dir) : ST_OK;
+    if (fd >= 0) close(fd);
+    return st;
 }
 
 static void forget_old(struct session *s) {
@@ -111,6 +119,7 @@ enum status session_snapshot_save(struct session *s, struct err *err) {
     if (st != ST_OK) err_errno(err, st, "%s", temp);
     if (close(fd) != 0 && st == ST_OK) st = err_errno(err, ST_IO, "%s", temp);
     if (st == ST_OK && rename(temp, path) != 0) st = err_errno(err, ST_IO, "%s", path);
+    if (st == ST_OK && s->o.durable) st = sync_folder(s->snapshot_dir, err);
     if (st == ST_OK) forget_old(s);
     return st;
 }
@@ -164,9 +173,13 @@ enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *
     char path[4200];
     size_t n = list_snapshots(seqs, 64, s->snapshot_dir);
     for (size_t i = 0; i < n; i++) {
-        if (s->journal && seqs[i] > journal_last_seq(s->journal))
-            continue; /* ahead of a repaired journal */
         snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
+        if (s->journal && seqs[i] > journal_last_seq(s->journal)) {
+            /* Ahead of a repaired journal. Other records will have these numbers: it must not be met again then. */
+            log_warn("journal", "snapshot of lost records removed", "path=%s", path);
+            if (unlink(path) != 0) return err_errno(err, ST_IO, "%s", path);
+            continue;
+        }
         struct err why = {0};
         enum status st = load_one(s, path, seqs[i], &why);
         if (st == ST_OK) {

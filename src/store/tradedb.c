@@ -255,7 +255,9 @@ static enum status connect_and_check(struct tradedb *db, bool read_only, struct 
     sqlite3_busy_timeout(db->sql, BUSY_TIMEOUT_MS);
     if (read_only) return schema_check(db, true, err);
     enum status st = exec(db, "PRAGMA journal_mode = WAL", "switching to write-ahead log", err);
-    if (st == ST_OK) st = exec(db, "PRAGMA synchronous = NORMAL", "synchronous", err);
+    /* A committed trade survives the machine: a run's snapshot, made after it, says that it need not be
+     * made again. Commits are a second apart or more. */
+    if (st == ST_OK) st = exec(db, "PRAGMA synchronous = FULL", "synchronous", err);
     return st == ST_OK ? schema_check(db, false, err) : st;
 }
 
