@@ -2,12 +2,16 @@
 
 #include "base/assert.h"
 
+bool fills_has(const struct fills_seen *seen, uint64_t trade_id) {
+    for (uint32_t i = 0; i < seen->count; i++)
+        if (seen->ids[i] == trade_id) return true;
+    return false;
+}
+
 bool fills_is_new(const struct fills_seen *seen, uint64_t trade_id) {
     if (trade_id <= seen->floor) return false;
     if (trade_id > seen->highest) return true; /* the usual case */
-    for (uint32_t i = 0; i < seen->count; i++)
-        if (seen->ids[i] == trade_id) return false;
-    return true;
+    return !fills_has(seen, trade_id);
 }
 
 void fills_add(struct fills_seen *seen, uint64_t trade_id) {

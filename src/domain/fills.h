@@ -20,6 +20,8 @@ struct fills_seen {
     uint32_t count, reserved;
 };
 
+/* Whether that very id is remembered. */
+bool fills_has(const struct fills_seen *seen, uint64_t trade_id);
 /* Ids are > 0: 0 is never new. O(FILLS_REMEMBERED), on a fill alone. */
 bool fills_is_new(const struct fills_seen *seen, uint64_t trade_id);
 /* trade_id must be new (asserted). */

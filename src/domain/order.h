@@ -122,6 +122,9 @@ enum venue_event_kind {
     VENUE_LEVERAGE_SET, /* leverage as the venue has it now */
     VENUE_FUNDING,      /* amount in funding, rate in funding_rate */
     VENUE_LIQUIDATION,  /* one fill of a liquidation; no client order id of ours */
+    /* What the account holds of a contract, where the fills told do not explain it: side and last_qty (NONE and 0:
+     * nothing), last_px its average entry, 0 unknown. No money moves with it. */
+    VENUE_POSITION,
 };
 
 struct venue_event {

@@ -193,6 +193,14 @@ void kernel_sum_up(const struct kernel *k, money_t *equity, money_t *exposure, m
         exposure->e8 += notional;
         margin->e8 += leverage > 1 ? notional / leverage : notional;
     }
+    /* What is left alone binds margin all the same; what it gains is not ours to know. */
+    for (uint32_t i = 0; k->left_count > 0 && i < k->n; i++) {
+        const struct cold *c = cold_of(k, i);
+        int64_t notional = money_mul_half_even(hot_of(k, i)->last_px, c->left_qty).e8;
+        if (notional < 0) notional = -notional;
+        exposure->e8 += notional;
+        margin->e8 += c->leverage > 1 ? notional / c->leverage : notional;
+    }
 }
 
 /* ---- market ---- */
@@ -314,7 +322,8 @@ uint64_t kernel_hash(const struct kernel *k) {
                               (uint64_t)t->realized_pnl.e8,
                               (uint64_t)t->fees.e8,
                               (uint64_t)t->funding.e8,
-                              k->open_count};
+                              k->open_count,
+                              k->left_count};
     uint64_t h = hash64(words, sizeof words);
     h = hash_chain(h, breaker_of(k), breaker_size(k->n));
     if (has_engine(k)) {
@@ -359,12 +368,13 @@ uint32_t kernel_unprotected_count(const struct kernel *k) {
 }
 
 enum side kernel_position_side(const struct kernel *k, uint32_t i) {
-    int64_t qty = cold_of(k, i)->exits.position_qty.e8;
+    int64_t qty = kernel_position_qty(k, i).e8;
     return qty > 0 ? SIDE_BUY : qty < 0 ? SIDE_SELL : SIDE_NONE;
 }
 
 qty_t kernel_position_qty(const struct kernel *k, uint32_t i) {
-    return cold_of(k, i)->exits.position_qty;
+    const struct cold *c = cold_of(k, i);
+    return qty_e8(c->exits.position_qty.e8 + c->left_qty.e8);
 }
 
 uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *out, uint32_t max) {
@@ -395,6 +405,14 @@ uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t m
         if (c->exits.position_qty.e8 == 0) continue;
         out[count++] = (struct kernel_held){.instrument_index = k->open[j],
                                             .qty = c->exits.position_qty,
+                                            .last_trade_id = c->book.fills.highest,
+                                            .last_funding_ns = c->last_funding_ts_ns};
+    }
+    for (uint32_t i = 0; k->left_count > 0 && i < k->n && count < max; i++) {
+        const struct cold *c = cold_of(k, i);
+        if (c->left_qty.e8 == 0) continue;
+        out[count++] = (struct kernel_held){.instrument_index = i,
+                                            .qty = c->left_qty,
                                             .last_trade_id = c->book.fills.highest,
                                             .last_funding_ns = c->last_funding_ts_ns};
     }

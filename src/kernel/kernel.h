@@ -156,6 +156,10 @@ struct kernel_totals {
         intents_lost, /* put out, and not delivered before they expired: their slots are free again */
         entries_quarantined, /* never answered: given up with an alarm, no entry there before the venue speaks */
         strays; /* positions no trade of ours explained: protected or closed by rule, each with an alarm */
+    uint64_t strays_left,    /* such positions left alone by the rule */
+        strays_refused,      /* there was no room for: asked to be closed, taken in when there was */
+        positions_corrected, /* told by the venue as a whole */
+        forced_beyond;       /* liquidations and settlements of more than was held: the rest opens nothing */
     uint64_t refusals[RISK_REASON_COUNT];
     uint64_t
         decisions[ENGINE_REASON_COUNT]; /* of the AI engine; ENGINE_ALLOW: what became an intent */

@@ -43,10 +43,11 @@ enum risk_reason kernel_entry_bar(struct kernel *k, uint32_t i) {
     if (k->emergency_stop) return RISK_EMERGENCY_STOP;
     if (k->closing) return RISK_CLOSING;
     enum risk_reason word = breaker_word(breaker_of(k), i);
-    return word != RISK_ALLOW                 ? word
-           : h->trading != INSTRUMENT_TRADING ? RISK_SYMBOL_NOT_TRADING
-           : is_cooling(k, h, i)              ? RISK_COOLDOWN
-                                              : RISK_ALLOW;
+    return word != RISK_ALLOW                                     ? word
+           : h->trading != INSTRUMENT_TRADING                     ? RISK_SYMBOL_NOT_TRADING
+           : is_cooling(k, h, i)                                  ? RISK_COOLDOWN
+           : k->left_count > 0 && cold_of(k, i)->left_qty.e8 != 0 ? RISK_POSITION_OPEN
+                                                                  : RISK_ALLOW;
 }
 
 enum risk_reason kernel_entry_word(struct kernel *k, uint32_t i, uint32_t slots) {

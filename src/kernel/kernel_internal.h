@@ -53,6 +53,9 @@ struct cold {
     int64_t signal_ts_ns;
     double atr;
     px_t plan_stop_px, plan_take_px;
+    /* Held by the account, signed, and no trade's: left alone by the rule, or there is no room for it. */
+    qty_t left_qty;
+    uint32_t left_waiting, reserved3; /* it is to be taken in when there is room */
 };
 
 struct kernel {
@@ -65,6 +68,7 @@ struct kernel {
     uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
     uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next,
         recent_count;
+    uint32_t left_count, waiting_count; /* symbols with left_qty, with left_waiting */
     int64_t now_ns;
     int64_t newest_ts_ns; /* of any symbol's price */
     uint64_t trace_hash, next_trade_id;
@@ -173,9 +177,39 @@ void kernel_risk_contract(struct kernel *k, uint32_t i, bool is_trading);
 /* Everything held, and what is on its way to be, is closed at market. */
 void kernel_close_all(struct kernel *k, struct kernel_out *out, enum exit_reason reason);
 
+void kernel_open_add(struct kernel *k, uint32_t i); /* there is room: asserted */
+void kernel_submit(struct kernel *k, struct kernel_out *out, uint32_t i,
+                   const struct oms_request *request);
+void kernel_tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, px_t px, qty_t qty);
+void kernel_tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason,
+                       int32_t code);
+/* One fill, or a part of one, into the life of the symbol's position. */
+void kernel_fold_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                      const struct venue_event *event, qty_t qty, bool money,
+                      enum exit_reason reason);
+/* Whatever the trade under way still waits for, it is over: nothing of it is held. */
+void kernel_end_life(struct kernel *k, struct kernel_out *out, uint32_t i);
+
 struct exits_context kernel_exits_context(const struct kernel *k, uint32_t i);
 /* Does what the exits ask for; code: of the venue's refusal that led to it, 0 none. */
 void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
                 const struct exits_actions *actions, int32_t code);
+
+/* ---- kernel_stray.c ---- */
+
+enum fill_of { FILL_OF_TRADE, FILL_OF_VENUE, FILL_OURS_LATE, FILL_FOREIGN };
+void kernel_book_money(struct kernel *k, const struct venue_event *event);
+/* A fill: its money into the books, its quantity into the trade under way or what is left. */
+void kernel_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                 const struct venue_event *event, enum exit_reason reason, enum fill_of whose);
+/* The same of an order the book does not have: liquidations and settlements, somebody else's, ours of long ago. */
+void kernel_strange_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+                         const struct venue_event *event, enum exit_reason reason,
+                         enum fill_of whose);
+/* VENUE_POSITION. */
+void kernel_position_told(struct kernel *k, struct kernel_out *out, uint32_t i,
+                          const struct venue_event *event);
+/* Positions for which there was no room, as far as there is now. */
+void kernel_take_waiting(struct kernel *k, struct kernel_out *out);
 
 #endif

@@ -126,6 +126,7 @@ void kernel_risk_evidence(struct kernel *k, struct kernel_out *out,
     case VENUE_ORDER_EXPIRED:
     case VENUE_FUNDING:
     case VENUE_LIQUIDATION:
+    case VENUE_POSITION:
         break;
     }
     struct breaker_changes changes = {0};

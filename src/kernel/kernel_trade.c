@@ -14,7 +14,7 @@ static void emit_command(struct kernel *k, struct kernel_out *out,
 
 /* ---- life of a position ---- */
 
-static void open_add(struct kernel *k, uint32_t i) {
+void kernel_open_add(struct kernel *k, uint32_t i) {
     ASSERT(k->open_count < OPEN_MAX);
     k->open[k->open_count++] = i;
 }
@@ -27,7 +27,7 @@ static void open_remove(struct kernel *k, uint32_t i) {
     k->open_count--;
 }
 
-static void submit(struct kernel *k, struct kernel_out *out, uint32_t i,
+void kernel_submit(struct kernel *k, struct kernel_out *out, uint32_t i,
                    const struct oms_request *request) {
     struct venue_command command;
     /* Full only when the venue has stopped answering: one live order per leg is the rule. More of the
@@ -50,7 +50,7 @@ static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
                                         .order_type = ORDER_MARKET,
                                         .intent_id = c->exits.intent.intent_id,
                                         .order_qty = c->entry_qty};
-    submit(k, out, i, &request);
+    kernel_submit(k, out, i, &request);
     await_answer(k, c);
 }
 
@@ -101,12 +101,12 @@ static void tell_protected(struct kernel *k, struct kernel_out *out, uint32_t i)
     hist_add(&k->totals.time_to_protected, x->protected_ts_ns - x->entry_ts_ns);
 }
 
-static void tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason,
+void kernel_tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason,
                        int32_t code) {
     const struct exits_state *x = &cold_of(k, i)->exits;
     struct event *e = kernel_emit(k, out, EVENT_POSITION_ALARM);
     e->u.position_alarm.intent_id = x->intent.intent_id;
-    memcpy(e->u.position_alarm.symbol, x->intent.symbol, SYMBOL_SIZE);
+    memcpy(e->u.position_alarm.symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
     e->u.position_alarm.ts = k->now_ns;
     memcpy(e->u.position_alarm.reason, reason, strnlen(reason, TEXT_FIELD_SIZE - 1));
     e->u.position_alarm.code = code;
@@ -126,7 +126,7 @@ static void submit_protective(struct kernel *k, struct kernel_out *out, uint32_t
     request->reduce_only = action->qty.e8 != 0;
     request->order_qty = action->qty;
     request->stop_px = action->px;
-    submit(k, out, i, request);
+    kernel_submit(k, out, i, request);
 }
 
 static void cancel_stop(struct kernel *k, struct kernel_out *out, uint32_t i, uint32_t attempt) {
@@ -200,7 +200,7 @@ void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
             request.order_type = ORDER_MARKET;
             request.reduce_only = true;
             request.order_qty = action->qty;
-            submit(k, out, i, &request);
+            kernel_submit(k, out, i, &request);
             break;
         case EXITS_CANCEL_ORDERS:
             cancel_orders(k, out, i);
@@ -217,7 +217,7 @@ void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
             kernel_risk_lost(k, out, i);
             break;
         case EXITS_ALARM:
-            tell_alarm(k, out, i, "stop not confirmed", code);
+            kernel_tell_alarm(k, out, i, "stop not confirmed", code);
             break;
         case EXITS_ACTION_COUNT:
             break;
@@ -278,7 +278,7 @@ struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i) {
         .breaker = breaker_word(breaker_of(k), i),
         .orders_working = oms_has_live(&c->book) || c->exits.phase != EXITS_FLAT,
         .positions_open = k->open_count,
-        .position_qty = c->exits.position_qty,
+        .position_qty = kernel_position_qty(k, i),
         .equity = equity,
         .available = {k->totals.wallet.e8 - margin.e8},
         .exposure_total = exposure,
@@ -342,7 +342,7 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     exits_enter(&c->exits, intent, verdict.leverage, verdict.cost);
     c->entry_qty = verdict.qty;
     hot_of(k, i)->busy = 1;
-    open_add(k, i);
+    kernel_open_add(k, i);
     kernel_risk_entered(k, out, i);
     if (c->leverage == verdict.leverage) {
         submit_entry(k, out, i);
@@ -367,14 +367,7 @@ static void count_reject(struct kernel *k, int32_t code) {
     t->rejects[j].count++;
 }
 
-static void book_money(struct kernel *k, const struct venue_event *event) {
-    k->totals.wallet = event->wallet;
-    k->totals.realized_pnl.e8 += event->realized_pnl.e8;
-    k->totals.fees.e8 += event->commission.e8;
-    k->totals.funding.e8 += event->funding.e8;
-}
-
-static void tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, px_t px, qty_t qty) {
+void kernel_tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, px_t px, qty_t qty) {
     const struct exits_state *x = &cold_of(k, i)->exits;
     struct event *e = kernel_emit(k, out, EVENT_TRADE_OPENED);
     struct trade_opened *t = &e->u.trade_opened;
@@ -398,12 +391,8 @@ static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg 
     return (enum exit_reason)x->exit_reason;
 }
 
-static bool is_over(const struct exits_state *x) {
-    return x->phase == EXITS_FLAT || x->phase == EXITS_CLEANUP;
-}
-
 /* One fill, or a part of one, into the life of the symbol's position. */
-static void fold_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
+void kernel_fold_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
                       const struct venue_event *event, qty_t qty, bool money,
                       enum exit_reason reason) {
     struct cold *c = cold_of(k, i);
@@ -413,12 +402,13 @@ static void fold_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
     exits_fill(&actions, &c->exits, &context, (enum side)event->side, event->last_px, qty,
                money ? event->commission : money_e8(0), money ? event->realized_pnl : money_e8(0),
                reason);
-    if (opening && c->exits.phase == EXITS_UNPROTECTED) tell_opened(k, out, i, event->last_px, qty);
+    if (opening && c->exits.phase == EXITS_UNPROTECTED)
+        kernel_tell_opened(k, out, i, event->last_px, qty);
     kernel_act(k, out, i, &actions, 0);
 }
 
 /* Whatever the trade under way still waits for, it is over: nothing of it is held. */
-static void end_life(struct kernel *k, struct kernel_out *out, uint32_t i) {
+void kernel_end_life(struct kernel *k, struct kernel_out *out, uint32_t i) {
     struct cold *c = cold_of(k, i);
     struct exits_actions actions;
     struct exits_context context = kernel_exits_context(k, i);
@@ -426,90 +416,6 @@ static void end_life(struct kernel *k, struct kernel_out *out, uint32_t i) {
     exits_entry_ended(&actions, &c->exits, &context);
     kernel_act(k, out, i, &actions, 0);
     cancel_orders(k, out, i);
-}
-
-/* The wish of a position that nobody here wished for: a stop at a stated distance, and no target. */
-static struct trade_intent stray_intent(const struct kernel *k, uint32_t i, enum side side, px_t px,
-                                        uint64_t trade_id) {
-    const uint64_t id_from[4] = {k->config.seed, (uint64_t)k->now_ns, i, trade_id};
-    struct trade_intent t = {.intent_id = hash64(id_from, sizeof id_from),
-                             .instrument_index = i,
-                             .side = side,
-                             .strategy = k->config.bot.strategy,
-                             .entry_price = px,
-                             .stop_distance = k->config.exits.stray_stop_distance,
-                             .created = k->now_ns,
-                             .expires = k->now_ns};
-    memcpy(t.symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
-    return t;
-}
-
-/* A position is a sum of fills, whoever asked for them. One that no trade of ours explains gets a trade of its
- * own, with a stop first; what comes of a wish that has lapsed, or by rule, is closed at once. The orders of the
- * trade before may still be ending: their names are another's. */
-static void take_stray(struct kernel *k, struct kernel_out *out, uint32_t i,
-                       const struct venue_event *event, bool was_ours) {
-    struct cold *c = cold_of(k, i);
-    if (!is_over(&c->exits) || c->exits.position_qty.e8 == 0) return;
-    int64_t held = c->exits.position_qty.e8;
-    struct exits_actions actions;
-    struct exits_context context = kernel_exits_context(k, i);
-    enum side side = held > 0 ? SIDE_BUY : SIDE_SELL;
-    qty_t qty = qty_e8(held > 0 ? held : -held);
-    money_t fees = qty.e8 == event->last_qty.e8 ? event->commission : money_e8(0);
-    const struct trade_intent intent = stray_intent(k, i, side, event->last_px, event->trade_id);
-    if (c->exits.phase == EXITS_FLAT) open_add(k, i);
-    c->exits = (struct exits_state){.phase = EXITS_FLAT, .deadline_ns = INT64_MAX};
-    exits_enter(&c->exits, &intent, c->leverage ? c->leverage : 1, 0);
-    c->entry_qty = qty;
-    hot_of(k, i)->busy = 1;
-    k->totals.strays++;
-    exits_fill(&actions, &c->exits, &context, side, event->last_px, qty, fees, money_e8(0),
-               EXIT_NONE);
-    tell_opened(k, out, i, event->last_px, qty);
-    kernel_act(k, out, i, &actions, 0);
-    exits_entry_ended(&actions, &c->exits, &context);
-    kernel_act(k, out, i, &actions, 0);
-    tell_alarm(k, out, i, was_ours ? "late fill" : "foreign position", 0);
-    if (!was_ours && k->config.exits.stray == STRAY_PROTECT) return;
-    exits_close(&actions, &c->exits, &context, EXIT_OPERATOR);
-    kernel_act(k, out, i, &actions, 0);
-}
-
-enum fill_of { FILL_OF_TRADE, FILL_OF_VENUE, FILL_OURS_LATE, FILL_FOREIGN };
-
-static void on_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
-                    const struct venue_event *event, enum exit_reason reason, enum fill_of whose) {
-    struct cold *c = cold_of(k, i);
-    book_money(k, event);
-    k->totals.fills++;
-    /* Somebody else moves the symbol while we enter: one net direction, so our wish lapses. */
-    if (c->exits.phase == EXITS_ENTERING && whose != FILL_OF_TRADE) end_life(k, out, i);
-    int64_t held = c->exits.position_qty.e8, size = held < 0 ? -held : held;
-    bool opposite = held != 0 && (held > 0) != (event->side == SIDE_BUY);
-    if (opposite && event->last_qty.e8 > size && !is_over(&c->exits)) {
-        /* Through flat and beyond: the end of one position and the beginning of another. */
-        fold_fill(k, out, i, event, qty_e8(size), true, reason);
-        if (!is_over(&c->exits)) end_life(k, out, i);
-        fold_fill(k, out, i, event, qty_e8(event->last_qty.e8 - size), false, reason);
-    } else {
-        fold_fill(k, out, i, event, event->last_qty, true, reason);
-    }
-    take_stray(k, out, i, event, whose == FILL_OF_TRADE || whose == FILL_OURS_LATE);
-}
-
-/* Fills of orders the book does not have: liquidations and settlements, somebody else's, ours of long ago. */
-static void on_strange_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
-                            const struct venue_event *event, enum exit_reason reason,
-                            enum fill_of whose) {
-    if (!oms_foreign_fill(&cold_of(k, i)->book, event->trade_id)) {
-        k->totals.duplicate_fills++;
-        return;
-    }
-    if (event->last_qty.e8 > 0 && event->last_px.e8 > 0)
-        on_fill(k, out, i, event, reason, whose);
-    else
-        k->totals.illegal_events++;
 }
 
 /* An order of ours reached an end without filling the rest. */
@@ -551,7 +457,7 @@ static void on_order_of_trade(struct kernel *k, struct kernel_out *out, uint32_t
         oms_leg_target(leg) < OMS_TARGETS) /* before the last fill ends it */
         exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), true, 0);
     if (event->kind == VENUE_ORDER_TRADE)
-        on_fill(k, out, i, event, reason_of_leg(&c->exits, leg), FILL_OF_TRADE);
+        kernel_fill(k, out, i, event, reason_of_leg(&c->exits, leg), FILL_OF_TRADE);
     if (c->exits.intent.intent_id != order->intent_id) return; /* its fill began another life */
     if (event->kind == VENUE_ORDER_ACCEPTED && leg == LEG_STOP &&
         update->after != ORDER_PENDING_CANCEL) {
@@ -571,7 +477,7 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     bool fill = event->kind == VENUE_ORDER_TRADE;
     if (event->client_order_id[0] == '\0') {
         /* Without an id of ours it is the venue's own doing: settlement of a dead contract. */
-        if (fill) on_strange_fill(k, out, i, event, EXIT_END_OF_DATA, FILL_OF_VENUE);
+        if (fill) kernel_strange_fill(k, out, i, event, EXIT_END_OF_DATA, FILL_OF_VENUE);
         return;
     }
     const struct oms_book before = {.illegal_events = c->book.illegal_events,
@@ -584,7 +490,8 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     if (!update.order) {
         bool ours = oms_is_ours(event->client_order_id);
         if (fill)
-            on_strange_fill(k, out, i, event, EXIT_OPERATOR, ours ? FILL_OURS_LATE : FILL_FOREIGN);
+            kernel_strange_fill(k, out, i, event, EXIT_OPERATOR,
+                                ours ? FILL_OURS_LATE : FILL_FOREIGN);
         return;
     }
     if (!update.applied) return;
@@ -593,8 +500,8 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     if (order.intent_id == c->exits.intent.intent_id)
         on_order_of_trade(k, out, i, event, &order, &update);
     else if (fill)
-        on_fill(k, out, i, event, reason_of_leg(&c->exits, (enum oms_leg)order.leg),
-                FILL_OURS_LATE);
+        kernel_fill(k, out, i, event, reason_of_leg(&c->exits, (enum oms_leg)order.leg),
+                    FILL_OURS_LATE);
     if (event->kind == VENUE_CANCEL_REJECTED && update.after == ORDER_UNKNOWN) {
         /* Nothing to cancel, yet no word of its end: asking once more turns the answer into evidence. */
         struct venue_command command;
@@ -646,12 +553,12 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     case VENUE_FUNDING:
         if (event->ts_event_ns <= c->last_funding_ts_ns) break; /* booked already */
         c->last_funding_ts_ns = event->ts_event_ns;
-        book_money(k, event);
+        kernel_book_money(k, event);
         c->funding_rate = event->funding_rate;
         exits_funding(&c->exits, event->funding);
         break;
     case VENUE_LIQUIDATION:
-        on_strange_fill(k, out, i, event, EXIT_LIQUIDATION, FILL_OF_VENUE);
+        kernel_strange_fill(k, out, i, event, EXIT_LIQUIDATION, FILL_OF_VENUE);
         break;
     case VENUE_ORDER_REJECTED:
         count_reject(k, event->code);
@@ -670,8 +577,12 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     case VENUE_CANCEL_REJECTED:
         on_order(k, out, i, event);
         break;
+    case VENUE_POSITION:
+        kernel_position_told(k, out, i, event);
+        break;
     }
     finish_cleanup(k, i);
+    kernel_take_waiting(k, out);
 }
 
 /* ---- prices, time and orders from above ---- */
@@ -707,7 +618,7 @@ static void give_up_leverage(struct kernel *k, struct kernel_out *out, uint32_t 
     struct cold *c = cold_of(k, i);
     const struct trade_intent intent = c->exits.intent;
     c->leverage = 0;
-    end_life(k, out, i);
+    kernel_end_life(k, out, i);
     deny(k, out, &intent, RISK_LEVERAGE, 0);
     finish_cleanup(k, i);
 }
@@ -716,8 +627,8 @@ static void give_up_leverage(struct kernel *k, struct kernel_out *out, uint32_t 
  * other is entered beside it, and a fill of it would be known, booked and closed. */
 static void quarantine_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
     k->totals.entries_quarantined++;
-    tell_alarm(k, out, i, "entry not answered", 0);
-    end_life(k, out, i);
+    kernel_tell_alarm(k, out, i, "entry not answered", 0);
+    kernel_end_life(k, out, i);
     free_slot(k, i);
 }
 
@@ -740,7 +651,7 @@ static void ask_after_entry(struct kernel *k, struct kernel_out *out, uint32_t i
     struct venue_command command;
     if (order && order->state != ORDER_NEW) kernel_risk_unanswered(k, out, i);
     if (!order) { /* it was never sent, for want of a slot */
-        end_life(k, out, i);
+        kernel_end_life(k, out, i);
         finish_cleanup(k, i);
     } else if (order->state == ORDER_NEW) {
         c->answer_ns = 0; /* the venue has it, and will say what becomes of it */

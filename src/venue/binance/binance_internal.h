@@ -91,9 +91,16 @@ struct reconcile {
     bool seen[ORDERS_MAX];        /* by slot */
     uint32_t serials[ORDERS_MAX]; /* the slot's order when it was seen */
     qty_t positions[INSTRUMENTS_MAX];
+    int64_t position_ns[INSTRUMENTS_MAX]; /* of the row's last change; where there is none, of the question */
+    struct doubt {
+        qty_t venue, booked;
+        int64_t ts_ns;
+        bool is_set;
+    } doubts[INSTRUMENTS_MAX];    /* differences that no fill explained, the last time */
+    uint64_t outside_hash;        /* of the contracts held that are none of the run's: told when it changes */
     bool repair[INSTRUMENTS_MAX]; /* trades of the contract are to be looked through */
     uint32_t repair_at;           /* instrument under repair, INSTRUMENTS_MAX none */
-    struct rest_trade *rows;      /* its trades since the last one told */
+    struct rest_trade *rows;      /* its trades that were not told */
     size_t row_count, row_at;
 };
 
@@ -122,6 +129,7 @@ struct binance {
         int64_t next_ns, asked_ns; /* monotonic; 0 not yet */
         bool busy;
     } rules;
+    int64_t wallet_ns; /* venue time of the question that binance_load read the balance by */
     bool algo_service, loaded, started;
     bool probe_busy, may_withdraw_known, may_withdraw;
     int64_t probe_at_ns;
@@ -185,6 +193,8 @@ void binance_user_event(struct binance *b, const struct stream_event *e);
 /* reconcile.c */
 /* Fills of ours that are on their way, or orders that nobody can speak of, may explain a difference of positions. */
 bool binance_fills_are_due(const struct binance *b, uint32_t instrument);
+/* Somebody else holds it: as told, or as the venue says and no fill of ours that is due explains. */
+bool binance_is_foreign(const struct binance *b, uint32_t instrument);
 int64_t binance_reconcile_time(struct binance *b, int64_t now_ns);
 /* load.c: asks and waits. body is malloced, the caller's. */
 struct ask {

@@ -393,11 +393,8 @@ static bool is_conditional(uint8_t type) {
     return type != ORDER_MARKET && type != ORDER_LIMIT;
 }
 
-/* We hold nothing on the symbol, the venue does, and no fill of ours that is due explains it. */
 static bool is_beside_foreign(const struct binance *b, const struct venue_command *c) {
-    uint32_t i = c->instrument_index;
-    return !c->reduce_only && !c->close_position && b->orders.symbols[i].booked.e8 == 0 &&
-           b->positions[i].qty.e8 != 0 && !binance_fills_are_due(b, i);
+    return !c->reduce_only && !c->close_position && binance_is_foreign(b, c->instrument_index);
 }
 
 static enum status submit_order(struct binance *b, const struct venue_command *c,

@@ -208,6 +208,7 @@ struct rest_position { /* row of positionRisk, v2 or v3 */
     px_t entry_px;
     money_t isolated_wallet;
     uint32_t leverage; /* 0: not told (v3) */
+    int64_t update_ns;
 };
 struct rest_income {
     char symbol[SYMBOL_SIZE];

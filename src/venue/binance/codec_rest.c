@@ -195,6 +195,8 @@ bool binance_read_position(struct json_reader *r, struct rest_position *out) {
             out->isolated_wallet.e8 = binance_read_decimal(r);
         } else if (json_text_is(&key, "leverage")) {
             out->leverage = read_leverage(r);
+        } else if (json_text_is(&key, "updateTime")) {
+            out->update_ns = binance_read_ms(r);
         } else if (json_text_is(&key, "positionSide")) {
             struct json_text t = json_string(r);
             out->one_way = json_text_is(&t, "BOTH");

@@ -334,8 +334,10 @@ static enum status probe_service(struct loading *l, struct err *err) {
 static enum status load_wallet(struct loading *l, struct err *err) {
     struct ask a;
     struct binance *b = l->b;
+    int64_t asked_ns = binance_now_ns(b);
     enum status st = ask(l, get(l, "/fapi/v3/balance", AUTH_SIGNED, 5), &a, err);
     if (st != ST_OK) return st;
+    b->wallet_ns = asked_ns;
     st = binance_rest_wallet(&b->orders.wallet, a.body, a.size);
     binance_ask_free(&a);
     if (st == ST_INVALID) return err_set(err, st, "/fapi/v3/balance: not a list of balances");
@@ -387,7 +389,7 @@ static enum status take_known(struct binance *b, const struct binance_known *k, 
     o->lane = LANE_EXIT;
     o->told_accepted = o->told_triggered = k->cum_qty.e8 > 0;
     struct order_symbol *s = &b->orders.symbols[k->instrument];
-    if (k->last_trade_id > s->last_trade_id) s->last_trade_id = k->last_trade_id;
+    if (k->last_trade_id > s->from_trade_id) s->from_trade_id = k->last_trade_id;
     /* Whatever the last life sent is stamped before now. */
     binance_order_unknown(
         o, binance_now_ns(b) + b->options.recv_window_ms * NS_PER_MS + 500 * NS_PER_MS, now);
@@ -421,7 +423,7 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
             return err_set(err, ST_INVALID, "a held position has no contract");
         struct order_symbol *s = &b->orders.symbols[held[i].instrument];
         s->booked = held[i].qty;
-        s->last_trade_id = held[i].last_trade_id;
+        s->from_trade_id = held[i].last_trade_id;
         s->last_funding_ns = held[i].last_funding_ns;
         if (held[i].last_funding_ns && (!funding_ns || held[i].last_funding_ns < funding_ns))
             funding_ns = held[i].last_funding_ns;
@@ -431,6 +433,10 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
         enum status st = take_known(b, &known[i], err);
         if (st != ST_OK) return st;
     }
+    /* Of a contract nothing is known of, what was done before the balance was read is part of it. */
+    for (uint32_t i = 0; i < b->instrument_count; i++)
+        if (b->orders.symbols[i].from_trade_id == 0)
+            b->orders.symbols[i].counted_ns = b->wallet_ns;
     b->started = true;
     binance_market_start(b);
     binance_session_start(b);

@@ -167,16 +167,28 @@ static void want(int64_t *at_ns, int64_t ts_ns) {
     if (*at_ns == 0 || ts_ns < *at_ns) *at_ns = ts_ns;
 }
 
+/* Into the books. Who opened what is held now is known by what was held before. */
+static void book(struct orders *os, struct order_symbol *s, const struct order_fill *f,
+                 bool is_foreign) {
+    int64_t before = s->booked.e8;
+    s->booked.e8 += side_sign((enum side)f->side) * f->qty.e8;
+    os->wallet.e8 += f->realized_pnl.e8 - f->commission.e8;
+    if (before == 0 || (before > 0) != (s->booked.e8 > 0)) s->is_foreign = is_foreign;
+    if (s->booked.e8 == 0) s->is_foreign = false;
+    if (f->trade_id < s->fills.highest) os->stats.late_fills++;
+    if (fills_is_new(&s->fills, f->trade_id)) fills_add(&s->fills, f->trade_id);
+}
+
 static void tell_fill(struct orders *os, struct order *o, const struct order_fill *f) {
     struct order_symbol *s = &os->symbols[o->instrument];
     o->cum_qty = f->cum_qty;
     o->cum_cost.e8 += money_mul_half_even(f->px, f->qty).e8;
-    s->booked.e8 += side_sign((enum side)f->side) * f->qty.e8;
-    os->wallet.e8 += f->realized_pnl.e8 - f->commission.e8;
-    if (f->trade_id <= s->last_trade_id)
-        os->stats.late_fills++;
-    else
-        s->last_trade_id = f->trade_id;
+    if (fills_has(&s->fills, f->trade_id)) {
+        o->told_elsewhere = true;
+        os->stats.duplicates++;
+        return;
+    }
+    book(os, s, f, false);
     struct venue_event e;
     event_init(os, o, &e, VENUE_ORDER_TRADE, f->ts_ns);
     e.side = f->side;
@@ -200,7 +212,9 @@ static void try_finish(struct orders *os, struct order *o, int64_t now_ns) {
     }
     retire(os, o);
     if (o->end == END_CANCELED) tell(os, o, VENUE_ORDER_CANCELED, o->end_code, o->end_ts_ns);
-    if (o->end == END_EXPIRED) tell(os, o, VENUE_ORDER_EXPIRED, o->end_code, o->end_ts_ns);
+    /* The fill that would have said that it is over was told under another name. */
+    if (o->end == END_EXPIRED || (o->end == END_FILLED && o->told_elsewhere))
+        tell(os, o, VENUE_ORDER_EXPIRED, o->end_code, o->end_ts_ns);
     if (o->cancel != CANCEL_NONE && o->end != END_CANCELED)
         tell(os, o, VENUE_CANCEL_REJECTED, CODE_CANCEL_UNKNOWN, o->end_ts_ns);
     o->cancel = CANCEL_NONE;
@@ -436,42 +450,82 @@ char binance_forced_kind(const char *client_id) {
     return '\0';
 }
 
-void binance_orders_foreign_fill(struct orders *os, uint32_t instrument, const struct order_fill *f,
-                                 uint64_t order_id, char forced) {
+/* Whether what is booked and the fill are of opposite directions. */
+static bool is_against(qty_t booked, int64_t signed_qty) {
+    return booked.e8 != 0 && (booked.e8 > 0) != (signed_qty > 0);
+}
+
+static struct venue_event foreign_event_of(const struct orders *os, uint32_t instrument,
+                                           const struct order_fill *f, uint64_t order_id,
+                                           char forced) {
+    int64_t after = os->symbols[instrument].booked.e8;
+    return (struct venue_event){.kind = forced == 'l' ? VENUE_LIQUIDATION : VENUE_ORDER_TRADE,
+                                .side = f->side,
+                                .order_type = forced ? ORDER_LIMIT : ORDER_MARKET,
+                                .is_maker = f->is_maker,
+                                .instrument_index = instrument,
+                                .ts_event_ns = f->ts_ns,
+                                .venue_order_id = order_id,
+                                .trade_id = f->trade_id,
+                                .last_px = f->px,
+                                .last_qty = f->qty,
+                                .cum_qty = f->cum_qty,
+                                .leaves_qty = {after < 0 ? -after : after},
+                                .avg_cost = money_mul_half_even(f->px, f->qty),
+                                .commission = f->commission,
+                                .realized_pnl = f->realized_pnl,
+                                .wallet = os->wallet,
+                                .mark_px = f->px};
+}
+
+bool binance_orders_foreign_fill(struct orders *os, uint32_t instrument,
+                                 const struct order_fill *fill, uint64_t order_id,
+                                 const char *client_id) {
+    static const char nameless[] = "foreign";
     struct order_symbol *s = &os->symbols[instrument];
-    if (f->trade_id <= s->last_trade_id) {
+    struct order_fill f = *fill;
+    if (!fills_is_new(&s->fills, f.trade_id) || f.trade_id <= s->from_trade_id ||
+        f.ts_ns <= s->counted_ns) {
         os->stats.duplicates++;
-        return;
+        return true;
     }
-    int64_t signed_qty = side_sign((enum side)f->side) * f->qty.e8;
-    int64_t after = s->booked.e8 + signed_qty;
-    bool reduces = s->booked.e8 != 0 && (s->booked.e8 > 0) != (signed_qty > 0) &&
-                   (after == 0 || (after > 0) == (s->booked.e8 > 0));
-    if (!reduces) {
+    char forced = binance_forced_kind(client_id);
+    bool against = is_against(s->booked, side_sign((enum side)f.side));
+    if ((forced && !against) || (s->booked.e8 == 0 && f.realized_pnl.e8 != 0)) {
         os->stats.foreign_fills++;
-        return;
+        return false;
     }
-    s->last_trade_id = f->trade_id;
-    s->booked.e8 = after;
-    os->wallet.e8 += f->realized_pnl.e8 - f->commission.e8;
-    struct venue_event e = {.kind = forced == 'l' ? VENUE_LIQUIDATION : VENUE_ORDER_TRADE,
-                            .side = f->side,
-                            .order_type = forced ? ORDER_LIMIT : ORDER_MARKET,
-                            .is_maker = f->is_maker,
-                            .instrument_index = instrument,
-                            .ts_event_ns = f->ts_ns,
-                            .venue_order_id = order_id,
-                            .trade_id = f->trade_id,
-                            .last_px = f->px,
-                            .last_qty = f->qty,
-                            .cum_qty = f->cum_qty,
-                            .leaves_qty = {after < 0 ? -after : after},
-                            .avg_cost = money_mul_half_even(f->px, f->qty),
-                            .commission = f->commission,
-                            .realized_pnl = f->realized_pnl,
-                            .wallet = os->wallet,
-                            .mark_px = f->px};
+    int64_t held = s->booked.e8 < 0 ? -s->booked.e8 : s->booked.e8;
+    if (forced && f.qty.e8 > held) f.qty.e8 = held;
+    book(os, s, &f, true);
+    struct venue_event e = foreign_event_of(os, instrument, &f, order_id, forced);
+    if (!forced) {
+        const char *name = client_id[0] ? client_id : nameless;
+        memcpy(e.client_order_id, name, strnlen(name, CLIENT_ORDER_ID_SIZE - 1));
+    }
     os->stats.fills++;
+    os->tell(os->context, &e);
+    return true;
+}
+
+void binance_orders_position(struct orders *os, uint32_t instrument, qty_t qty, px_t entry_px,
+                             int64_t ts_ns) {
+    struct order_symbol *s = &os->symbols[instrument];
+    /* More or less of the same is still his who opened it; anything else nobody here did. */
+    bool same = qty.e8 != 0 && is_against(s->booked, -qty.e8);
+    if (!same) s->is_foreign = qty.e8 != 0;
+    s->booked = qty;
+    if (ts_ns > s->counted_ns) s->counted_ns = ts_ns;
+    os->stats.positions++;
+    struct venue_event e = {.kind = VENUE_POSITION,
+                            .side = qty.e8 > 0   ? SIDE_BUY
+                                    : qty.e8 < 0 ? SIDE_SELL
+                                                 : SIDE_NONE,
+                            .instrument_index = instrument,
+                            .ts_event_ns = ts_ns,
+                            .last_px = qty.e8 != 0 ? entry_px : px_e8(0),
+                            .last_qty = {qty.e8 < 0 ? -qty.e8 : qty.e8},
+                            .wallet = os->wallet};
     os->tell(os->context, &e);
 }
 
@@ -565,7 +619,8 @@ static bool may_be_child(const struct orders *os, uint32_t instrument,
 static void foreign_event(struct orders *os, uint32_t instrument, const struct stream_order *e) {
     if (e->exec != EXEC_TYPE_TRADE && e->exec != EXEC_TYPE_CALCULATED) return;
     struct order_fill f = fill_of(e);
-    binance_orders_foreign_fill(os, instrument, &f, e->order_id, binance_forced_kind(e->client_id));
+    if (!binance_orders_foreign_fill(os, instrument, &f, e->order_id, e->client_id))
+        os->doubt = true;
 }
 
 void binance_orders_stream(struct orders *os, uint32_t instrument, const struct stream_order *e,

@@ -10,6 +10,7 @@
 #ifndef VENUE_BINANCE_ORDERS_H
 #define VENUE_BINANCE_ORDERS_H
 
+#include "domain/fills.h"
 #include "venue/binance/binance.h"
 #include "venue/binance/codec.h"
 
@@ -49,6 +50,7 @@ struct order {
     bool busy_query, busy_trades; /* such a request is on its way */
     bool ask_other;               /* the next query goes to the other service */
     bool stream_seen;             /* the user stream has told of it */
+    bool told_elsewhere; /* fills of it were told as somebody else's, before it was known to be ours */
     uint8_t cancel, cancel_tries, cancel_lane;
     uint8_t end, held_count, absent_count;
     int32_t end_code;
@@ -68,16 +70,21 @@ struct order {
     struct order_fill held[ORDER_HELD_MAX];
 };
 
-/* What we hold of one contract, as told. */
+/* What is held of one contract, as told. */
 struct order_symbol {
-    qty_t booked;           /* signed */
-    uint64_t last_trade_id; /* highest told */
+    qty_t booked;            /* signed */
+    struct fills_seen fills; /* told in this life */
+    /* Fills of other orders than ours count behind both of these only: ids the caller had seen before, and the venue's
+     * time up to which what they did is part of the balance, or of a position, that was told as a whole. */
+    uint64_t from_trade_id;
+    int64_t counted_ns;
+    bool is_foreign; /* it is held, and somebody else opened it */
     int64_t last_funding_ns;
     rate_t funding_rate;
 };
 
 struct orders_stats {
-    uint64_t duplicates, fills, late_fills, foreign_fills, contradictions;
+    uint64_t duplicates, fills, late_fills, foreign_fills, contradictions, positions;
 };
 
 struct orders {
@@ -95,6 +102,7 @@ struct orders {
         struct stream_order event;
     } orphans[ORDER_ORPHANS_MAX];
     uint32_t orphan_count;
+    bool doubt; /* something was heard that the books do not explain: to be reconciled */
     struct orders_stats stats;
     void (*tell)(void *context, const struct venue_event *event);
     void *context;
@@ -146,9 +154,15 @@ void binance_orders_stream_algo(struct orders *os, uint32_t instrument, const st
 /* Orphans whose order never became known are told as what they are. Returns the next deadline. */
 int64_t binance_orders_time(struct orders *os, int64_t now_ns);
 
-/* A fill of an order that is not ours: told if it reduces what we hold. forced: 'l' liquidation, 's' settlement, 0. */
-void binance_orders_foreign_fill(struct orders *os, uint32_t instrument,
-                                 const struct order_fill *fill, uint64_t order_id, char forced);
+/* A fill of an order that is not ours, told once whatever it does to the position, under the client id its order has
+ * at the venue. Not told: what a liquidation or settlement closes beyond what is booked, and any fill that realises a
+ * result where nothing is booked: it closes what nobody has told of (false; a reconciliation will). */
+bool binance_orders_foreign_fill(struct orders *os, uint32_t instrument,
+                                 const struct order_fill *fill, uint64_t order_id,
+                                 const char *client_id);
+/* The account holds this much, and no fill that may still be told explains it. ts_ns: venue time it is about. */
+void binance_orders_position(struct orders *os, uint32_t instrument, qty_t qty, px_t entry_px,
+                             int64_t ts_ns);
 void binance_orders_funding(struct orders *os, uint32_t instrument, int64_t ts_ns, money_t amount);
 /* 'l', 's' or 0 by the client id the venue gives to what it does by itself. */
 char binance_forced_kind(const char *client_id);

@@ -1,13 +1,18 @@
 /* Reconciliation: what the venue has, against what we told. Orders and conditional orders that are gone are asked for one
- * by one; a position that differs leads to the contract's trades; funding comes from the income history. What is not
- * ours is counted and left alone. */
+ * by one; a position that differs leads to the contract's trades, whoever's they are; one that none of them explains is
+ * told as it is once two looks have found the same. Funding comes from the income history. Orders that are not ours, and
+ * what is held of contracts that are none of the run's, are counted and left alone. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/tstamp.h"
 #include "venue/binance/binance_internal.h"
 
 #define RETRY_NS (2 * NS_PER_SECOND)
+/* A question by time may reach over seven days, and should not stop short of now. */
+#define TRADES_SPAN_NS (7 * NS_PER_DAY - NS_PER_HOUR)
 enum { ROWS_MAX = 1000, INCOME_WEIGHT = 30 };
 
 static struct request *ask(struct binance *b, const char *path, uint32_t weight,
@@ -88,13 +93,37 @@ static void done_algos(void *context, const struct request *r, const struct answ
     }
 }
 
+/* Named in the log once, until others are held. */
+struct outside {
+    uint64_t hash;
+    char names[128];
+};
+
+static void note_outside(struct outside *o, const char *symbol) {
+    size_t at = strlen(o->names), size = strlen(symbol);
+    o->hash = hash_chain(o->hash, symbol, size);
+    if (at + size + 2 > sizeof o->names) return;
+    if (at) o->names[at++] = ',';
+    memcpy(o->names + at, symbol, size + 1);
+}
+
+static void tell_outside(struct binance *b, const struct outside *o) {
+    if (o->hash == b->reconcile.outside_hash) return;
+    b->reconcile.outside_hash = o->hash;
+    if (o->names[0])
+        log_warn("venue", "positions on contracts that are none of the run's are left alone",
+                 "symbols=%s", o->names);
+}
+
 static void done_positions(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
     struct json_reader reader;
     struct rest_position row;
+    struct outside outside = {0};
     int64_t ts_ns = binance_clock_now(&b->clock, r->sent_ns);
     if (!arrived(b, a)) return;
     memset(b->reconcile.positions, 0, sizeof b->reconcile.positions);
+    for (uint32_t i = 0; i < b->instrument_count; i++) b->reconcile.position_ns[i] = ts_ns;
     json_reader_init(&reader, a->body, a->size);
     json_array_begin(&reader);
     while (json_array_next(&reader)) {
@@ -106,9 +135,11 @@ static void done_positions(void *context, const struct request *r, const struct 
         int at = binance_symbol_find(b, row.symbol);
         if (at < 0) {
             b->reconcile.result.foreign_positions += row.qty.e8 != 0;
+            if (row.qty.e8 != 0) note_outside(&outside, row.symbol);
             continue;
         }
         b->reconcile.positions[at].e8 += row.qty.e8;
+        if (row.qty.e8 != 0 && row.update_ns) b->reconcile.position_ns[at] = row.update_ns;
         if (ts_ns < b->position_ns[at]) continue;
         b->positions[at].entry_px = row.entry_px;
         b->positions[at].isolated_wallet = row.isolated_wallet;
@@ -119,6 +150,7 @@ static void done_positions(void *context, const struct request *r, const struct 
             b->position_ns[i] = ts_ns;
             b->positions[i].qty = b->reconcile.positions[i];
         }
+    tell_outside(b, &outside);
 }
 
 static void done_wallet(void *context, const struct request *r, const struct answer *a) {
@@ -173,7 +205,7 @@ static void done_income(void *context, const struct request *r, const struct ans
         if (at < 0 || !row.is_funding || row.ts_ns < b->reconcile.income_from_ns) continue;
         const struct order_symbol *s = &b->orders.symbols[at];
         /* Positions nobody told us of pay their own way. */
-        if (s->booked.e8 == 0 && s->last_trade_id == 0) continue;
+        if (s->booked.e8 == 0 && s->fills.highest == 0 && s->from_trade_id == 0) continue;
         binance_orders_funding(&b->orders, (uint32_t)at, row.ts_ns, row.amount);
     }
     if (rows == ROWS_MAX) b->reconcile.wanted = true; /* there is more */
@@ -192,7 +224,7 @@ static void end_repair(struct binance *b) {
     c->repair_at = INSTRUMENTS_MAX;
 }
 
-static void tell_rows_of(struct binance *b, uint64_t order_id, char forced) {
+static void tell_rows_of(struct binance *b, uint64_t order_id, const char *client_id) {
     struct reconcile *c = &b->reconcile;
     for (size_t i = c->row_at; i < c->row_count; i++) {
         const struct rest_trade *t = &c->rows[i];
@@ -207,7 +239,7 @@ static void tell_rows_of(struct binance *b, uint64_t order_id, char forced) {
                                         .side = t->side,
                                         .is_maker = t->is_maker};
         uint64_t fills = b->orders.stats.fills;
-        binance_orders_foreign_fill(&b->orders, c->repair_at, &fill, order_id, forced);
+        (void)binance_orders_foreign_fill(&b->orders, c->repair_at, &fill, order_id, client_id);
         c->result.repaired += b->orders.stats.fills != fills;
         c->row_at = i + 1;
     }
@@ -221,7 +253,7 @@ static void done_whose(void *context, const struct request *r, const struct answ
         end_repair(b);
         return;
     }
-    tell_rows_of(b, r->ref, binance_forced_kind(row.client_id));
+    tell_rows_of(b, r->ref, row.client_id);
     repair_rows(b);
 }
 
@@ -270,22 +302,33 @@ static void done_repair(void *context, const struct request *r, const struct ans
             c->failed = true;
             break;
         }
-        if (c->rows[c->row_count].trade_id > b->orders.symbols[c->repair_at].last_trade_id)
+        const struct order_symbol *s = &b->orders.symbols[c->repair_at];
+        const struct rest_trade *t = &c->rows[c->row_count];
+        if (fills_is_new(&s->fills, t->trade_id) && t->trade_id > s->from_trade_id &&
+            t->ts_ns > s->counted_ns)
             c->row_count++;
     }
     if (c->row_count == ROWS_MAX) c->wanted = true;
     repair_rows(b);
 }
 
+/* From the first id that may not have been told; where none is known, from the time since when it would have been. */
 static void start_repair(struct binance *b, uint32_t instrument) {
     struct reconcile *c = &b->reconcile;
+    const struct order_symbol *s = &b->orders.symbols[instrument];
     struct request *r = ask(b, "/fapi/v1/userTrades", 5, done_repair);
     c->repair[instrument] = false;
     if (!r) return;
     c->repair_at = instrument;
     binance_param(r, "symbol", b->instruments[instrument].symbol);
-    if (b->orders.symbols[instrument].last_trade_id)
-        binance_param_i64(r, "fromId", (int64_t)b->orders.symbols[instrument].last_trade_id + 1);
+    uint64_t id = s->fills.floor > s->from_trade_id ? s->fills.floor : s->from_trade_id;
+    if (id) {
+        binance_param_i64(r, "fromId", (int64_t)id + 1);
+    } else {
+        int64_t since_ns = binance_clock_now(&b->clock, c->started_ns) - TRADES_SPAN_NS;
+        if (s->counted_ns > since_ns) since_ns = s->counted_ns;
+        binance_param_i64(r, "startTime", since_ns / NS_PER_MS + 1);
+    }
     binance_param_i64(r, "limit", ROWS_MAX);
 }
 
@@ -349,13 +392,48 @@ static void compare(struct binance *b, int64_t now_ns) {
         if (o->query_at_ns == 0) o->query_at_ns = now_ns;
     }
     for (uint32_t i = 0; i < b->instrument_count; i++) {
-        qty_t booked = b->orders.symbols[i].booked, venue = c->positions[i];
-        if (booked.e8 == venue.e8) continue;
-        if (booked.e8 != 0)
-            c->repair[i] = true;
-        else if (!binance_fills_are_due(b, i))
-            c->result.foreign_positions++;
+        if (b->orders.symbols[i].booked.e8 != c->positions[i].e8) c->repair[i] = true;
     }
+}
+
+/* What is left when all trades have been told. A reply may be older than a fill and a fill older than its news, so a
+ * difference counts when the next look finds the same one: nothing was told in between and the row has not changed. True:
+ * it is to be looked at again. */
+static bool doubt_position(struct binance *b, uint32_t i) {
+    struct reconcile *c = &b->reconcile;
+    struct doubt *d = &c->doubts[i];
+    qty_t booked = b->orders.symbols[i].booked, venue = c->positions[i];
+    if (booked.e8 == venue.e8 || binance_fills_are_due(b, i)) {
+        d->is_set = false;
+        return false;
+    }
+    bool same = d->is_set && d->booked.e8 == booked.e8 && d->venue.e8 == venue.e8 &&
+                (venue.e8 == 0 || d->ts_ns == c->position_ns[i]);
+    if (!same) {
+        *d = (struct doubt){venue, booked, c->position_ns[i], true};
+        return true;
+    }
+    d->is_set = false;
+    c->result.repaired++;
+    log_warn("venue", "position corrected", "symbol=%s booked_e8=%lld venue_e8=%lld",
+             b->instruments[i].symbol, (long long)booked.e8, (long long)venue.e8);
+    binance_orders_position(&b->orders, i, venue, b->positions[i].entry_px, d->ts_ns);
+    return false;
+}
+
+static bool doubt_positions(struct binance *b) {
+    bool again = false;
+    for (uint32_t i = 0; i < b->instrument_count; i++) {
+        again |= doubt_position(b, i);
+        b->reconcile.result.foreign_positions += binance_is_foreign(b, i);
+    }
+    return again;
+}
+
+bool binance_is_foreign(const struct binance *b, uint32_t instrument) {
+    const struct order_symbol *s = &b->orders.symbols[instrument];
+    if (s->booked.e8 != 0) return s->is_foreign;
+    return b->positions[instrument].qty.e8 != 0 && !binance_fills_are_due(b, instrument);
 }
 
 static bool orders_are_settled(const struct binance *b) {
@@ -375,6 +453,7 @@ static void finish(struct binance *b, int64_t now_ns) {
         c->wanted = c->income_wanted = true;
         return;
     }
+    if (doubt_positions(b) && c->next_ns > now_ns + RETRY_NS) c->next_ns = now_ns + RETRY_NS;
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. */
     if (c->has_wallet && c->fills_before == b->orders.stats.fills) b->orders.wallet = c->wallet;
     b->session.user_gap =
@@ -416,6 +495,8 @@ static void go_on(struct binance *b, int64_t now_ns) {
 int64_t binance_reconcile_time(struct binance *b, int64_t now_ns) {
     struct reconcile *c = &b->reconcile;
     if (!b->loaded || !b->session.feed_count || !b->clock.known) return INT64_MAX;
+    c->wanted |= b->orders.doubt;
+    b->orders.doubt = false;
     if (!c->running) {
         if (!c->wanted && now_ns < c->next_ns) return c->next_ns;
         if (c->failed && now_ns < c->next_ns) return c->next_ns; /* not too often */

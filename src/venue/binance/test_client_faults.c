@@ -53,6 +53,7 @@ static enum order_event event_of(const struct venue_event *e) {
     case VENUE_LEVERAGE_SET:
     case VENUE_FUNDING:
     case VENUE_LIQUIDATION:
+    case VENUE_POSITION:
         break;
     }
     return ORDER_EVENT_COUNT;

@@ -373,31 +373,88 @@ static void test_many(void **state) {
     free(os);
 }
 
+static struct order_fill foreign(uint64_t trade_id, enum side side, int64_t qty) {
+    return (struct order_fill){.trade_id = trade_id,
+                               .cum_qty = {qty},
+                               .qty = {qty},
+                               .px = {FX_ONE},
+                               .ts_ns = 500,
+                               .side = (uint8_t)side};
+}
+
 static void test_foreign_fills(void **state) {
     (void)state;
     struct told t;
     struct orders *os = orders_with(&t, SHAPE_FILLED);
-    os->symbols[3].booked.e8 = 500;
-    os->symbols[3].last_trade_id = 10;
-    struct order_fill f = {
-        .trade_id = 11, .cum_qty = {200}, .qty = {200}, .px = {FX_ONE}, .side = SIDE_SELL};
-    binance_orders_foreign_fill(os, 3, &f, 5, 'l');
-    binance_orders_foreign_fill(os, 3, &f, 5, 'l'); /* once */
-    f.trade_id = 12;
-    f.side = SIDE_BUY; /* adds: not ours to tell */
-    binance_orders_foreign_fill(os, 3, &f, 6, 0);
-    f.trade_id = 13;
-    f.side = SIDE_SELL;
-    f.qty.e8 = 400; /* more than we hold */
-    binance_orders_foreign_fill(os, 3, &f, 7, 0);
-    f.qty.e8 = 300;
-    binance_orders_foreign_fill(os, 3, &f, 8, 's');
-    assert_int_equal(t.count, 2);
+    struct order_symbol *s = &os->symbols[3];
+    s->booked.e8 = 500;
+    s->from_trade_id = 10;
+    struct order_fill f = foreign(11, SIDE_SELL, 200);
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 5, "autoclose-1"));
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 5, "autoclose-1")); /* once */
+    f = foreign(9, SIDE_SELL, 50); /* the caller has seen it */
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 5, "web_1"));
+    assert_int_equal(t.count, 1);
     assert_int_equal(t.events[0].kind, VENUE_LIQUIDATION);
-    assert_int_equal(t.events[1].kind, VENUE_ORDER_TRADE);
-    assert_int_equal(t.events[1].client_order_id[0], '\0');
-    assert_int_equal(os->symbols[3].booked.e8, 0);
+    assert_string_equal(t.events[0].client_order_id, "");
+    /* Whatever it does to the position it is told, under the name its order has; a lower id that comes later, too. */
+    f = foreign(14, SIDE_BUY, 200);
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 6, "web_1"));
+    f = foreign(13, SIDE_SELL, 700);
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 7, "web_2"));
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 7, "web_2"));
+    assert_int_equal(t.count, 3);
+    assert_string_equal(t.events[1].client_order_id, "web_1");
+    assert_string_equal(t.events[2].client_order_id, "web_2");
+    assert_int_equal(s->booked.e8, -200);
+    assert_true(s->is_foreign); /* through flat: who did that holds it */
+    assert_int_equal(os->stats.late_fills, 1);
+    /* A settlement ends what is held and no more. */
+    f = foreign(15, SIDE_BUY, 300);
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 8, "settlement_autoclose-1"));
+    assert_int_equal(t.events[3].last_qty.e8, 200);
+    assert_string_equal(t.events[3].client_order_id, "");
+    assert_int_equal(s->booked.e8, 0);
+    assert_false(s->is_foreign);
+    f = foreign(16, SIDE_BUY, 300);
+    assert_false(binance_orders_foreign_fill(os, 3, &f, 9, "settlement_autoclose-2"));
+    /* It realises a result where nothing is booked: it closes what nobody told of. */
+    f = foreign(17, SIDE_SELL, 100);
+    f.realized_pnl.e8 = 7;
+    assert_false(binance_orders_foreign_fill(os, 3, &f, 10, "web_3"));
+    assert_int_equal(t.count, 4);
     assert_int_equal(os->stats.foreign_fills, 2);
+    free(os);
+}
+
+static void test_position_told_as_a_whole(void **state) {
+    (void)state;
+    struct told t;
+    struct orders *os = orders_with(&t, SHAPE_FILLED);
+    struct order_symbol *s = &os->symbols[3];
+    binance_orders_position(os, 3, qty_e8(-300), px_e8(5 * FX_ONE), 1000);
+    assert_int_equal(t.events[0].kind, VENUE_POSITION);
+    assert_int_equal(t.events[0].side, SIDE_SELL);
+    assert_int_equal(t.events[0].last_qty.e8, 300);
+    assert_int_equal(t.events[0].last_px.e8, 5 * FX_ONE);
+    assert_true(s->is_foreign);
+    struct order_fill f =
+        foreign(20, SIDE_SELL, 300); /* the news of it, late: it is part of that */
+    f.ts_ns = 1000;
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 5, "web_1"));
+    assert_int_equal(t.count, 1);
+    f = foreign(21, SIDE_SELL, 100);
+    f.ts_ns = 1001;
+    assert_true(binance_orders_foreign_fill(os, 3, &f, 5, "web_1"));
+    assert_int_equal(s->booked.e8, -400);
+    binance_orders_position(os, 3, qty_e8(0), px_e8(0), 2000);
+    assert_int_equal(t.events[2].side, SIDE_NONE);
+    assert_int_equal(t.events[2].last_qty.e8, 0);
+    assert_false(s->is_foreign);
+    /* Ours, though there is more of it than we know. */
+    s->booked.e8 = 100;
+    binance_orders_position(os, 3, qty_e8(150), px_e8(FX_ONE), 3000);
+    assert_false(s->is_foreign);
     free(os);
 }
 
@@ -409,6 +466,7 @@ int main(void) {
                                        cmocka_unit_test(test_old_rows_take_nothing_back),
                                        cmocka_unit_test(test_cancel_too_late),
                                        cmocka_unit_test(test_many),
-                                       cmocka_unit_test(test_foreign_fills)};
+                                       cmocka_unit_test(test_foreign_fills),
+                                       cmocka_unit_test(test_position_told_as_a_whole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,249 @@
+/* Positions that nobody here wished for: told fill by fill or as a whole, taken in, closed, left alone, or too many. */
+#include "kernel/test_word.h"
+
+enum { OPEN_ROOM = 64 }; /* OPEN_MAX of kernel_internal.h */
+
+static struct world *world_with(enum exits_stray rule) {
+    struct world *w = world_new();
+    w->config.exits.stray = (uint32_t)rule;
+    begin(w);
+    return w;
+}
+
+/* What the account holds, as a whole; books of the test follow. */
+static void holds(struct world *w, uint32_t i, int64_t qty, int64_t entry_px) {
+    struct venue_event e = word(w, VENUE_POSITION, NULL);
+    e.instrument_index = i;
+    e.venue_order_id = 0;
+    e.side = (uint8_t)(qty > 0 ? SIDE_BUY : qty < 0 ? SIDE_SELL : SIDE_NONE);
+    e.last_qty.e8 = qty < 0 ? -qty : qty;
+    e.last_px.e8 = entry_px;
+    if (i == 0) w->position = qty;
+    tell(w, &e);
+}
+
+/* Row 42: naked when we come. The stop counts from the market, not from an entry of long ago. */
+static void a_naked_position_that_was_there_before_gets_its_stop(void **state) {
+    (void)state;
+    for (int sell = 0; sell < 2; sell++) {
+        struct world *w = world_with(STRAY_PROTECT);
+        for (int n = 0; n < 2; n++) { /* said twice it says nothing new */
+            holds(w, 0, sell ? -3 * FX_ONE : 3 * FX_ONE, 40 * FX_ONE);
+            assert_int_equal(w->command_count, 1);
+        }
+        assert_int_equal(newest(w)->order_type, ORDER_STOP_MARKET);
+        assert_int_equal(newest(w)->side, sell ? SIDE_BUY : SIDE_SELL);
+        assert_true(newest(w)->close_position);
+        assert_int_equal(newest(w)->stop_px.e8, (sell ? 102 : 98) * FX_ONE);
+        say(w, VENUE_ORDER_ACCEPTED, newest(w)->client_order_id, 0);
+        assert_int_equal(w->count[EVENT_POSITION_PROTECTED], 1);
+        assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason,
+                            "foreign position");
+        assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.symbol, "C00USDT");
+        assert_int_equal(totals(w)->strays, 1);
+        assert_int_equal(totals(w)->fills, 0); /* no fill was told, and no money moved */
+        check_books(w);
+        holds(w, 0, 0, 0); /* and it is gone */
+        assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+        answer_until_flat(w, 1);
+        world_free(w);
+    }
+}
+
+static void a_naked_position_is_closed_where_the_rule_says_so(void **state) {
+    (void)state;
+    struct world *w = world_with(STRAY_FLATTEN);
+    holds(w, 0, 3 * FX_ONE, PX);
+    assert_int_equal(w->command_count, 2);
+    assert_int_equal(w->commands[0].order_type, ORDER_STOP_MARKET);
+    assert_int_equal(w->commands[1].order_qty.e8, 3 * FX_ONE);
+    assert_true(w->commands[1].reduce_only);
+    answer_until_flat(w, 0);
+    world_free(w);
+}
+
+/* Booked, told, and not touched; and nothing is entered beside it. */
+static void a_position_is_left_alone_where_the_rule_says_so(void **state) {
+    (void)state;
+    struct world *w = world_with(STRAY_LEAVE);
+    fill(w, "web_by_hand", SIDE_BUY, 3 * FX_ONE, 0);
+    fill(w, "web_by_hand", SIDE_BUY, FX_ONE, 0);
+    holds(w, 0, 4 * FX_ONE, PX);
+    assert_int_equal(w->command_count, 0);
+    assert_int_equal(w->count[EVENT_POSITION_ALARM], 1);
+    assert_int_equal(totals(w)->strays_left, 1);
+    check_books(w);
+    wish(w, SIDE_BUY);
+    wish(w, SIDE_SELL);
+    assert_int_equal(totals(w)->refusals[RISK_POSITION_OPEN], 1);
+    assert_int_equal(totals(w)->refusals[RISK_POSITION_OPPOSITE], 1);
+    kernel_flatten(w->kernel, &w->out, EXIT_OPERATOR, w->now);
+    take_out(w);
+    assert_int_equal(w->command_count, 0);
+    struct kernel_held held[2];
+    assert_int_equal(kernel_held(w->kernel, held, 2), 1);
+    assert_int_equal(held[0].qty.e8, 4 * FX_ONE);
+    fill(w, "web_by_hand", SIDE_SELL, 4 * FX_ONE, 0);
+    check_books(w);
+    assert_int_equal(kernel_held(w->kernel, held, 2), 0);
+    assert_int_equal(w->count[EVENT_TRADE_CLOSED], 0);
+    world_free(w);
+}
+
+/* Ours all the same: a fill of a wish that has lapsed is closed whatever the rule says of others. */
+static void a_late_fill_of_ours_is_closed_under_every_rule(void **state) {
+    (void)state;
+    for (uint32_t rule = 0; rule < STRAY_COUNT; rule++) {
+        struct world *w = world_with((enum exits_stray)rule);
+        wish(w, SIDE_BUY);
+        leverage(w);
+        char entry[CLIENT_ORDER_ID_SIZE];
+        memcpy(entry, asked(w, 'e')->client_order_id, sizeof entry);
+        say(w, VENUE_ORDER_REJECTED, entry, -1007);
+        uint32_t from = w->command_count;
+        fill(w, entry, SIDE_BUY, 15 * FX_ONE / 10, 0);
+        answer_until_flat(w, from);
+        world_free(w);
+    }
+}
+
+/* A hand on a symbol where we hold something: one net position, one stop. */
+static void what_joins_a_trade_of_ours_is_that_trades_under_every_rule(void **state) {
+    (void)state;
+    for (uint32_t rule = 0; rule < STRAY_COUNT; rule++) {
+        struct world *w = world_with((enum exits_stray)rule);
+        wish(w, SIDE_BUY);
+        leverage(w);
+        fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+        say(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id, 0);
+        fill(w, "web_by_hand", SIDE_BUY, FX_ONE, 0);
+        check_books(w);
+        fill(w, asked(w, 's')->client_order_id, SIDE_SELL, 25 * FX_ONE / 10, 0);
+        assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+        assert_int_equal(w->last[EVENT_TRADE_CLOSED].u.trade_closed.qty.e8, 25 * FX_ONE / 10);
+        check_books(w);
+        world_free(w);
+    }
+}
+
+/* The venue's own doing ends what is held and opens nothing. */
+static void a_settlement_of_what_is_not_held_is_no_position(void **state) {
+    (void)state;
+    static const enum venue_event_kind kinds[] = {VENUE_ORDER_TRADE, VENUE_LIQUIDATION};
+    for (int n = 0; n < 2; n++) {
+        struct world *w = world_with(STRAY_PROTECT);
+        struct venue_event e = fill_of(w, "", SIDE_SELL, 3 * FX_ONE, 0);
+        e.kind = (uint8_t)kinds[n];
+        w->position = 0;
+        tell(w, &e);
+        tell(w, &e);
+        assert_int_equal(w->command_count, 0);
+        assert_int_equal(totals(w)->strays, 0);
+        assert_int_equal(totals(w)->forced_beyond, 1);
+        assert_int_equal(totals(w)->duplicate_fills, 1);
+        check_books(w); /* its money is booked */
+        /* More than is held: as much as is held. */
+        fill(w, "web_by_hand", SIDE_BUY, 2 * FX_ONE, 0);
+        e = fill_of(w, "", SIDE_SELL, 3 * FX_ONE, 0);
+        e.kind = (uint8_t)kinds[n];
+        w->position = 0;
+        tell(w, &e);
+        assert_int_equal(totals(w)->forced_beyond, 2);
+        assert_int_equal(kernel_position_qty(w->kernel, 0).e8, 0);
+        assert_int_equal(w->count[EVENT_TRADE_CLOSED], 1);
+        check_books(w);
+        world_free(w);
+    }
+}
+
+/* A trade of ours is not what the venue has: brought to it, in either direction. */
+static void a_position_of_ours_is_corrected(void **state) {
+    (void)state;
+    static const int64_t told[] = {5 * FX_ONE / 10, 3 * FX_ONE, -FX_ONE, 0};
+    for (int n = 0; n < 4; n++) {
+        struct world *w = world_new();
+        begin(w);
+        wish(w, SIDE_BUY);
+        leverage(w);
+        fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+        say(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id, 0);
+        holds(w, 0, told[n], PX);
+        assert_int_equal(kernel_position_qty(w->kernel, 0).e8, told[n]);
+        assert_int_equal(totals(w)->positions_corrected, 1);
+        assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason,
+                            "position corrected");
+        assert_int_equal(w->count[EVENT_TRADE_CLOSED], told[n] <= 0);
+        assert_int_equal(kernel_open_count(w->kernel), 1); /* even flat: its orders are ending */
+        if (told[n] < 0) assert_int_equal(asked(w, 's')->side, SIDE_BUY);
+        check_books(w);
+        world_free(w);
+    }
+}
+
+/* More of them than are ever managed at once: none is lost, each is asked to be closed, and one that stays is taken in
+ * as soon as there is room. */
+static void more_positions_than_there_is_room_for(void **state) {
+    (void)state;
+    enum { ALL = OPEN_ROOM + 6 };
+    struct world *w = world_of(ALL);
+    begin(w);
+    for (uint32_t i = 0; i < ALL; i++) holds(w, i, FX_ONE, PX);
+    assert_int_equal(kernel_open_count(w->kernel), OPEN_ROOM);
+    assert_int_equal(totals(w)->strays, OPEN_ROOM);
+    assert_int_equal(totals(w)->strays_refused, ALL - OPEN_ROOM);
+    assert_int_equal(w->count[EVENT_POSITION_ALARM], ALL);
+    assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason,
+                        "no room for a position");
+    assert_int_equal(asked_count(w, 's'), OPEN_ROOM);
+    assert_int_equal(asked_count(w, 'c'), ALL - OPEN_ROOM);
+    struct kernel_held held[ALL];
+    assert_int_equal(kernel_held(w->kernel, held, ALL), ALL);
+    holds(w, ALL - 1, FX_ONE, PX); /* told again: nothing new */
+    assert_int_equal(asked_count(w, 'c'), ALL - OPEN_ROOM);
+    /* The first of those asked to be closed is; the next is refused, and waits. */
+    const struct venue_command *closes[ALL];
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < w->command_count; n++)
+        if (w->commands[n].client_order_id[15] == 'c') closes[count++] = &w->commands[n];
+    struct venue_event e = fill_of(w, closes[0]->client_order_id, SIDE_SELL, FX_ONE, 0);
+    e.instrument_index = closes[0]->instrument_index;
+    tell(w, &e);
+    e = word(w, VENUE_ORDER_REJECTED, closes[1]->client_order_id);
+    e.instrument_index = closes[1]->instrument_index;
+    e.code = -2022;
+    tell(w, &e);
+    assert_int_equal(kernel_position_qty(w->kernel, closes[0]->instrument_index).e8, 0);
+    assert_int_equal(kernel_held(w->kernel, held, ALL), ALL - 1);
+    assert_int_equal(kernel_open_count(w->kernel), OPEN_ROOM);
+    /* One of those under a stop goes: its place is the next one's. */
+    uint32_t from = w->command_count;
+    holds(w, 0, 0, 0);
+    for (uint32_t n = 0; n < w->command_count; n++) {
+        const struct venue_command *c = &w->commands[n];
+        if (c->instrument_index != 0 || c->kind != COMMAND_ORDER_SUBMIT) continue;
+        say(w, VENUE_ORDER_CANCELED, c->client_order_id, 0);
+    }
+    assert_int_equal(totals(w)->strays, OPEN_ROOM + 1);
+    assert_int_equal(kernel_open_count(w->kernel), OPEN_ROOM);
+    bool stopped = false;
+    for (uint32_t n = from; n < w->command_count; n++)
+        stopped |= w->commands[n].order_type == ORDER_STOP_MARKET &&
+                   w->commands[n].kind == COMMAND_ORDER_SUBMIT &&
+                   w->commands[n].instrument_index == closes[1]->instrument_index;
+    assert_true(stopped);
+    world_free(w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_naked_position_that_was_there_before_gets_its_stop),
+        cmocka_unit_test(a_naked_position_is_closed_where_the_rule_says_so),
+        cmocka_unit_test(a_position_is_left_alone_where_the_rule_says_so),
+        cmocka_unit_test(a_late_fill_of_ours_is_closed_under_every_rule),
+        cmocka_unit_test(what_joins_a_trade_of_ours_is_that_trades_under_every_rule),
+        cmocka_unit_test(a_settlement_of_what_is_not_held_is_no_position),
+        cmocka_unit_test(a_position_of_ours_is_corrected),
+        cmocka_unit_test(more_positions_than_there_is_room_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
