@@ -129,6 +129,9 @@ static const struct field model_changed_fields[] = {MODEL_CHANGED_FIELDS(FIELD_R
 #define FIELD_TAG engine_changed
 static const struct field engine_changed_fields[] = {ENGINE_CHANGED_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG strategy_changed
+static const struct field strategy_changed_fields[] = {STRATEGY_CHANGED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 #define FIELD_TAG risk_changed
 static const struct field risk_changed_fields[] = {RISK_CHANGED_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG

@@ -247,6 +247,23 @@
       "loss of the weights replaced on the newest outcomes, or limit of the test")                 \
     F(F64, score_after, "of the new ones, or the model's newest mean loss")
 
+#define STRATEGY_CHANGED_FIELDS(F)                                                                 \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, before, "policy that chose the strategies: own, other_rule, sharp, quick, local")      \
+    F(TEXT, after, "the one that does from now on")                                                \
+    F(TEXT, reason, "better, or promise_broken: back to own")                                      \
+    F(F64, worth_before, "net R a trade of the one that leaves, on its own trades")                \
+    F(F64, worth_after, "of the one that comes, doubly robust on the same; NaN back to own")       \
+    F(F64, gain, "between them, paired; NaN back to own")                                          \
+    F(F64, gain_low, "lower end of 95 %")                                                          \
+    F(F64, gain_high, "upper end")                                                                 \
+    F(F64, p_value, "of a gain of 0 or less; NaN back to own")                                     \
+    F(F64, level, "it had to keep: smaller at each look at one log")                               \
+    F(F64, effective, "trades that the weighted ones are worth")                                   \
+    F(F64, promised, "lower end of what it was to earn, broken by worth_before; NaN better")       \
+    F(U64, rows, "closed trades it was judged on")                                                 \
+    F(U64, review, "reviews since the run began")
+
 #define RISK_CHANGED_FIELDS(F)                                                                     \
     F(TS, ts, "when")                                                                              \
     F(TEXT, part, "breaker, ess_mode, ess_trigger or venue_link")                                  \
@@ -322,6 +339,9 @@ struct engine_changed {
     ENGINE_CHANGED_FIELDS(FIELD_MEMBER)
 };
 
+struct strategy_changed {
+    STRATEGY_CHANGED_FIELDS(FIELD_MEMBER)
+};
 struct risk_changed {
     RISK_CHANGED_FIELDS(FIELD_MEMBER)
 };
@@ -380,7 +400,9 @@ struct venue_link_changed {
     E(23, EVENT_OPERATOR_COMMAND, operator_command, "operator.command", 1, false,                  \
       OPERATOR_COMMAND_FIELDS, "somebody outside wants something changed")                         \
     E(24, EVENT_VENUE_LINK, venue_link_changed, "venue.link", 1, false, VENUE_LINK_FIELDS,         \
-      "the connection to a venue that is not ours was lost or is back")
+      "the connection to a venue that is not ours was lost or is back")                            \
+    E(25, EVENT_STRATEGY_CHANGED, strategy_changed, "strategy.changed", 1, true,                   \
+      STRATEGY_CHANGED_FIELDS, "another policy chooses the strategies")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

@@ -56,10 +56,37 @@ static void fill_level(struct engine_changed *c, const struct supervisor_event *
     c->score_after = s->loss_recent;
 }
 
+static void tell_policy(struct kernel *k, struct kernel_out *out, const struct strategy_review *r) {
+    struct event *e = kernel_emit(k, out, EVENT_STRATEGY_CHANGED);
+    struct strategy_changed *c = &e->u.strategy_changed;
+    const struct strategy_evaluation *j = &r->judged;
+    bool better = r->why == STRATEGY_BETTER;
+    c->ts = r->ts_ns;
+    copy_text(c->before, strategy_policy_text((enum strategy_policy_id)r->from));
+    copy_text(c->after, strategy_policy_text((enum strategy_policy_id)r->to));
+    copy_text(c->reason, strategy_why_text((enum strategy_why)r->why));
+    c->worth_before = r->before.value;
+    c->worth_after = better ? j->value : (double)NAN;
+    c->gain = better ? j->gain : (double)NAN;
+    c->gain_low = better ? j->gain_low : (double)NAN;
+    c->gain_high = better ? j->gain_high : (double)NAN;
+    c->p_value = better ? j->p_value : (double)NAN;
+    c->level = better ? j->level : (double)NAN;
+    c->effective = j->effective;
+    c->promised = r->promised;
+    c->rows = j->rows;
+    c->review = r->review;
+    kernel_seal(k, e);
+}
+
 static void tell_changes(struct kernel *k, struct kernel_out *out,
                          const struct engine_events *events) {
     for (uint32_t j = 0; j < events->count; j++) {
         const struct engine_event *from = &events->items[j];
+        if (from->kind == ENGINE_POLICY) {
+            tell_policy(k, out, &from->policy);
+            continue;
+        }
         struct event *e = kernel_emit(k, out, EVENT_ENGINE_CHANGED);
         struct engine_changed *c = &e->u.engine_changed;
         c->ts = from->ts_ns;

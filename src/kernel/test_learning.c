@@ -19,12 +19,15 @@ struct run {
     struct kernel_scratch *scratch;
     struct rng dice; /* of the bus */
     bool twice;      /* everything is told twice */
+    bool classic;    /* the strategies are the original's rule's, mostly by chance */
     int64_t now;
     struct trade_intent late[SYMBOLS]; /* held up, intent_id 0 none */
     uint32_t asked, signals, intents, lost, delayed, stopped;
     uint32_t closed, changes, wins, arms[STRATEGY_ARMS];
     double r_sum; /* net R of the closed */
     struct engine_changed changed[CHANGES_MAX];
+    struct strategy_changed policies[8]; /* changes of who chooses the strategies */
+    uint32_t policy_changes;
     double confidence[STEPS * SYMBOLS];
     uint32_t confidences;
 };
@@ -62,13 +65,17 @@ static void configure(struct run *r) {
                                        .engine = world_config()};
     r->config.limits.cooldown_ns = 0;
     r->config.engine.strategy.use_confidence = 0;
+    if (!r->classic) return;
+    r->config.engine.strategy.algorithm = STRATEGY_CLASSIC;
+    r->config.engine.strategy.epsilon = 0.7;
 }
 
-static void begin(struct run *r, bool twice) {
+static void begin(struct run *r, bool twice, bool classic) {
     static const double losses[MODEL_COUNT] = {0.74, 1.09, 0.90, 1.155};
     memset(r, 0, sizeof *r);
     r->dice = rng_init(99);
     r->twice = twice;
+    r->classic = classic;
     configure(r);
     r->kernel = kernel_init(block(kernel_size(&r->config)), &r->config);
     struct simex_config sc = simex_config_defaults();
@@ -119,6 +126,10 @@ static void take_out(struct run *r) {
         if (e->type == EVENT_ENGINE_CHANGED) {
             assert_true(r->changes < CHANGES_MAX);
             r->changed[r->changes++] = e->u.engine_changed;
+        }
+        if (e->type == EVENT_STRATEGY_CHANGED) {
+            assert_true(r->policy_changes < 8);
+            r->policies[r->policy_changes++] = e->u.strategy_changed;
         }
         if (e->type != EVENT_SIGNAL) continue;
         r->signals++;
@@ -224,7 +235,8 @@ static void each_trade_is_learned_once(const struct run *r) {
     for (uint32_t g = 0; g < REGIME_COUNT; g++)
         for (uint32_t t = 0; t < STRATEGY_TIERS; t++)
             for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
-                const struct strategy_arm *arm = &e->strategy.arms[g][t][a];
+                const struct strategy_arm *arm =
+                    &e->strategy.policies[STRATEGY_POLICY_OWN].arms[g][t][a];
                 count += arm->count;
                 wins += arm->wins;
                 sum += arm->total_r;
@@ -279,8 +291,8 @@ static void step(struct run *r, uint32_t t) {
     carry(r);
 }
 
-static void run_all(struct run *r, bool twice) {
-    begin(r, twice);
+static void run_all(struct run *r, bool twice, bool classic) {
+    begin(r, twice, classic);
     for (uint32_t t = 0; t < STEPS; t++) {
         step(r, t);
         reasons_add_up(r);
@@ -309,13 +321,13 @@ static struct run once, twice;
 
 static void every_signal_has_its_reason_and_every_trade_is_learned_once(void **state) {
     (void)state;
-    run_all(&once, false); /* asserts after every close */
+    run_all(&once, false, false); /* asserts after every close */
     assert_true(totals(&once)->decisions[ENGINE_HOLD] > 100);
 }
 
 static void what_is_told_twice_is_learned_once(void **state) {
     (void)state;
-    run_all(&twice, true);
+    run_all(&twice, true, false);
     const struct engine *a = kernel_engine(once.kernel), *b = kernel_engine(twice.kernel);
     assert_true(totals(&twice)->duplicate_fills > 100);
     assert_int_equal(once.closed, twice.closed);
@@ -352,6 +364,33 @@ static void every_change_of_weights_is_told_with_its_losses(void **state) {
     assert_true(last->weight_patchtst == now[MODEL_PATCHTST]);
     assert_true(now[WORLD_GOOD] > 0.6 && now[WORLD_CONSTANT] == 0 && now[WORLD_BIASED] == 0);
     assert_true(learned > 10 && 2 * better > learned);
+}
+
+/* The original's rule, much of it by chance, beside four that learn from the same trades: the first to be shown better
+ * takes over, in the run, and it is told with what it was judged by. */
+static void a_policy_that_is_shown_better_takes_over(void **state) {
+    (void)state;
+    static struct run run;
+    world_make(20261123); /* one market: in another the rule's choice may be as good as any */
+    run_all(&run, false, true);
+    const struct strategy_state *s = &kernel_engine(run.kernel)->strategy;
+    for (uint32_t j = 0; j < run.policy_changes; j++)
+        print_message("%s to %s, %s: %.3f R, then %.3f, gain %.3f [%.3f, %.3f], p %.2g at %.2g, "
+                      "%.0f of %" PRIu64 " trades, review %" PRIu64 "\n",
+                      run.policies[j].before, run.policies[j].after, run.policies[j].reason,
+                      run.policies[j].worth_before, run.policies[j].worth_after,
+                      run.policies[j].gain, run.policies[j].gain_low, run.policies[j].gain_high,
+                      run.policies[j].p_value, run.policies[j].level, run.policies[j].effective,
+                      run.policies[j].rows, run.policies[j].review);
+    assert_int_equal(s->reviews, run.closed / 128);
+    assert_int_equal(run.policy_changes, s->adopted + s->returned);
+    assert_true(run.policy_changes >= 1);
+    const struct strategy_changed *c = &run.policies[0];
+    assert_string_equal(c->before, "own");
+    assert_string_equal(c->reason, "better");
+    assert_true(c->gain_low > 0 && c->p_value <= c->level && c->rows >= 200);
+    assert_true(isnan(c->promised));
+    end(&run);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -397,6 +436,7 @@ int main(void) {
         cmocka_unit_test(what_is_told_twice_is_learned_once),
         cmocka_unit_test(every_change_of_weights_is_told_with_its_losses),
         cmocka_unit_test(distinct_inputs_have_distinct_confidences),
+        cmocka_unit_test(a_policy_that_is_shown_better_takes_over),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

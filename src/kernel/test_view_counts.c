@@ -118,9 +118,9 @@ static void what_is_learned_is_read_from_the_engine(void **state) {
     assert_true(isnan(l.strategy.arms[STRATEGY_SCALP].mean_r)); /* no trade: no mean, not 0 */
     assert_int_equal(l.supervisor[MODEL_XGBOOST].steps, 0);
     /* Two contexts of one arm: means weighed by their counts. */
-    e->strategy.arms[REGIME_TREND_UP][0][STRATEGY_SCALP] =
+    e->strategy.policies[0].arms[REGIME_TREND_UP][0][STRATEGY_SCALP] =
         (struct strategy_arm){.weight = 3, .mean = 0.5, .total_r = 1.5, .count = 3, .wins = 2};
-    e->strategy.arms[REGIME_RANGE_LOW_VOL][1][STRATEGY_SCALP] =
+    e->strategy.policies[0].arms[REGIME_RANGE_LOW_VOL][1][STRATEGY_SCALP] =
         (struct strategy_arm){.weight = 1, .mean = -1.5, .total_r = -1.5, .count = 1};
     e->sizing.row_count[7] = 4;
     e->seated[MODEL_NHITS] = 1;

@@ -74,14 +74,14 @@ static void strategy_get(struct view_learned *out, const struct strategy_state *
     out->strategy.refused =
         s->refused_duplicate + s->refused_unknown + s->refused_full + s->refused_value;
     out->strategy.pending = s->pending_count;
-    out->strategy.algorithm = s->config.algorithm;
-    out->strategy.epsilon = s->config.epsilon;
-    out->strategy.floor = s->config.floor;
+    out->strategy.algorithm = strategy_acting(s)->config.algorithm;
+    out->strategy.epsilon = strategy_acting(s)->config.epsilon;
+    out->strategy.floor = strategy_acting(s)->config.floor;
     for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
         double weight = 0, mean = 0, q = 0;
         for (uint32_t r = 0; r < REGIME_COUNT; r++)
             for (uint32_t t = 0; t < STRATEGY_TIERS; t++) {
-                const struct strategy_arm *arm = &s->arms[r][t][a];
+                const struct strategy_arm *arm = &strategy_acting(s)->arms[r][t][a];
                 weight += arm->weight;
                 mean += arm->weight * arm->mean;
                 q += arm->weight * arm->q;

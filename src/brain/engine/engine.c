@@ -14,8 +14,8 @@ static_assert(sizeof(struct engine) % 8 == 0 && sizeof(struct engine_symbol) % 8
 /* Names of generators that come from one seed. */
 enum { STREAM_STRATEGY = 1, STREAM_SIZING = 2 };
 
-static const char *const event_texts[] = {"none",     "weights",  "level",
-                                          "excluded", "restored", "retrain_wanted"};
+static const char *const event_texts[] = {"none",     "weights",        "level", "excluded",
+                                          "restored", "retrain_wanted", "policy"};
 
 const char *engine_event_text(enum engine_event_kind kind) {
     return (uint32_t)kind < sizeof event_texts / sizeof *event_texts ? event_texts[kind] : "?";

@@ -84,7 +84,7 @@ struct engine_limits {
 };
 
 enum {
-    ENGINE_VERSION = 4,
+    ENGINE_VERSION = 5,
     ENGINE_OPEN_MAX = STRATEGY_PENDING_MAX, /* intents and trades under way: beyond, refused */
     ENGINE_DONE_MAX = 4096,                 /* ids settled last, remembered */
     ENGINE_SIGNALS_PER_CLOSE = 8            /* that the bias block sees, another part each time */
@@ -195,11 +195,12 @@ void engine_limits_lower(struct engine *e, const struct engine_limits *limits);
 /* ---- what has changed ---- */
 
 enum engine_event_kind {
-    ENGINE_WEIGHTS = 1,   /* weights: which, why, before and after, losses */
-    ENGINE_LEVEL,         /* level: a change that takes or gives no vote */
-    ENGINE_EXCLUDED,      /* level: has no vote from now on */
-    ENGINE_RESTORED,      /* level: votes again */
-    ENGINE_RETRAIN_WANTED /* level: a new model is wanted, said once */
+    ENGINE_WEIGHTS = 1,    /* weights: which, why, before and after, losses */
+    ENGINE_LEVEL,          /* level: a change that takes or gives no vote */
+    ENGINE_EXCLUDED,       /* level: has no vote from now on */
+    ENGINE_RESTORED,       /* level: votes again */
+    ENGINE_RETRAIN_WANTED, /* level: a new model is wanted, said once */
+    ENGINE_POLICY          /* policy: another way to choose strategies acts from now on */
 };
 const char *engine_event_text(enum engine_event_kind kind); /* "weights" … */
 struct engine_event {
@@ -208,8 +209,9 @@ struct engine_event {
     uint32_t model; /* MODEL_COUNT: all */
     struct governance_change weights;
     struct supervisor_event level;
+    struct strategy_review policy;
 };
-enum { ENGINE_EVENTS_MAX = 1 + 3 * MODEL_COUNT };
+enum { ENGINE_EVENTS_MAX = 2 + 3 * MODEL_COUNT };
 struct engine_events {
     uint32_t count, reserved;
     struct engine_event items[ENGINE_EVENTS_MAX];

@@ -166,6 +166,9 @@ bool engine_close(struct engine *e, struct engine_events *out, struct engine_scr
     conformal_round(&e->conformal, w->residuals, w->widths, n);
     double hits = e->label_buys + e->label_sells;
     if (hits >= label_count_min) bias_market(&e->bias, e->label_buys / hits);
+    struct strategy_review review;
+    if (strategy_review(&review, &e->strategy, close_ts_ns))
+        push(out, close_ts_ns, ENGINE_POLICY, MODEL_COUNT)->policy = review;
     e->close_ts_ns = close_ts_ns;
     e->outcomes += n;
     e->closes++;

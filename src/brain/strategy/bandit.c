@@ -56,7 +56,7 @@ static struct posterior posterior_of(const struct strategy_config *c,
                                        0.5 * c->prior_weight * a->weight * d * d / weight};
 }
 
-double bandit_mean(const struct strategy_config *config, const struct strategy_arm *arm) {
+static double mean_of(const struct strategy_config *config, const struct strategy_arm *arm) {
     return posterior_of(config, arm).mean;
 }
 
@@ -66,12 +66,12 @@ static uint32_t count_of(uint32_t mask) {
     return n;
 }
 
-static void answer_thompson(struct answer *out, struct strategy_state *state,
-                            const struct question *q) {
-    const struct strategy_config *c = &state->config;
-    const struct strategy_arm *arms = state->arms[q->regime][q->tier];
+static void answer_thompson(struct answer *out, const struct strategy_policy *policy,
+                            struct rng *rng, const struct question *q) {
+    const struct strategy_config *c = &policy->config;
+    const struct strategy_arm *arms = policy->arms[q->regime][q->tier];
     struct posterior p[STRATEGY_ARMS];
-    struct normals normals = {.rng = &state->rng};
+    struct normals normals = {.rng = rng};
     uint32_t best_count[STRATEGY_ARMS] = {0}, n = count_of(q->eligible);
     out->greedy = STRATEGY_NONE;
     for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
@@ -87,7 +87,8 @@ static void answer_thompson(struct answer *out, struct strategy_state *state,
         for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
             if (!(q->eligible >> a & 1)) continue;
             double variance = p[a].scale / next_gamma(&normals, p[a].shape);
-            double mean = p[a].mean + next_normal(&normals) * sqrt(variance / p[a].weight);
+            double mean =
+                p[a].mean + c->width * next_normal(&normals) * sqrt(variance / p[a].weight);
             if (best == STRATEGY_NONE || mean > highest) best = a, highest = mean;
         }
         best_count[best]++;
@@ -116,10 +117,10 @@ static uint32_t heuristic(const struct question *q) {
     return best;
 }
 
-static void answer_classic(struct answer *out, const struct strategy_state *state,
+static void answer_classic(struct answer *out, const struct strategy_policy *policy,
                            const struct question *q) {
-    const struct strategy_config *c = &state->config;
-    const struct strategy_arm *arms = state->arms[q->regime][q->tier];
+    const struct strategy_config *c = &policy->config;
+    const struct strategy_arm *arms = policy->arms[q->regime][q->tier];
     uint32_t n = count_of(q->eligible);
     uint64_t samples = 0;
     out->greedy = STRATEGY_NONE;
@@ -139,40 +140,58 @@ static void answer_classic(struct answer *out, const struct strategy_state *stat
             out->probability[a] = c->epsilon / n + (a == out->greedy ? 1 - c->epsilon : 0);
 }
 
-void bandit_answer(struct answer *out, struct strategy_state *state, const struct question *q) {
+void bandit_answer(struct answer *out, const struct strategy_policy *policy, struct rng *rng,
+                   const struct question *q) {
     ASSERT(q->eligible != 0 && q->eligible < 1U << STRATEGY_ARMS);
     memset(out, 0, sizeof *out);
-    if (state->config.algorithm == STRATEGY_CLASSIC)
-        answer_classic(out, state, q);
+    if (policy->config.algorithm == STRATEGY_CLASSIC)
+        answer_classic(out, policy, q);
     else
-        answer_thompson(out, state, q);
+        answer_thompson(out, policy, rng, q);
 }
 
-void bandit_learn(struct strategy_state *state, uint32_t regime, uint32_t tier, uint32_t arm,
+static void learn(struct strategy_policy *policy, uint32_t regime, uint32_t tier, uint32_t arm,
                   double net_r) {
-    struct strategy_arm *arms = state->arms[regime][tier], *chosen = &arms[arm];
+    const struct strategy_config *c = &policy->config;
+    struct strategy_arm *arms = policy->arms[regime][tier], *chosen = &arms[arm];
     for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
-        arms[a].weight *= state->config.forget;
-        arms[a].square *= state->config.forget;
+        arms[a].weight *= c->forget;
+        arms[a].square *= c->forget;
     }
     double d = net_r - chosen->mean;
     chosen->weight += 1;
     chosen->mean += d / chosen->weight;
     chosen->square += d * (net_r - chosen->mean);
-    chosen->q = chosen->count == 0
-                    ? net_r
-                    : (1 - state->config.alpha) * chosen->q + state->config.alpha * net_r;
+    chosen->q = chosen->count == 0 ? net_r : (1 - c->alpha) * chosen->q + c->alpha * net_r;
     chosen->count++;
     chosen->wins += net_r > 0;
     chosen->total_r += net_r;
 }
 
+void bandit_learn(struct strategy_state *state, uint32_t regime, uint32_t tier, uint32_t arm,
+                  double net_r) {
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++)
+        learn(&state->policies[k], regime, tier, arm, net_r);
+}
+
 /* ---- Choosing ---- */
 
-uint32_t bandit_hints(const struct strategy_context *context) {
-    return (context->win_rate > 0.55 ? HINT_WINNING : 0U) |
-           (context->win_rate < 0.45 ? HINT_LOSING : 0U) |
-           (context->spread_bps > 5 ? HINT_WIDE : 0U);
+void bandit_question(struct question *out, const struct strategy_policy *policy,
+                     const struct strategy_context *context, uint32_t eligible,
+                     const struct strategy_prior *priors) {
+    const struct strategy_config *c = &policy->config;
+    *out = (struct question){.regime = context->regime,
+                             .tier = context->tier,
+                             .eligible = eligible,
+                             .hints = (context->win_rate > 0.55 ? HINT_WINNING : 0U) |
+                                      (context->win_rate < 0.45 ? HINT_LOSING : 0U) |
+                                      (context->spread_bps > 5 ? HINT_WIDE : 0U)};
+    for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
+        if (!(priors[a].samples > 0) || !isfinite(priors[a].mean_r)) continue;
+        double share = priors[a].samples / (priors[a].samples + c->symbol_samples);
+        const struct strategy_arm *arm = &policy->arms[context->regime][context->tier][a];
+        out->shift[a] = share * (priors[a].mean_r - mean_of(c, arm));
+    }
 }
 
 /* The chosen arm of chances p by u in [0, 1); rounding left over falls to the last one that can
@@ -198,7 +217,7 @@ static void pick_thompson(struct strategy_decision *out, struct strategy_state *
 
 static void pick_classic(struct strategy_decision *out, struct strategy_state *state,
                          const struct answer *a) {
-    const struct strategy_config *c = &state->config;
+    const struct strategy_config *c = &strategy_acting(state)->config;
     out->explored = rng_f64(&state->rng) < c->epsilon;
     if (out->explored) {
         uint64_t left = rng_below(&state->rng, count_of(out->eligible));
@@ -220,28 +239,21 @@ static void pick_classic(struct strategy_decision *out, struct strategy_state *s
 void strategy_choose(struct strategy_decision *out, struct strategy_state *state,
                      const struct strategy_context *context, const struct strategy_prior *priors) {
     ASSERT(context->regime < REGIME_COUNT && context->tier < STRATEGY_TIERS);
-    const struct strategy_config *c = &state->config;
+    const struct strategy_policy *policy = strategy_acting(state);
     memset(out, 0, sizeof *out);
     out->context = *context;
     out->arm = STRATEGY_NONE;
     out->how = STRATEGY_BY_NOTHING;
-    out->eligible = strategy_suitable(context, c->use_confidence != 0);
+    out->eligible = strategy_suitable(context, policy->config.use_confidence != 0);
     state->decisions++;
     if (out->eligible == 0) return;
 
-    struct question q = {.regime = context->regime,
-                         .tier = context->tier,
-                         .eligible = out->eligible,
-                         .hints = bandit_hints(context)};
-    for (uint32_t a = 0; priors && a < STRATEGY_ARMS; a++) {
-        if (!(priors[a].samples > 0) || !isfinite(priors[a].mean_r)) continue;
-        double share = priors[a].samples / (priors[a].samples + c->symbol_samples);
-        q.shift[a] = share * (priors[a].mean_r -
-                              bandit_mean(c, &state->arms[context->regime][context->tier][a]));
-    }
+    if (priors) memcpy(out->priors, priors, sizeof out->priors);
+    struct question q;
     struct answer answer;
-    bandit_answer(&answer, state, &q);
-    if (c->algorithm == STRATEGY_CLASSIC)
+    bandit_question(&q, policy, context, out->eligible, out->priors);
+    bandit_answer(&answer, policy, &state->rng, &q);
+    if (policy->config.algorithm == STRATEGY_CLASSIC)
         pick_classic(out, state, &answer);
     else
         pick_thompson(out, state, &answer);

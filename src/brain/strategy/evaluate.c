@@ -3,10 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/assert.h"
 #include "brain/strategy/strategy_internal.h"
 
-enum { ROWS_MIN = 100, LAGS_MAX = 8 };
+enum { ROWS_MIN = 200, PROMISE_ROWS_MIN = 100, LAGS_MAX = 8 };
 static const double effective_min = 50;
 /* Above it one lucky row would be the result. What it cuts off is a bias, so it is shown and
  * limited. */
@@ -38,76 +37,43 @@ static double moments_error(const struct moments *m) {
     return sqrt(fmax(plain, along) / m->n);
 }
 
-void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_row *rows,
-                       size_t count, strategy_policy_fn policy, void *context) {
-    struct moments value = {0}, gain = {0}, logged = {0};
-    double weight = 0, weight_square = 0, clipped = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct strategy_row *r = &rows[i];
-        double p[STRATEGY_ARMS], v = 0;
-        policy(p, context, r);
-        for (uint32_t a = 0; a < STRATEGY_ARMS; a++) v += p[a] * (double)r->expected[a];
-        double w = p[r->arm] / (double)r->propensity;
+static double value_of(const struct strategy_row *r, uint32_t policy, double weight) {
+    return (double)r->direct[policy] + weight * (double)(r->net_r - r->expected[r->arm]);
+}
+
+void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_state *state,
+                       enum strategy_policy_id policy) {
+    struct moments value = {0}, gain = {0};
+    double weight = 0, weight_square = 0, clipped = 0, logged = 0;
+    uint64_t first = state->log_total > STRATEGY_LOG_MAX ? state->log_total - STRATEGY_LOG_MAX : 0;
+    for (uint64_t i = first; i < state->log_total; i++) {
+        const struct strategy_row *r = &state->log[i % STRATEGY_LOG_MAX];
+        if (r->ts_ns < state->acting_since_ns) continue; /* its predecessor's choice */
+        double w = (double)r->weight[policy];
         clipped += w > weight_max;
         w = fmin(w, weight_max);
-        v += w * (double)(r->net_r - r->expected[r->arm]);
+        double v = value_of(r, (uint32_t)policy, w);
         weight += w;
         weight_square += w * w;
+        logged += (double)r->net_r;
         moments_add(&value, v);
-        moments_add(&logged, (double)r->net_r);
-        moments_add(&gain, v - (double)r->net_r);
+        moments_add(&gain, v - value_of(r, state->acting, 1));
     }
-    double error = moments_error(&value), gain_error = moments_error(&gain);
-    bool enough = count >= 2;
+    double error = moments_error(&value), gain_error = moments_error(&gain), n = value.n;
+    bool enough = n >= 2;
     *out = (struct strategy_evaluation){
-        .rows = count,
+        .rows = (uint64_t)n,
         .value = enough ? value.mean : NAN,
         .value_low = value.mean - z_95 * error,
         .value_high = value.mean + z_95 * error,
-        .logged = enough ? logged.mean : NAN,
+        .logged = enough ? logged / n : NAN,
         .gain = enough ? gain.mean : NAN,
         .gain_low = gain.mean - z_95 * gain_error,
         .gain_high = gain.mean + z_95 * gain_error,
         .p_value = enough ? 0.5 * erfc(gain.mean / fmax(gain_error, 1e-9) / sqrt(2.0)) : NAN,
+        .level = NAN,
         .effective = weight_square > 0 ? weight * weight / weight_square : 0,
-        .clipped = enough ? clipped / (double)count : NAN};
-}
-
-/* A learner that sees the log go by: learns what had closed, then says what it would do. */
-struct replay {
-    const struct strategy_state *log; /* rows in order of closing */
-    uint64_t next;                    /* of log_total: the first not yet learned */
-    struct strategy_state *learner;
-};
-
-static void replay_policy(double *out, void *context, const struct strategy_row *row) {
-    struct replay *replay = context;
-    for (; replay->next < replay->log->log_total; replay->next++) {
-        const struct strategy_row *r = &replay->log->log[replay->next % STRATEGY_LOG_MAX];
-        /* at the same moment: not known yet, nor is its own */
-        if (r->closed_ns >= row->ts_ns) break;
-        bandit_learn(replay->learner, r->regime, r->tier, r->arm, (double)r->net_r);
-    }
-    struct question q = {
-        .regime = row->regime, .tier = row->tier, .eligible = row->eligible, .hints = row->hints};
-    for (uint32_t a = 0; a < STRATEGY_ARMS; a++) q.shift[a] = (double)row->shift[a];
-    struct answer answer;
-    bandit_answer(&answer, replay->learner, &q);
-    memcpy(out, answer.probability, sizeof answer.probability);
-}
-
-/* rows (count) of the log into order of choice; equal times stay as they closed. Insertion:
- * trades close nearly in the order they were opened, and the log is short. */
-static size_t copy_by_choice(struct strategy_row *rows, const struct strategy_state *state) {
-    uint64_t first = state->log_total > STRATEGY_LOG_MAX ? state->log_total - STRATEGY_LOG_MAX : 0;
-    size_t count = 0;
-    for (uint64_t k = first; k < state->log_total; k++) {
-        const struct strategy_row *row = &state->log[k % STRATEGY_LOG_MAX];
-        size_t i = count++;
-        for (; i > 0 && rows[i - 1].ts_ns > row->ts_ns; i--) rows[i] = rows[i - 1];
-        rows[i] = *row;
-    }
-    return count;
+        .clipped = enough ? clipped / n : NAN};
 }
 
 static enum strategy_verdict judge(const struct strategy_evaluation *e) {
@@ -117,30 +83,71 @@ static enum strategy_verdict judge(const struct strategy_evaluation *e) {
     return e->p_value <= e->level ? STRATEGY_ALLOWED : STRATEGY_NOT_BETTER;
 }
 
-bool strategy_policy_allowed(struct strategy_evaluation *out, struct strategy_state *state,
-                             struct strategy_state *scratch,
-                             const struct strategy_config *candidate) {
-    ASSERT(state != scratch);
-    if (state->trials == 0 || state->log_total - state->trials_began_at >= STRATEGY_LOG_MAX) {
-        state->trials = 0;
-        state->trials_began_at = state->log_total;
+/* The level of each candidate at the next look. */
+static double next_level(struct strategy_state *state) {
+    if (state->looks == 0 || state->log_total - state->looks_began_at >= STRATEGY_LOG_MAX) {
+        state->looks = 0;
+        state->looks_began_at = state->log_total;
     }
-    state->trials++;
-
-    /* The scratch's learner learns; its log holds the rows in order of choice. */
-    strategy_init(scratch, state->rng.key ^ state->log_total, candidate);
-    size_t count = copy_by_choice(scratch->log, state), half = count / 2;
-    struct replay replay = {.log = state, .next = state->log_total - count, .learner = scratch};
-    strategy_evaluate(out, scratch->log + half, count - half, replay_policy, &replay);
-    out->trial = state->trials;
-    out->level = level_all * 6 / (pi * pi * (double)state->trials * (double)state->trials);
-    out->verdict = (uint32_t)judge(out);
-    return out->verdict == STRATEGY_ALLOWED;
+    double look = ++state->looks;
+    return level_all * 6 / (pi * pi * look * look) / (STRATEGY_POLICIES - 1);
 }
 
-bool strategy_adopt(struct strategy_evaluation *out, struct strategy_state *state,
-                    struct strategy_state *scratch, const struct strategy_config *candidate) {
-    if (!strategy_policy_allowed(out, state, scratch, candidate)) return false;
-    state->config = *candidate;
+/* The allowed one of the largest gain; the one that acts if there is none. */
+static uint32_t judge_all(struct strategy_state *state, double level) {
+    uint32_t best = state->acting;
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++) {
+        struct strategy_evaluation *e = &state->newest[k];
+        if (k == state->acting) continue;
+        e->level = level;
+        e->verdict = (uint32_t)judge(e);
+        state->verdicts[e->verdict]++;
+        if (e->verdict != STRATEGY_ALLOWED) continue;
+        if (best == state->acting || e->gain > state->newest[best].gain) best = k;
+    }
+    return best;
+}
+
+/* The whole market may earn less than it did: that is no fault of the policy before it loses. */
+static bool promise_is_broken(const struct strategy_state *state) {
+    const struct strategy_evaluation *e = &state->newest[state->acting];
+    return state->acting != STRATEGY_POLICY_OWN && e->rows >= PROMISE_ROWS_MIN &&
+           e->value_high < fmin(state->promised, 0);
+}
+
+static void change(struct strategy_review *out, struct strategy_state *state, uint32_t to,
+                   enum strategy_why why, int64_t now_ns) {
+    bool better = why == STRATEGY_BETTER;
+    *out = (struct strategy_review){.ts_ns = now_ns,
+                                    .from = state->acting,
+                                    .to = to,
+                                    .why = (uint32_t)why,
+                                    .look = better ? state->looks : 0,
+                                    .review = state->reviews,
+                                    .promised = better ? NAN : state->promised,
+                                    .before = state->newest[state->acting],
+                                    .judged = state->newest[better ? to : state->acting]};
+    state->promised = to == STRATEGY_POLICY_OWN ? NAN : state->newest[to].value_low;
+    state->acting = to;
+    state->acting_since_ns = now_ns;
+}
+
+bool strategy_review(struct strategy_review *out, struct strategy_state *state, int64_t now_ns) {
+    uint32_t every = state->policies[STRATEGY_POLICY_OWN].config.review_trades;
+    if (every == 0 || state->settled - state->reviewed_at < every) return false;
+    state->reviewed_at = state->settled;
+    state->reviews++;
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++)
+        strategy_evaluate(&state->newest[k], state, (enum strategy_policy_id)k);
+    if (promise_is_broken(state)) {
+        change(out, state, STRATEGY_POLICY_OWN, STRATEGY_PROMISE_BROKEN, now_ns);
+        state->returned++;
+        return true;
+    }
+    bool enough = state->newest[state->acting].rows >= ROWS_MIN;
+    uint32_t best = judge_all(state, enough ? next_level(state) : NAN);
+    if (best == state->acting) return false;
+    change(out, state, best, STRATEGY_BETTER, now_ns);
+    state->adopted++;
     return true;
 }

@@ -1,4 +1,4 @@
-/* The table, what suits, attribution by trade id, keeping. */
+/* The table, what suits, the policies, attribution by trade id, keeping. */
 #include "brain/strategy/strategy.h"
 
 #include <math.h>
@@ -12,6 +12,9 @@
 static const double spread_bps_bar = 10, depth_bar = 100e3;
 /* Tiers by daily turnover: about the first ten and the first hundred contracts. */
 static const double volume_main = 500e6, volume_l1 = 50e6;
+/* In what the candidates differ. */
+static const double sharp_width = 0.5, quick_forget = 0.99, local_samples = 0.25;
+enum { STREAM_WATCH = 1 }; /* a generator split off the seed's */
 
 static const struct strategy_profile profiles[STRATEGY_ARMS] = {
 #define STRATEGY_PROFILE(id, text, sl, tp1, tp2, tp3, be, from, distance, risk, conf, p1, p2, p3,  \
@@ -37,7 +40,14 @@ static const struct strategy_profile profiles[STRATEGY_ARMS] = {
 
 static const char *const how_texts[] = {"nothing", "posterior", "chance", "heuristic", "q"};
 static const char *const answer_texts[] = {"taken", "duplicate", "not_known", "full", "not_usable"};
-static const char *const verdict_texts[] = {"allowed", "too_few", "no_overlap", "not_better"};
+static const char *const verdict_texts[STRATEGY_VERDICTS] = {"allowed", "too_few", "no_overlap",
+                                                             "not_better"};
+static const char *const why_texts[] = {"none", "better", "promise_broken"};
+static const char *const policy_texts[STRATEGY_POLICIES] = {
+#define STRATEGY_POLICY_TEXT(id, text) text,
+    STRATEGY_POLICY_TABLE(STRATEGY_POLICY_TEXT)
+#undef STRATEGY_POLICY_TEXT
+};
 
 const char *strategy_name(enum strategy_id id) {
     if (id == STRATEGY_NONE) return "none";
@@ -54,8 +64,15 @@ const char *strategy_answer_text(enum strategy_answer answer) {
 }
 
 const char *strategy_verdict_text(enum strategy_verdict verdict) {
-    return (uint32_t)verdict < sizeof verdict_texts / sizeof *verdict_texts ? verdict_texts[verdict]
-                                                                            : "?";
+    return (uint32_t)verdict < STRATEGY_VERDICTS ? verdict_texts[verdict] : "?";
+}
+
+const char *strategy_why_text(enum strategy_why why) {
+    return (uint32_t)why < sizeof why_texts / sizeof *why_texts ? why_texts[why] : "?";
+}
+
+const char *strategy_policy_text(enum strategy_policy_id id) {
+    return (uint32_t)id < STRATEGY_POLICIES ? policy_texts[id] : "?";
 }
 
 const struct strategy_profile *strategy_profile(enum strategy_id id) {
@@ -114,7 +131,9 @@ struct strategy_config strategy_config_defaults(void) {
                                     .forget = 0.9995,
                                     .floor = 0.02,
                                     .symbol_samples = 10,
+                                    .width = 1,
                                     .draws = 32,
+                                    .review_trades = 128,
                                     .epsilon = 0.10,
                                     .alpha = 0.20,
                                     .q_least = 0.40};
@@ -125,9 +144,22 @@ bool strategy_config_check(const struct strategy_config *c) {
            c->prior_weight > 0 && isfinite(c->prior_weight) && c->prior_shape >= 1 &&
            isfinite(c->prior_shape) && c->prior_scale > 0 && isfinite(c->prior_scale) &&
            c->forget > 0 && c->forget <= 1 && c->floor > 0 && c->floor < 1 &&
-           c->symbol_samples > 0 && isfinite(c->symbol_samples) && c->draws >= 1 &&
-           c->draws <= 256 && c->epsilon > 0 && c->epsilon < 1 && c->alpha > 0 && c->alpha <= 1 &&
-           isfinite(c->q_least);
+           c->symbol_samples > 0 && isfinite(c->symbol_samples) && c->width > 0 &&
+           isfinite(c->width) && c->draws >= 1 && c->draws <= 256 && c->epsilon > 0 &&
+           c->epsilon < 1 && c->alpha > 0 && c->alpha <= 1 && isfinite(c->q_least);
+}
+
+/* Another configuration of the same figures; what it leaves out of the table's text is own's. */
+static struct strategy_config policy_config(const struct strategy_config *own,
+                                            enum strategy_policy_id id) {
+    struct strategy_config c = *own;
+    if (id == STRATEGY_POLICY_OWN) return c;
+    bool classic = id == STRATEGY_POLICY_OTHER_RULE && own->algorithm == STRATEGY_THOMPSON;
+    c.algorithm = classic ? STRATEGY_CLASSIC : STRATEGY_THOMPSON;
+    if (id == STRATEGY_POLICY_SHARP) c.width *= sharp_width;
+    if (id == STRATEGY_POLICY_QUICK) c.forget = fmin(c.forget, quick_forget);
+    if (id == STRATEGY_POLICY_LOCAL) c.symbol_samples *= local_samples;
+    return c;
 }
 
 void strategy_init(struct strategy_state *state, uint64_t seed,
@@ -137,8 +169,16 @@ void strategy_init(struct strategy_state *state, uint64_t seed,
     state->magic = STRATEGY_MAGIC;
     state->version = STRATEGY_VERSION;
     state->size_bytes = sizeof *state;
-    state->config = *config;
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++)
+        state->policies[k].config = policy_config(config, (enum strategy_policy_id)k);
+    state->acting_since_ns = INT64_MIN;
+    state->promised = NAN;
     state->rng = rng_init(seed);
+    state->watch = rng_split(&state->rng, STREAM_WATCH);
+}
+
+const struct strategy_policy *strategy_acting(const struct strategy_state *state) {
+    return &state->policies[state->acting];
 }
 
 void strategy_priors(struct strategy_prior *out, const struct memory_state *memory,
@@ -170,6 +210,28 @@ static bool is_settled(const struct strategy_state *state, uint64_t trade_id) {
     return false;
 }
 
+/* What every policy would have done here: of the one that acts it is known already; of the others
+ * nobody asks where nothing is reviewed. */
+static void watch(struct strategy_row *row, struct strategy_state *state,
+                  const struct strategy_decision *d) {
+    bool is_reviewed = state->policies[STRATEGY_POLICY_OWN].config.review_trades > 0;
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++) {
+        if (k != state->acting && !is_reviewed) continue;
+        struct answer answer;
+        const double *p = d->probability;
+        if (k != state->acting) {
+            struct question q;
+            bandit_question(&q, &state->policies[k], &d->context, d->eligible, d->priors);
+            bandit_answer(&answer, &state->policies[k], &state->watch, &q);
+            p = answer.probability;
+        }
+        double direct = 0;
+        for (uint32_t a = 0; a < STRATEGY_ARMS; a++) direct += p[a] * d->expected_r[a];
+        row->direct[k] = (float)direct;
+        row->weight[k] = (float)(p[d->arm] / d->propensity);
+    }
+}
+
 enum strategy_answer strategy_opened(struct strategy_state *state, uint64_t trade_id,
                                      const struct strategy_decision *d, int64_t ts_ns) {
     if (trade_id == 0 || d->arm >= STRATEGY_ARMS) {
@@ -191,12 +253,9 @@ enum strategy_answer strategy_opened(struct strategy_state *state, uint64_t trad
                                  .tier = (uint8_t)d->context.tier,
                                  .arm = (uint8_t)d->arm,
                                  .eligible = (uint8_t)d->eligible,
-                                 .hints = (uint8_t)bandit_hints(&d->context),
                                  .propensity = (float)d->propensity};
-    for (uint32_t a = 0; a < STRATEGY_ARMS; a++) {
-        row->expected[a] = (float)d->expected_r[a];
-        row->shift[a] = (float)d->shift[a];
-    }
+    for (uint32_t a = 0; a < STRATEGY_ARMS; a++) row->expected[a] = (float)d->expected_r[a];
+    watch(row, state, d);
     return STRATEGY_TAKEN;
 }
 
@@ -246,7 +305,7 @@ enum strategy_answer strategy_dropped(struct strategy_state *state, uint64_t tra
 /* ---- Keeping ---- */
 
 static uint64_t checksum_of(const struct strategy_state *state) {
-    size_t from = offsetof(struct strategy_state, config);
+    size_t from = offsetof(struct strategy_state, rng);
     return hash64((const char *)state + from, sizeof *state - from);
 }
 
@@ -259,8 +318,9 @@ static bool row_is_sound(const struct strategy_row *r) {
                  r->arm < STRATEGY_ARMS && r->eligible < 1U << STRATEGY_ARMS &&
                  (r->eligible >> r->arm & 1) && r->propensity > 0 && r->propensity <= 1.0001F &&
                  fabs((double)r->net_r) <= net_r_max;
-    for (uint32_t a = 0; a < STRATEGY_ARMS; a++)
-        sound = sound && isfinite(r->expected[a]) && isfinite(r->shift[a]);
+    for (uint32_t a = 0; a < STRATEGY_ARMS; a++) sound = sound && isfinite(r->expected[a]);
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++)
+        sound = sound && isfinite(r->direct[k]) && r->weight[k] >= 0 && isfinite(r->weight[k]);
     return sound;
 }
 
@@ -268,8 +328,8 @@ static bool row_is_settled(const struct strategy_row *r) {
     return row_is_sound(r) && r->closed_ns >= r->ts_ns;
 }
 
-static bool arms_are_sound(const struct strategy_state *state) {
-    const struct strategy_arm *arm = &state->arms[0][0][0];
+static bool arms_are_sound(const struct strategy_state *state, uint32_t policy) {
+    const struct strategy_arm *arm = &state->policies[policy].arms[0][0][0];
     uint64_t trades = 0;
     for (uint32_t i = 0; i < REGIME_COUNT * STRATEGY_TIERS * STRATEGY_ARMS; i++, arm++) {
         if (!(arm->weight >= 0 && arm->weight <= (double)arm->count * (1 + 1e-9))) return false;
@@ -282,12 +342,26 @@ static bool arms_are_sound(const struct strategy_state *state) {
     return trades == state->settled;
 }
 
+/* The candidates are those of the first configuration, and all have seen the same trades. */
+static bool policies_are_sound(const struct strategy_state *state) {
+    if (!strategy_config_check(&state->policies[0].config) || state->acting >= STRATEGY_POLICIES)
+        return false;
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++) {
+        struct strategy_config c =
+            policy_config(&state->policies[0].config, (enum strategy_policy_id)k);
+        if (memcmp(&c, &state->policies[k].config, sizeof c) != 0 || !arms_are_sound(state, k))
+            return false;
+    }
+    return true;
+}
+
 bool strategy_check(const struct strategy_state *state) {
     if (state->magic != STRATEGY_MAGIC || state->version != STRATEGY_VERSION ||
-        state->size_bytes != sizeof *state || !strategy_config_check(&state->config))
+        state->size_bytes != sizeof *state)
         return false;
     if (state->pending_count > STRATEGY_PENDING_MAX || state->log_total != state->settled ||
-        state->trials_began_at > state->log_total)
+        state->looks_began_at > state->log_total || state->reviewed_at > state->settled ||
+        state->adopted + state->returned > state->reviews)
         return false;
     for (uint32_t i = 0; i < state->pending_count; i++) {
         const struct strategy_row *r = &state->pending[i];
@@ -298,7 +372,7 @@ bool strategy_check(const struct strategy_state *state) {
     for (uint32_t i = 0; i < STRATEGY_LOG_MAX; i++)
         if (i < state->log_total ? !row_is_settled(&state->log[i]) : state->log[i].trade_id != 0)
             return false;
-    return arms_are_sound(state);
+    return policies_are_sound(state);
 }
 
 enum status strategy_restore(struct strategy_state *out, const void *bytes, size_t size,
@@ -314,7 +388,8 @@ enum status strategy_restore(struct strategy_state *out, const void *bytes, size
     if (out->checksum != checksum_of(out))
         return err_set(err, ST_CORRUPT, "strategy: checksum does not hold");
     if (!strategy_check(out))
-        return err_set(err, ST_CORRUPT, "strategy: a row, an arm or a count is impossible");
+        return err_set(err, ST_CORRUPT,
+                       "strategy: a row, an arm, a policy or a count is impossible");
     return ST_OK;
 }
 

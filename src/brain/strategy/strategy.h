@@ -3,10 +3,11 @@
  *
  * Reward, in this one place: net_r of trade_closed = net_pnl / risk, both in quote units: price
  * difference less fees plus funding, over the loss at the first stop. One trade rewards one
- * choice once, by its id. Every choice is logged with the probability it had, so that another
- * policy can be judged on the log before it acts.
+ * choice once, by its id. Every choice is logged with the probability it had and with what four
+ * other policies would have done, who learn from the same trades and act only after this log has
+ * shown them to be better (strategy_review).
  *
- * The state is one block of fixed size without pointers; the generator is in it: the same state
+ * The state is one block of fixed size without pointers; the generators are in it: the same state
  * and the same input give the same choices. Nothing allocates. */
 #ifndef BRAIN_STRATEGY_STRATEGY_H
 #define BRAIN_STRATEGY_STRATEGY_H
@@ -106,8 +107,11 @@ struct strategy_config {
     double forget; /* 0.9995: a trade's weight after each later one of its context, half at 1,386 */
     double floor;  /* 0.02 shared by all suitable arms: none ever has probability 0 */
     double symbol_samples; /* 10: samples at which a symbol's own mean counts half */
+    double width;          /* 1: deviation of the posterior samples; below 1 explores less */
     uint32_t draws;        /* 32, 1..256: posterior samples behind a propensity */
-    uint32_t reserved;
+    uint32_t
+        review_trades; /* 128: closed trades from one review of the policy to the next; 0: none,
+                               and nobody watches */
     /* Classic: the original's numbers. */
     double epsilon; /* 0.10 */
     double alpha;   /* 0.20 */
@@ -124,10 +128,39 @@ struct strategy_arm {
     uint32_t count, wins;
 };
 
+/* The policies: one acts, the others watch. Each is a configuration with its own learner, told of
+ * every trade from the first one on; so one that begins to act goes on with exactly what it was
+ * judged with. X(id, text)
+ *   own         as configured; the first to act
+ *   other_rule  the other algorithm: the original's where own is Thompson, Thompson where it is not
+ *   sharp       Thompson with half the posterior's deviation (Chapelle, Li 2011, 3): explores less
+ *   quick       Thompson that forgets at 0.99 a trade: half at 69
+ *   local       Thompson that believes a symbol's own record at a quarter of the samples
+ * All filter alike: what a filter keeps out is in no log, so there would be no way back. */
+#define STRATEGY_POLICY_TABLE(X)                                                                   \
+    X(STRATEGY_POLICY_OWN, "own")                                                                  \
+    X(STRATEGY_POLICY_OTHER_RULE, "other_rule")                                                    \
+    X(STRATEGY_POLICY_SHARP, "sharp")                                                              \
+    X(STRATEGY_POLICY_QUICK, "quick")                                                              \
+    X(STRATEGY_POLICY_LOCAL, "local")
+
+enum strategy_policy_id {
+#define STRATEGY_POLICY_ENUM(id, text) id,
+    STRATEGY_POLICY_TABLE(STRATEGY_POLICY_ENUM)
+#undef STRATEGY_POLICY_ENUM
+        STRATEGY_POLICIES
+};
+const char *strategy_policy_text(enum strategy_policy_id id);
+
+struct strategy_policy {
+    struct strategy_config config;
+    struct strategy_arm arms[REGIME_COUNT][STRATEGY_TIERS][STRATEGY_ARMS];
+};
+
 enum {
     STRATEGY_PENDING_MAX = 512, /* choices whose trade has not closed */
     STRATEGY_LOG_MAX = 1024,    /* settled ones kept for evaluation */
-    STRATEGY_VERSION = 1,
+    STRATEGY_VERSION = 2,
 };
 #define STRATEGY_MAGIC UINT64_C(0x5941525453545451) /* "QTSTRATY" */
 
@@ -138,34 +171,66 @@ struct strategy_row {
     int64_t closed_ns; /* when its reward was known; 0 while pending */
     uint8_t regime, tier, arm;
     uint8_t eligible; /* bit mask */
-    uint8_t hints;    /* what the heuristic saw: 1 winning, 2 losing, 4 spread over 5 bps */
-    uint8_t reserved[3];
     float propensity; /* probability with which arm was chosen, given all that was known */
     float net_r;      /* 0 while pending */
-    float expected[STRATEGY_ARMS]; /* mean R foreseen for every arm at the choice */
-    float shift[STRATEGY_ARMS];    /* of it, by the symbol's own memory */
+    float expected[STRATEGY_ARMS]; /* mean R foreseen for every arm by the policy that acted */
+    /* Of each policy, p its probabilities at this choice: sum_a p(a) expected[a], and
+     * p(arm) / propensity. Of the one that acted the weight is 1. */
+    float direct[STRATEGY_POLICIES], weight[STRATEGY_POLICIES];
 };
-static_assert(sizeof(struct strategy_row) == 96, "no padding: the block is hashed");
+static_assert(sizeof(struct strategy_row) == 104, "no padding: the block is hashed");
+
+enum strategy_verdict {
+    STRATEGY_ALLOWED = 0,
+    STRATEGY_TOO_FEW,    /* under 200 rows to judge on */
+    STRATEGY_NO_OVERLAP, /* effective < 50, or over 5 % of weights clipped: it does other things */
+    STRATEGY_NOT_BETTER, /* p_value above its level */
+    STRATEGY_VERDICTS
+};
+const char *strategy_verdict_text(enum strategy_verdict verdict);
+
+/* What a policy would have earned on the rows chosen since the present one acts. */
+struct strategy_evaluation {
+    uint32_t verdict, reserved;
+    uint64_t rows;
+    double value, value_low, value_high; /* net R a trade under the policy, 95 % */
+    double logged;                       /* mean net R as it was, same rows */
+    double gain, gain_low, gain_high;    /* over the policy that acts, paired by row, 95 % */
+    double p_value;                      /* one-sided, of gain <= 0 */
+    double level;                        /* what it must not exceed; NaN where none was spent */
+    double effective;                    /* (sum w)^2 / sum w^2 of the importance weights */
+    double clipped;                      /* share of rows whose weight was above 20 */
+};
 
 struct strategy_state {
     uint64_t magic;
     uint32_t version, size_bytes;
     uint64_t checksum; /* of everything behind it; by strategy_seal */
-    struct strategy_config config;
-    struct rng rng;
+    struct rng rng;    /* of the one that acts */
+    struct rng watch;  /* of the others: watching changes no choice */
     uint64_t decisions, explorations, settled, dropped;
     uint64_t refused_duplicate, refused_unknown, refused_full, refused_value;
-    uint64_t log_total;       /* rows ever; the newest is log[(log_total - 1) % STRATEGY_LOG_MAX] */
-    uint64_t trials_began_at; /* log_total at the first of the trials */
-    uint32_t trials;          /* policies judged on this log */
+    uint64_t log_total; /* rows ever; the newest is log[(log_total - 1) % STRATEGY_LOG_MAX] */
     uint32_t pending_count;
-    struct strategy_arm arms[REGIME_COUNT][STRATEGY_TIERS][STRATEGY_ARMS];
+    uint32_t acting;         /* enum strategy_policy_id */
+    int64_t acting_since_ns; /* choices from here on are its own; INT64_MIN from the first */
+    double promised;         /* lower end of its value when it was adopted; NaN: own */
+    uint64_t reviews, adopted, returned; /* returned: to own, for a promise that was not kept */
+    uint64_t reviewed_at;                /* settled at the last review */
+    uint64_t looks_began_at;             /* log_total at the first of the looks */
+    uint32_t looks;                      /* at this log: each makes the next one's level smaller */
+    uint32_t reserved;
+    uint64_t verdicts[STRATEGY_VERDICTS];                 /* of all candidates of all reviews */
+    struct strategy_evaluation newest[STRATEGY_POLICIES]; /* of the last review */
+    struct strategy_policy policies[STRATEGY_POLICIES];
     struct strategy_row pending[STRATEGY_PENDING_MAX], log[STRATEGY_LOG_MAX];
 };
 
-/* The first config acts without a trial: there is nothing to judge it on. */
+/* config becomes STRATEGY_POLICY_OWN and acts without a trial: there is nothing to judge it on. */
 void strategy_init(struct strategy_state *state, uint64_t seed,
                    const struct strategy_config *config);
+/* The policy that acts. */
+const struct strategy_policy *strategy_acting(const struct strategy_state *state);
 
 /* What a symbol's own trades say of one strategy in this regime. samples 0: nothing. */
 struct strategy_prior {
@@ -197,6 +262,7 @@ struct strategy_decision {
     double expected_r[STRATEGY_ARMS];  /* posterior mean with the symbol's shift; classic: Q */
     double shift[STRATEGY_ARMS];
     struct strategy_context context;
+    struct strategy_prior priors[STRATEGY_ARMS]; /* as given; samples 0 without */
 };
 
 /* Chooses for one intent. A symbol's own mean m_s of s samples shifts the context's mean m of
@@ -208,6 +274,7 @@ struct strategy_decision {
  * Source  Thompson, Biometrika 25 (1933); Chapelle, Li, NIPS 2011; posterior: Murphy, Conjugate
  *         Bayesian analysis of the Gaussian distribution (2007); forgetting: Raj, Kalyani, arXiv
  *         1707.09727; gamma draws: Marsaglia, Tsang, ACM TOMS 26 (2000).
+ * `width` scales each sample's distance from its mean: Chapelle, Li, NIPS 2011, section 3.
  * Time    O(draws arms) */
 void strategy_choose(struct strategy_decision *out, struct strategy_state *state,
                      const struct strategy_context *context, const struct strategy_prior *priors);
@@ -222,7 +289,8 @@ enum strategy_answer {
 const char *strategy_answer_text(enum strategy_answer answer);
 
 /* The choice became a trade with this id: any number that the closed trade carries back (its
- * intent_id). All but TAKEN change nothing but a counter. */
+ * intent_id). What the other policies would have done is written beside it. All but TAKEN change
+ * nothing but a counter. Time O(policies draws arms). */
 enum strategy_answer strategy_opened(struct strategy_state *state, uint64_t trade_id,
                                      const struct strategy_decision *decision, int64_t ts_ns);
 /* The trade closed at ts_ns: its choice is rewarded and leaves the table. Told twice: refused. */
@@ -233,54 +301,46 @@ enum strategy_answer strategy_dropped(struct strategy_state *state, uint64_t tra
 /* The pending choice, NULL if there is none; until the next change. */
 const struct strategy_row *strategy_pending(const struct strategy_state *state, uint64_t trade_id);
 
-/* ---- Judging a policy on what another one logged ---- */
+/* ---- Judging policies on what one of them logged ---- */
 
-/* out (STRATEGY_ARMS): the policy's probabilities at this row, sum 1, 0 where not eligible. It
- * must not look at arm, propensity and net_r of the row, nor at later ones. */
-typedef void (*strategy_policy_fn)(double *out, void *context, const struct strategy_row *row);
-
-enum strategy_verdict {
-    STRATEGY_ALLOWED = 0,
-    STRATEGY_TOO_FEW,    /* under 100 rows to judge on */
-    STRATEGY_NO_OVERLAP, /* effective < 50, or over 5 % of weights clipped: it does other things */
-    STRATEGY_NOT_BETTER  /* p_value above its level */
-};
-const char *strategy_verdict_text(enum strategy_verdict verdict);
-
-struct strategy_evaluation {
-    uint32_t verdict, trial; /* trial: how many were judged on this log, this one included */
-    uint64_t rows;
-    double value, value_low, value_high; /* net R a trade under the policy, 95 % */
-    double logged;                       /* as it was, same rows */
-    double gain, gain_low, gain_high;    /* value - logged, paired by row, 95 % */
-    double p_value;                      /* one-sided, of gain <= 0 */
-    double level;     /* what it must not exceed: 0.05 6 / (pi^2 trial^2), which sum to 0.05 */
-    double effective; /* (sum w)^2 / sum w^2 of the importance weights */
-    double clipped;   /* share of rows whose weight was above 20 */
-};
-
-/* Doubly robust value of a policy on logged rows, in order of their choice:
- *     v_i = sum_a pi(a|x_i) q_i(a) + w_i (r_i - q_i(a_i))
- *     w_i = min(20, pi(a_i|x_i) / propensity_i)
- * q_i is what was expected at the choice, made of trades closed before: the mean of v is unbiased
- * but for clipping, whatever the quality of q. Interval: mean +- 1.96 error, the error by the
+/* Doubly robust value of a policy on the rows of the log chosen since the present one acts:
+ *     v_i = direct_i + w_i (r_i - expected_i(a_i)),   w_i = min(20, weight_i)
+ * expected is what the acting policy foresaw, made of trades closed before, direct its mean under
+ * the policy: the mean of v is unbiased but for clipping, whatever the quality of what was
+ * expected. Gain: against v of the policy that acts. Interval: mean +- 1.96 error, the error by the
  * larger of the plain variance and that of Newey and West (1987; lags 4 (n/100)^(2/9), at most 8),
- * as trades open together share the market's moves. Verdict and level are left 0. All NaN with
- * fewer than 2 rows.
+ * as trades open together share the market's moves. Verdict 0, level NaN. All NaN with fewer
+ * than 2 rows.
  * Source  Dudik, Langford, Li, "Doubly robust policy evaluation and learning" (ICML 2011). */
-void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_row *rows,
-                       size_t count, strategy_policy_fn policy, void *context);
+void strategy_evaluate(struct strategy_evaluation *out, const struct strategy_state *state,
+                       enum strategy_policy_id policy);
 
-/* May `candidate` replace the config? It is replayed over the log from nothing: at each choice it
- * has learned the trades closed before, and says its probabilities. Judged on the second half; what
- * it knows is less than what it would start with, so it is judged hard. Counts as a trial; the
- * count begins anew when the log has been wholly replaced. scratch: overwritten. */
-bool strategy_policy_allowed(struct strategy_evaluation *out, struct strategy_state *state,
-                             struct strategy_state *scratch,
-                             const struct strategy_config *candidate);
-/* Makes it the config if it is allowed: the only way to change one. */
-bool strategy_adopt(struct strategy_evaluation *out, struct strategy_state *state,
-                    struct strategy_state *scratch, const struct strategy_config *candidate);
+enum strategy_why { STRATEGY_BETTER = 1, STRATEGY_PROMISE_BROKEN };
+const char *strategy_why_text(enum strategy_why why); /* "better", "promise_broken" */
+
+/* A change of the policy that acts. */
+struct strategy_review {
+    int64_t ts_ns;
+    uint32_t from, to; /* enum strategy_policy_id */
+    uint32_t why;      /* enum strategy_why */
+    uint32_t look;     /* of this log; 0: none was needed */
+    uint64_t review;
+    double promised;                   /* PROMISE_BROKEN: what it was to earn at least */
+    struct strategy_evaluation before; /* the policy that leaves, on its own rows */
+    struct strategy_evaluation judged; /* BETTER: the policy that comes; else that which leaves */
+};
+
+/* Once in review_trades closed trades, in order:
+ *   - one that was adopted, and whose own rows (100 at least) lie with their whole interval below 0
+ *     and below the lower end promised when it was: own acts again;
+ *   - fewer than 200 rows of the present policy: nothing, and too_few is counted;
+ *   - look k at this log: each other policy is judged at the level 0.05 6 / (pi^2 k^2) / 4, which
+ *     sum to 0.05 over all looks and candidates; of those allowed the one of the largest gain acts
+ *     from now on. The looks begin anew when the log has been wholly replaced.
+ * A new policy has no rows: nothing but its own failure can follow it before 200 trades of its own.
+ * True: out says what has changed. False: nothing changed but counts and `newest`.
+ * Time  O(policies rows), once in review_trades; else O(1). */
+bool strategy_review(struct strategy_review *out, struct strategy_state *state, int64_t now_ns);
 
 /* ---- Keeping ---- */
 

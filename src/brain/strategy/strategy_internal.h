@@ -6,7 +6,7 @@
 
 enum { HINT_WINNING = 1, HINT_LOSING = 2, HINT_WIDE = 4 };
 
-/* What an algorithm needs to know: a decision's or a logged row's. */
+/* What an algorithm needs to know. */
 struct question {
     uint32_t regime, tier, eligible, hints;
     double shift[STRATEGY_ARMS];
@@ -19,15 +19,16 @@ struct answer {
     uint32_t greedy, how;
 };
 
-/* What the heuristic looks at, in bits that a row keeps. */
-uint32_t bandit_hints(const struct strategy_context *context);
+/* The question of a choice as this policy sees it: its own means set the shifts. priors (ARMS). */
+void bandit_question(struct question *out, const struct strategy_policy *policy,
+                     const struct strategy_context *context, uint32_t eligible,
+                     const struct strategy_prior *priors);
 /* eligible != 0 (asserted). Advances the generator (Thompson). */
-void bandit_answer(struct answer *out, struct strategy_state *state, const struct question *q);
-/* The reward of arm in its context: both learners. */
+void bandit_answer(struct answer *out, const struct strategy_policy *policy, struct rng *rng,
+                   const struct question *q);
+/* The reward of arm in its context: every policy, both learners. */
 void bandit_learn(struct strategy_state *state, uint32_t regime, uint32_t tier, uint32_t arm,
                   double net_r);
-/* Posterior mean of an arm. */
-double bandit_mean(const struct strategy_config *config, const struct strategy_arm *arm);
 
 /* No trade earns a hundred times its risk: USD or percent taken for R. */
 static const double net_r_max = 100;

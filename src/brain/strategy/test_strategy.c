@@ -144,11 +144,13 @@ static double share_of_best(const struct strategy_config *config, const double *
     struct strategy_context c = calm(REGIME_TREND_UP);
     uint32_t best = 0, right = 0;
     for (uint32_t a = 1; a < STRATEGY_ARMS; a++) best = means[a] > means[best] ? a : best;
+    struct strategy_config alone = *config;
+    alone.review_trades = 0; /* what the rule does by itself */
     *worst = 1;
     for (uint32_t seed = 0; seed < seeds; seed++) {
         struct rng market = rng_init(seed + 1000);
         uint32_t own = 0, arm;
-        strategy_init(&state, seed, config);
+        strategy_init(&state, seed, &alone);
         for (uint64_t id = 1; id <= 1000; id++) {
             one_trade(&state, id, &c, means, sigma, &market, &arm);
             own += id > 800 && arm == best;
@@ -201,6 +203,7 @@ static void forgetting_follows_a_market_that_turns(void **unused) {
         struct strategy_config config = strategy_config_defaults();
         struct strategy_context c = calm(REGIME_TREND_UP);
         config.forget = f ? 0.99 : 1;
+        config.review_trades = 0;
         for (uint32_t seed = 0; seed < 20; seed++) {
             struct rng market = rng_init(seed);
             uint32_t arm;
@@ -259,7 +262,7 @@ static void propensities_are_what_happens(void **unused) {
         assert_true(fabs((double)taken[a] / N - foreseen[a]) < 4 * error);
     }
     /* Three arms of which nothing is known: a third each. */
-    memset(state.arms, 0, sizeof state.arms);
+    memset(state.policies[0].arms, 0, sizeof state.policies[0].arms);
     for (uint32_t a = 0; a < STRATEGY_ARMS; a++) foreseen[a] = 0;
     for (int i = 0; i < N; i++) {
         struct strategy_decision d;
@@ -300,7 +303,7 @@ static void classic_numbers(void **unused) {
     assert_int_equal(d.arm, STRATEGY_ULTRA_AGGRESSIVE);
 
     /* First reward sets Q, then 0.8 Q + 0.2 R. */
-    struct strategy_arm *arm = &state.arms[c.regime][c.tier][STRATEGY_MODERATE];
+    struct strategy_arm *arm = &state.policies[0].arms[c.regime][c.tier][STRATEGY_MODERATE];
     bandit_learn(&state, c.regime, c.tier, STRATEGY_MODERATE, 2.0);
     assert_true(arm->q == 2.0);
     bandit_learn(&state, c.regime, c.tier, STRATEGY_MODERATE, -1.0);
@@ -320,7 +323,7 @@ static void classic_numbers(void **unused) {
     strategy_choose(&d, &state, &c, NULL);
     assert_int_equal(d.how, STRATEGY_BY_HEURISTIC);
 
-    state.config.epsilon = 0.10;
+    state.policies[0].config.epsilon = 0.10;
     uint32_t chance = 0;
     enum { N = 20000 };
     for (int i = 0; i < N; i++) {
@@ -349,7 +352,7 @@ static void a_symbols_own_trades_shift_what_is_expected(void **unused) {
         assert_true(memory_learn(&memory, &o));
     }
     for (int i = 0; i < 19; i++) bandit_learn(&state, c.regime, c.tier, STRATEGY_MODERATE, 1);
-    state.arms[c.regime][c.tier][STRATEGY_MODERATE].weight = 19;
+    state.policies[0].arms[c.regime][c.tier][STRATEGY_MODERATE].weight = 19;
     strategy_priors(priors, &memory, "BTCUSDT", REGIME_TREND_UP, now);
     assert_true(priors[STRATEGY_MODERATE].mean_r == 2 && priors[STRATEGY_SCALP].samples == 0);
     strategy_choose(&d, &state, &c, priors);
@@ -386,17 +389,19 @@ static void a_trade_rewards_its_choice_once(void **unused) {
     assert_int_equal(strategy_closed(&state, 11, NAN, 9), STRATEGY_NOT_USABLE);
     assert_int_equal(strategy_closed(&state, 11, 1503, 9), STRATEGY_NOT_USABLE); /* USD */
     assert_int_equal(strategy_closed(&state, 11, 1.5, 0), STRATEGY_NOT_USABLE);  /* before it was */
-    assert_memory_equal(state.arms, other.arms, sizeof state.arms);
+    assert_memory_equal(state.policies[0].arms, other.policies[0].arms,
+                        sizeof state.policies[0].arms);
     assert_memory_equal(state.pending, other.pending, sizeof state.pending);
 
     assert_int_equal(strategy_closed(&state, 11, 1.5, 9), STRATEGY_TAKEN);
-    assert_int_equal(state.arms[REGIME_TREND_UP][0][first.arm].count, 1);
-    assert_true(state.arms[REGIME_TREND_UP][0][first.arm].mean == 1.5);
-    assert_int_equal(state.arms[REGIME_RANGE_LOW_VOL][0][second.arm].count, 0);
+    assert_int_equal(state.policies[0].arms[REGIME_TREND_UP][0][first.arm].count, 1);
+    assert_true(state.policies[0].arms[REGIME_TREND_UP][0][first.arm].mean == 1.5);
+    assert_int_equal(state.policies[0].arms[REGIME_RANGE_LOW_VOL][0][second.arm].count, 0);
     other = state;
     assert_int_equal(strategy_closed(&state, 11, 1.5, 9), STRATEGY_DUPLICATE);
     assert_int_equal(strategy_opened(&state, 11, &first, 3), STRATEGY_DUPLICATE);
-    assert_memory_equal(state.arms, other.arms, sizeof state.arms);
+    assert_memory_equal(state.policies[0].arms, other.policies[0].arms,
+                        sizeof state.policies[0].arms);
     assert_int_equal(state.refused_duplicate, 3);
     assert_int_equal(state.refused_unknown, 2);
 
@@ -472,7 +477,7 @@ static void random_lives_add_up(void **unused) {
     }
     assert_int_equal(state.settled, settled);
     assert_int_equal(state.dropped, dropped);
-    const struct strategy_arm *arm = &state.arms[0][0][0];
+    const struct strategy_arm *arm = &state.policies[0].arms[0][0][0];
     for (uint32_t i = 0; i < REGIME_COUNT * STRATEGY_TIERS * STRATEGY_ARMS; i++)
         sum += arm[i].total_r;
     assert_true(fabs(sum - total) < 1e-8);
@@ -521,9 +526,9 @@ static void it_is_kept_and_goes_on_the_same(void **unused) {
 
 static void configs_are_looked_at(void **unused) {
     (void)unused;
-    struct strategy_config good = strategy_config_defaults(), bad[10];
+    struct strategy_config good = strategy_config_defaults(), bad[11];
     assert_true(strategy_config_check(&good));
-    for (int i = 0; i < 10; i++) bad[i] = good;
+    for (int i = 0; i < 11; i++) bad[i] = good;
     bad[0].algorithm = 2;
     bad[1].floor = 0; /* some arm could have probability 0: its value could never be known */
     bad[2].forget = 1.01;
@@ -534,7 +539,8 @@ static void configs_are_looked_at(void **unused) {
     bad[7].prior_shape = 0.5;
     bad[8].prior_mean = NAN;
     bad[9].draws = 1000;
-    for (int i = 0; i < 10; i++) assert_false(strategy_config_check(&bad[i]));
+    bad[10].width = 0;
+    for (int i = 0; i < 11; i++) assert_false(strategy_config_check(&bad[i]));
     assert_true(strategy_self_test(&other));
 }
 
