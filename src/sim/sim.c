@@ -1,10 +1,12 @@
 /* One seed: the world is made, the trader lives in it, and what happened is told. */
 #include "sim/sim.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/rng.h"
@@ -128,8 +130,26 @@ static void on_wait(void *context, int64_t until_ns) {
 
 /* ---- life ---- */
 
+/* In memory where there is a place for it. */
+static enum status folder_make(struct sim *s, struct err *err) {
+    const char *tmp = getenv("TMPDIR"), *place = s->o.work;
+    if (!place)
+        place = access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : tmp && *tmp ? tmp : "/tmp";
+    int n =
+        snprintf(s->root, sizeof s->root, "%s/quantum-sim-%" PRIu64 "-XXXXXX", place, s->o.seed);
+    if (n < 0 || (size_t)n >= sizeof s->root) {
+        s->root[0] = '\0';
+        return err_set(err, ST_INVALID, "--work: too long a path");
+    }
+    if (mkdtemp(s->root)) return ST_OK;
+    err_errno(err, ST_IO, "%s", s->root);
+    s->root[0] = '\0';
+    return ST_IO;
+}
+
 static enum status make(struct sim *s, struct err *err) {
-    struct rng root = rng_init(s->o.seed), venue = rng_split(&root, 1), net = rng_split(&root, 2);
+    struct rng root = rng_init(s->o.seed), venue = rng_split(&root, 1), net = rng_split(&root, 2),
+               disk = rng_split(&root, 4);
     const struct sim_venue_options v = {.seed = rng_u64(&venue),
                                         .symbols = s->o.symbols,
                                         .start_ns = START_NS,
@@ -148,7 +168,7 @@ static enum status make(struct sim *s, struct err *err) {
                             .wait = on_wait};
     s->rng = rng_split(&root, 3);
     s->second_ns = START_NS + NS_PER_SECOND;
-    sim_crash_probe(s);
+    sim_crash_probe(s, rng_u64(&disk));
     sim_check_observer(s);
     canary_init(&s->canary, s->o.canary, s->o.seed);
     s->begin_ns = START_NS;
@@ -164,7 +184,7 @@ static enum status make(struct sim *s, struct err *err) {
     s->faulty = st == ST_OK && (peer.fate || faults_are_on(&s->venue.act.faults));
     if (s->faulty) fault_rates_changed(&s->venue.act);
     if (st == ST_OK) st = sim_net_create(&s->net, &s->clock, rng_u64(&net), &peer, err);
-    if (st == ST_OK) st = sim_folder_make(s->root, sizeof s->root, s->o.work, s->o.seed, err);
+    if (st == ST_OK) st = folder_make(s, err);
     snprintf(s->run_dir, sizeof s->run_dir, "%s/run", s->root);
     return st;
 }
@@ -174,7 +194,7 @@ static void unmake(struct sim *s) {
     check_destroy(s->check);
     sim_venue_close(&s->venue);
     sim_clock_install(NULL);
-    if (s->root[0] && !s->o.keep) sim_folder_remove(s->root);
+    if (s->root[0] && !s->o.keep) sim_disk_remove(s->root);
     if (s->o.keep) snprintf(s->out->run_dir, sizeof s->out->run_dir, "%.511s", s->run_dir);
     free(s->contracts);
     free(s);

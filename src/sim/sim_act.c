@@ -5,10 +5,11 @@
 #include "base/log.h"
 #include "sim/sim_internal.h"
 
-#define HALT_NS       (60 * NS_PER_SECOND)
-#define OUTAGE_S_MAX  60
-#define STEP_S_MAX    3600
-#define DRIFT_PPB_MAX 200000
+#define HALT_NS        (60 * NS_PER_SECOND)
+#define OUTAGE_S_MAX   60
+#define STEP_S_MAX     3600
+#define BAD_DISK_S_MAX 20
+#define DRIFT_PPB_MAX  200000
 enum { CRASH_PCT_MIN = 5, CRASH_PCT_MAX = 15, GAP_PPM_MAX = 60000, ALGOS_LOOKED_AT = 64 };
 
 static uint64_t draw(struct sim *s, enum sim_fault kind, uint64_t low, uint64_t high) {
@@ -220,7 +221,13 @@ static void act(struct sim *s, enum sim_fault kind) {
         break;
     case SIM_KILL:
     case SIM_POWER:
+    case SIM_ROT:
         sim_crash_arm(s, kind);
+        break;
+    case SIM_DISK_BAD:
+        sim_injected(s, kind, CHECK_ALL);
+        s->disk_bad_ns =
+            s->clock.now_ns + (int64_t)draw(s, kind, 1, BAD_DISK_S_MAX) * NS_PER_SECOND;
         break;
     case SIM_REQUEST_LOST:
     case SIM_REQUEST_LATE:
@@ -240,6 +247,8 @@ void sim_act_end(struct sim *s) {
     for (int k = 0; k < FAULT_COUNT; k++) s->venue.act.faults.rows[k].rate = 0;
     fault_rates_changed(&s->venue.act);
     s->armed = false;
+    s->disk_bad_ns = 0;
+    sim_crash_disk(s);
     sim_clock_drift(&s->clock, 0);
 }
 
@@ -250,4 +259,5 @@ void sim_act_second(struct sim *s) {
         if (sim_fault_scope_of((enum sim_fault)k) == SIM_PER_SECOND &&
             sim_fault_ask(&s->faults, (enum sim_fault)k))
             act(s, (enum sim_fault)k);
+    sim_crash_disk(s);
 }

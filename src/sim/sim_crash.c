@@ -7,7 +7,7 @@
 
 /* An armed crash that finds no place to happen happens anyway. */
 #define ARMED_NS_MAX (120 * NS_PER_SECOND)
-enum { POINTS_MAX = 12 };
+enum { POINTS_MAX = 12, ROT_RECORDS_MAX = 20 };
 
 void sim_crash_arm(struct sim *s, enum sim_fault kind) {
     static const enum crash_point classes[] = {POINT_POLL, POINT_APPEND, POINT_APPEND, POINT_PORT};
@@ -19,8 +19,23 @@ void sim_crash_arm(struct sim *s, enum sim_fault kind) {
     s->armed_until_ns = s->clock.now_ns + ARMED_NS_MAX;
 }
 
+/* One of the last records, as far back as a page goes. */
+static enum status rot(struct sim *s, struct err *err) {
+    char path[SIM_WORK_SIZE + 64];
+    uint64_t back = sim_fault_draw(&s->faults, SIM_ROT, 0, ROT_RECORDS_MAX);
+    snprintf(path, sizeof path, "%s/journal", s->image_dir);
+    if (s->disk.appended <= back) return ST_OK;
+    enum status st = sim_disk_rot(path, s->disk.appended - back, &s->disk.rng, err);
+    return st == ST_NOT_FOUND ? ST_OK : st; /* it is in the buffer, or was never written */
+}
+
+static enum status spoil(struct sim *s, struct err *err) {
+    struct sim_disk_loss loss;
+    if (s->died_of == SIM_POWER) return sim_disk_power_loss(&s->disk, s->image_dir, &loss, err);
+    return s->died_of == SIM_ROT ? rot(s, err) : ST_OK;
+}
+
 static void die(struct sim *s, enum crash_point where) {
-    struct err err = {0};
     snprintf(s->image_dir, sizeof s->image_dir, "%s/image-%u", s->root, s->out->kills);
     sim_injected(s, s->armed_kind, CHECK_ALL);
     s->died_of = s->armed_kind;
@@ -31,8 +46,10 @@ static void die(struct sim *s, enum crash_point where) {
     log_info("sim", "trader killed", "where=%d", (int)where);
     sim_alive(s, false);
     sim_net_mute(s->net, true);
-    s->image_st = sim_folder_copy(s->run_dir, s->image_dir, &err);
-    if (s->image_st != ST_OK) log_error("sim", "no image of the disk", "why=\"%s\"", err.text);
+    s->image_st = sim_disk_image(s->run_dir, s->image_dir, &s->image_err);
+    if (s->image_st == ST_OK) s->image_st = spoil(s, &s->image_err);
+    s->image_appended = s->disk.appended;
+    s->image_durable = s->disk.durable;
 }
 
 void sim_crash_point(struct sim *s, enum crash_point where) {
@@ -48,17 +65,28 @@ static void on_append(void *context, bool after, uint16_t type, uint64_t seq) {
     sim_crash_point(context, POINT_APPEND);
 }
 
-void sim_crash_probe(struct sim *s) {
+void sim_crash_probe(struct sim *s, uint64_t seed) {
     s->probe = (struct journal_probe){.context = s, .append = on_append};
+    sim_disk_init(&s->disk, seed, &s->probe);
+}
+
+void sim_crash_disk(struct sim *s) {
+    static const struct sim_disk_faults bad = {
+        .no_space = 0.02, .short_write = 0.1, .sync_error = 0.02};
+    static const struct sim_disk_faults good = {0};
+    s->disk.faults = s->disk_bad_ns > s->clock.now_ns ? bad : good;
 }
 
 enum status sim_crash_over(struct sim *s, struct err *err) {
-    char old[SIM_WORK_SIZE + 64];
-    snprintf(old, sizeof old, "%s/gone", s->root);
     sim_net_mute(s->net, false);
     s->clock.ghost_ns = 0;
-    if (s->image_st != ST_OK) return err_set(err, s->image_st, "no image of %s", s->run_dir);
-    sim_folder_remove(s->run_dir);
+    s->disk.appended = s->image_appended; /* the dead one wrote on, elsewhere */
+    s->disk.durable = s->image_durable;
+    if (s->image_st != ST_OK) {
+        *err = s->image_err;
+        return s->image_st;
+    }
+    sim_disk_remove(s->run_dir);
     if (rename(s->image_dir, s->run_dir) != 0) return err_errno(err, ST_IO, "%s", s->image_dir);
     return ST_OK;
 }

@@ -37,7 +37,11 @@ enum sim_fault_scope { SIM_PER_REQUEST = 0, SIM_PER_REPLY, SIM_PER_FRAME, SIM_PE
     X(SIM_KILL, process_crash, SIM_PER_SECOND, 0.0007,                                             \
       "the trader's process dies: at a moment, a journal append, or a call of the port")           \
     X(SIM_POWER, power_loss, SIM_PER_SECOND, 0.0002,                                               \
-      "the trader's machine dies: what was not synced is gone, or torn")
+      "the trader's machine dies: what was not synced is gone, or torn")                           \
+    X(SIM_ROT, disk_rot, SIM_PER_SECOND, 0.0001,                                                   \
+      "the trader's process dies, and a bit of its journal's last records has turned over")        \
+    X(SIM_DISK_BAD, disk_bad, SIM_PER_SECOND, 0.0003,                                              \
+      "for up to 20 s the disk fails: no space, short writes, syncs that fail")
 
 enum sim_fault {
 #define SIM_FAULT_ID(id, name, scope, rate, about) id,

@@ -3,6 +3,7 @@
 #define SIM_SIM_INTERNAL_H
 
 #include "kernel/journal.h"
+#include "sim/disk.h"
 #include "sim/net.h"
 #include "sim/sim.h"
 #include "sim/sim_faults.h"
@@ -34,8 +35,12 @@ struct sim {
     uint32_t armed_left;
     int64_t armed_until_ns;
     enum status image_st;
+    struct err image_err;
+    uint64_t image_appended, image_durable; /* records of the journal in it */
     char image_dir[SIM_WORK_SIZE + 32];
     struct journal_probe probe;
+    struct sim_disk disk;
+    int64_t disk_bad_ns; /* until then */
     struct journal_options journal_options;
     /* What the checker is told. */
     struct check *check;
@@ -106,15 +111,10 @@ void sim_act_end(struct sim *s);
 void sim_crash_arm(struct sim *s, enum sim_fault kind);
 /* The process is at such a place: it may die here. */
 void sim_crash_point(struct sim *s, enum crash_point where);
-void sim_crash_probe(struct sim *s);
+void sim_crash_probe(struct sim *s, uint64_t seed);
+/* The disk as it is now: good, or bad for a while. */
+void sim_crash_disk(struct sim *s);
 /* The dead process has ended: the next one starts in the image. */
 enum status sim_crash_over(struct sim *s, struct err *err);
-
-/* sim_folder.c */
-enum status sim_folder_make(char *out, size_t size, const char *work, uint64_t seed,
-                            struct err *err);
-enum status sim_folder_copy(const char *from, const char *to, struct err *err);
-/* With all that is in it; what is not there is gone already. */
-void sim_folder_remove(const char *dir);
 
 #endif

@@ -162,7 +162,7 @@ static enum status session_of(struct sim *s, struct session_options *o, struct e
     s->journal_options = journal_options_defaults();
     s->journal_options.segment_bytes = SEGMENT_BYTES;
     s->journal_options.buffer_bytes = BUFFER_BYTES;
-    s->journal_options.probe = &s->probe;
+    s->journal_options.probe = &s->disk.probe;
     o->journal_options = &s->journal_options;
     return feed_open_live(&o->feed, s->contracts, s->contract_count, NS_PER_MINUTE, s->from_ns,
                           MARKET_HASH, err);
@@ -238,6 +238,7 @@ enum status sim_verify(struct sim *s, struct err *err) {
     o.port = &nobody;
     o.observer = NULL;
     o.verify = true;
+    o.journal_options = NULL; /* only read */
     st = session_run(&result, &o, &why);
     feed_close(o.feed);
     if (st != ST_OK)
