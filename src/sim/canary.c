@@ -64,6 +64,13 @@ static bool is_leg(const char *id, enum oms_leg leg) {
     return oms_is_ours(id) && id[ID_LEG] == made[ID_LEG];
 }
 
+/* The first stop of a trade: nothing else stands yet. */
+static bool is_first_stop(const char *id) {
+    char made[CLIENT_ORDER_ID_SIZE];
+    oms_client_order_id(made, 0, LEG_STOP, 0);
+    return is_leg(id, LEG_STOP) && strcmp(id + ID_ATTEMPT, made + ID_ATTEMPT) == 0;
+}
+
 /* The same order's id with an attempt that nobody makes. */
 static void other_id(char id[CLIENT_ORDER_ID_SIZE]) {
     char made[CLIENT_ORDER_ID_SIZE];
@@ -103,7 +110,7 @@ static void tell_later(struct canary *c, const struct venue_command *m, uint8_t 
 
 static enum status submit_naked(struct canary *c, const struct venue_command *m,
                                 enum venue_lane lane, struct err *err) {
-    bool stop = is_leg(m->client_order_id, LEG_STOP);
+    bool stop = is_first_stop(m->client_order_id);
     if (stop && m->kind == COMMAND_ORDER_CANCEL && is_hit(c, m->client_order_id)) {
         tell_later(c, m, VENUE_ORDER_CANCELED);
         return ST_OK;

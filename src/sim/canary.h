@@ -25,7 +25,8 @@
     X(CANARY_NONE, "none", "nothing is wrong", CHECK_NONE)                                         \
     X(CANARY_DOUBLE_ORDER, "double_order", "an entry leaves twice, the second under another id",   \
       CHECK_ENTRY_ONCE)                                                                            \
-    X(CANARY_NAKED, "naked", "a stop never leaves, and the trader is told that it stands",         \
+    X(CANARY_NAKED, "naked",                                                                       \
+      "the first stop of a trade never leaves, and the trader is told that it stands",             \
       CHECK_PROTECTED)                                                                             \
     X(CANARY_LOST_FILL, "lost_fill", "the trader is never told of the fills of an entry",          \
       CHECK_PROTECTED)                                                                             \

@@ -116,6 +116,8 @@ void check_reassess(struct check *c, uint32_t instrument, enum check_cause cause
     struct check_symbol *s = &c->symbols[instrument];
     struct check_span *p = &s->span;
     bool covered = check_is_covered(s, false); /* flat: nothing to cover */
+    /* A hand has been at it, and what was done since may have been right for what was known. */
+    if (cause == CAUSE_LOST && check_foreign_lately(c, s)) cause = CAUSE_FOREIGN;
     if (covered == !p->naked) {
         /* More of ours where somebody else had left it naked: the clock is ours from here. */
         if (!covered && p->cause == CAUSE_FOREIGN && cause == CAUSE_FILL) begin(c, s, cause);
