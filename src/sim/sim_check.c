@@ -143,28 +143,32 @@ void sim_injected(struct sim *s, enum sim_fault kind, uint32_t instrument) {
         log_info("sim", "happens", "kind=%s", sim_fault_name(kind));
 }
 
-/* Contracts whose state of a lasting fault has changed since the last look. */
-static uint32_t changed_contract(const struct sim *s, enum fault kind) {
-    const struct fault_state *f = &s->venue.act.state;
-    const int64_t *until = kind == FAULT_FILTERS     ? f->filters_ns
-                           : kind == FAULT_DELISTING ? f->closing_ns
-                           : kind == FAULT_STALE     ? f->stale_ns
-                                                     : NULL;
-    for (uint32_t i = 0; until && i < s->o.symbols; i++)
-        if (until[i] > s->looked_ns) return i;
-    return CHECK_ALL;
+/* Rules, book and status of single contracts: begun or over since the last look. */
+static bool contracts_changed(struct sim *s, enum fault kind, const int64_t *until, int64_t *seen) {
+    bool any = false;
+    for (uint32_t i = 0; i < s->o.symbols; i++) {
+        if (until[i] == seen[i]) continue;
+        seen[i] = until[i];
+        any = true;
+        check_injected(s->check, (uint32_t)kind, i, s->clock.now_ns);
+    }
+    return any;
 }
 
 void sim_check_venue(struct sim *s) {
     const struct faults *f = &s->venue.act.faults;
+    const struct fault_state *state = &s->venue.act.state;
     bool open = sim_venue_is_open(&s->venue, s->clock.now_ns) && s->outage_ns <= s->clock.now_ns;
+    bool told[FAULT_COUNT] = {
+        [FAULT_FILTERS] = contracts_changed(s, FAULT_FILTERS, state->filters_ns, s->seen_ns[0]),
+        [FAULT_DELISTING] = contracts_changed(s, FAULT_DELISTING, state->closing_ns, s->seen_ns[1]),
+        [FAULT_STALE] = contracts_changed(s, FAULT_STALE, state->stale_ns, s->seen_ns[2])};
     for (int k = 0; k < FAULT_COUNT; k++) {
         if (f->rows[k].fired == s->venue_fired[k]) continue;
         s->out->faults_fired += f->rows[k].fired - s->venue_fired[k];
         s->venue_fired[k] = f->rows[k].fired;
-        check_injected(s->check, (uint32_t)k, changed_contract(s, (enum fault)k), s->clock.now_ns);
+        if (!told[k]) check_injected(s->check, (uint32_t)k, CHECK_ALL, s->clock.now_ns);
     }
-    s->looked_ns = s->clock.now_ns;
     if (open != s->venue_open) check_venue_open(s->check, open, s->clock.now_ns);
     s->venue_open = open;
 }

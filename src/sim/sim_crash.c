@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "kernel/events.h"
 #include "sim/sim_internal.h"
 
 /* An armed crash that finds no place to happen happens anyway. */
@@ -26,7 +27,10 @@ static enum status rot(struct sim *s, struct err *err) {
     snprintf(path, sizeof path, "%s/journal", s->image_dir);
     if (s->disk.appended <= back) return ST_OK;
     enum status st = sim_disk_rot(path, s->disk.appended - back, &s->disk.rng, err);
-    return st == ST_NOT_FOUND ? ST_OK : st; /* it is in the buffer, or was never written */
+    if (st == ST_NOT_FOUND) return ST_OK; /* it is in the buffer, or was never written */
+    s->disk.appended -= back + 1;         /* the journal ends there now */
+    if (s->disk.durable > s->disk.appended) s->disk.durable = s->disk.appended;
+    return st;
 }
 
 static enum status spoil(struct sim *s, struct err *err) {
@@ -52,8 +56,20 @@ static void die(struct sim *s, enum crash_point where) {
     s->image_durable = s->disk.durable;
 }
 
+/* Whether the crash matrix wants it here. */
+static bool is_chosen(struct sim *s, enum crash_point where) {
+    if (!s->has_intent || where == POINT_POLL) return false;
+    return ++s->out->crash_points == s->o.crash_at;
+}
+
 void sim_crash_point(struct sim *s, enum crash_point where) {
-    if (!s->armed || s->dead) return;
+    if (s->dead) return;
+    if (is_chosen(s, where)) {
+        s->armed_kind = s->o.crash_power ? SIM_POWER : SIM_KILL;
+        die(s, where);
+        return;
+    }
+    if (!s->armed) return;
     bool late = s->clock.now_ns >= s->armed_until_ns;
     if (!late && where != s->armed_class) return;
     if (!late && where != POINT_POLL && --s->armed_left > 0) return;
@@ -61,8 +77,16 @@ void sim_crash_point(struct sim *s, enum crash_point where) {
 }
 
 static void on_append(void *context, bool after, uint16_t type, uint64_t seq) {
-    (void)after, (void)type, (void)seq;
-    sim_crash_point(context, POINT_APPEND);
+    struct sim *s = context;
+    if (type == EVENT_TRADE_INTENT) s->has_intent = true;
+    if (after && type == EVENT_ORDER_PLACED) s->placed_seq = seq;
+    sim_crash_point(s, POINT_APPEND);
+}
+
+void sim_crash_command(struct sim *s) {
+    if (s->disk.durable < s->placed_seq)
+        sim_violation(s, "a command left before its record %llu was synced",
+                      (unsigned long long)s->placed_seq);
 }
 
 void sim_crash_probe(struct sim *s, uint64_t seed) {

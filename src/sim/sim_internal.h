@@ -41,13 +41,16 @@ struct sim {
     struct journal_probe probe;
     struct sim_disk disk;
     int64_t disk_bad_ns; /* until then */
+    uint64_t placed_seq; /* record of the last order of this life */
+    bool has_intent;     /* of any life: crash points count */
     struct journal_options journal_options;
     /* What the checker is told. */
     struct check *check;
     struct session_observer observer;
     uint32_t of_venue[INSTRUMENTS_MAX]; /* the exchange's number of a contract of the run */
     uint64_t venue_fired[FAULT_COUNT], own_violations;
-    int64_t belief_ns, looked_ns, calm_ns;
+    int64_t seen_ns[3][SIM_SYMBOLS_MAX]; /* of filters, delistings, books that stand */
+    int64_t belief_ns, calm_ns;
     bool venue_open, alive, calm, explained;
     struct canary canary;
     struct venue_port canary_port;
@@ -112,6 +115,8 @@ void sim_crash_arm(struct sim *s, enum sim_fault kind);
 /* The process is at such a place: it may die here. */
 void sim_crash_point(struct sim *s, enum crash_point where);
 void sim_crash_probe(struct sim *s, uint64_t seed);
+/* A command is about to leave: it is on record, and synced. */
+void sim_crash_command(struct sim *s);
 /* The disk as it is now: good, or bad for a while. */
 void sim_crash_disk(struct sim *s);
 /* The dead process has ended: the next one starts in the image. */
