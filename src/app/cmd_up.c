@@ -36,6 +36,10 @@ static const char up_usage[] =
     "  --keys FILE        JSON: api_key, and api_secret or ed25519_private_key; chmod 600\n"
     "  --symbols-max N    venue: follow at most N contracts; --tape FILE: record all that is "
     "received\n"
+    "  --stray RULE       venue: positions that are not ours get a stop (protect, the default), "
+    "are "
+    "closed (flatten),\n"
+    "                     or are left alone (leave); nothing is entered beside one\n"
     "  --mode replay      candles of a store, on the embedded exchange; then the report\n"
     "  --strategy NAME    ensemble (default); momentum, random, sma_cross: labelled baselines, "
     "cost gate not applied\n"
@@ -115,6 +119,7 @@ enum {
     OPT_CA_FILE,
     OPT_TAPE,
     OPT_SYMBOLS_MAX,
+    OPT_STRAY,
     OPT_NO_API,
     OPT_NO_BASELINES,
     OPT_FRESH,
@@ -148,6 +153,7 @@ static const struct option long_options[] = {
     {"ca-file", required_argument, NULL, OPT_CA_FILE},
     {"tape", required_argument, NULL, OPT_TAPE},
     {"symbols-max", required_argument, NULL, OPT_SYMBOLS_MAX},
+    {"stray", required_argument, NULL, OPT_STRAY},
     {"no-api", no_argument, NULL, OPT_NO_API},
     {"no-baselines", no_argument, NULL, OPT_NO_BASELINES},
     {"fresh", no_argument, NULL, OPT_FRESH},
@@ -272,6 +278,8 @@ static bool set_venue_option(struct up *u, int option) {
     switch (option) {
     case OPT_VENUE_URL:
         return copy(o->venue_url, sizeof o->venue_url, optarg);
+    case OPT_STRAY:
+        return run_stray_option(o, optarg) == ST_OK;
     case OPT_STREAM_URL:
         return copy(o->stream_url, sizeof o->stream_url, optarg);
     case OPT_KEYS:

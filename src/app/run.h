@@ -16,6 +16,7 @@ enum { RUN_PATH_SIZE = 4096, RUN_LIST_SIZE = 16384 };
 struct run_options {
     enum run_mode mode;
     enum strategy_kind strategy;
+    enum exits_stray stray; /* the rule for positions that are not ours */
     char state[RUN_PATH_SIZE];
     char data
         [RUN_PATH_SIZE]; /* candle store, or a folder of files to import first; "" = STATE/store */
@@ -91,6 +92,8 @@ enum status run_fit_models(struct run *run, const struct learn_series *series, s
                            uint64_t data_hash, int64_t from_ns, int64_t to_ns,
                            const volatile sig_atomic_t *stop, struct err *err);
 enum status run_model_option(struct run_options *o, const char *path, struct err *err);
+/* "protect", "flatten" or "leave"; ST_INVALID. */
+enum status run_stray_option(struct run_options *o, const char *name);
 /* "xgboost,nhits": these seats alone. ST_INVALID: a name that is no voter's, one twice, or none. */
 enum status run_voters_option(struct run_options *o, const char *names, struct err *err);
 /* The retrainer's figures and the run's identity with it; then, in the run's folder, the retrainer: the run's models

@@ -11,6 +11,7 @@
 struct run_options run_options_defaults(void) {
     return (struct run_options){.mode = MODE_PAPER,
                                 .strategy = STRATEGY_ENSEMBLE,
+                                .stray = STRAY_PROTECT,
                                 .retrain_ns = -1,
                                 .seed = 1,
                                 .speed = 600,
@@ -19,6 +20,15 @@ struct run_options run_options_defaults(void) {
                                 .voters = (1U << MODEL_COUNT) - 1,
                                 .port = 8001,
                                 .symbols_max = INSTRUMENTS_MAX};
+}
+
+enum status run_stray_option(struct run_options *o, const char *name) {
+    for (int k = 0; k < STRAY_COUNT; k++)
+        if (strcmp(name, exits_stray_text((enum exits_stray)k)) == 0) {
+            o->stray = (enum exits_stray)k;
+            return ST_OK;
+        }
+    return ST_INVALID;
 }
 
 enum status run_options_save(const struct run_options *o, const char *run_dir, struct err *err) {
@@ -41,6 +51,7 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
             "\nspeed=%.17g\nsynth_symbols=%u\nsynth_pattern=%.17g\n",
             o->interval_ns, o->from_ns, o->to_ns, o->retrain_ns, o->first_window_ns, o->window_ns,
             o->seed, o->speed, o->synth_symbols, o->synth_pattern);
+    fprintf(f, "stray=%s\n", exits_stray_text(o->stray));
     if (o->venue_url[0])
         fprintf(f,
                 "venue_url=%s\nstream_url=%s\nkeys=%s\nca_file=%s\ntape=%s\nsymbols_max=%u\n"
@@ -108,6 +119,7 @@ static enum status apply(struct run_options *o, const char *key, const char *val
             }
         return ST_INVALID;
     }
+    if (strcmp(key, "stray") == 0) return run_stray_option(o, value);
     if (strcmp(key, "model") == 0) return *value ? run_model_option(o, value, NULL) : ST_OK;
     if (strcmp(key, "voters") == 0) return run_voters_option(o, value, NULL);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

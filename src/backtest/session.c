@@ -95,6 +95,7 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
         .exits = exits_config_defaults(),
     };
     c.bot.seed = o->seed;
+    c.exits.stray = (uint32_t)o->stray;
     if (o->strategy == STRATEGY_ENSEMBLE || o->barrier_exits) {
         /* The exits are the label's barriers: what was learned is what is traded. */
         c.bot.exits_by_barrier = true;
@@ -113,13 +114,10 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
 
 /* A live market is not the same twice, its rules and the wallet neither: such a run is known by what was asked for. */
 static uint64_t live_identity(const struct session_options *o) {
-    const uint64_t words[] = {(uint64_t)o->mode,
-                              (uint64_t)o->strategy,
-                              o->seed,
-                              feed_hash(o->feed),
-                              (uint64_t)feed_interval_ns(o->feed),
-                              session_models_hash(o),
-                              feature_list_hash()};
+    const uint64_t words[] = {(uint64_t)o->mode,      (uint64_t)o->strategy,
+                              (uint64_t)o->stray,     o->seed,
+                              feed_hash(o->feed),     (uint64_t)feed_interval_ns(o->feed),
+                              session_models_hash(o), feature_list_hash()};
     return hash64(words, sizeof words);
 }
 

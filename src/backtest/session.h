@@ -60,6 +60,7 @@ struct session_options {
     struct inbox *inbox; /* commands from outside, looked at between and inside steps; NULL: none */
     enum run_mode mode;  /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
+    enum exits_stray stray; /* what becomes of positions that no order of ours explains */
     uint64_t seed;
     money_t wallet_start;
     const struct label_spec *labels; /* barriers of the exits; NULL: label_spec_defaults() */
