@@ -31,6 +31,10 @@ struct sim_options {
     const char *
         models; /* folder of trained voters (ensemble); made if missing. NULL: in work, for this run alone */
     enum canary_kind canary; /* a planted bug; CANARY_NONE */
+    /* Crash matrix: the process dies at this point of those from the first intent on (each journal append and each command
+     * of the port, before and after it); 0: at none. power: its machine dies with it. */
+    uint64_t crash_at;
+    bool crash_power;
     bool verify; /* at the end the journal is executed again and must lead to the same state */
     bool keep;   /* the run directory stays, result says where */
     const volatile sig_atomic_t *stop; /* NULL never */
@@ -45,6 +49,7 @@ struct sim_result {
     uint32_t lives, kills,
         restarts; /* of the trader: processes; killed by us; ended by themselves and begun again */
     uint64_t commands, requests, fills, orders, trades, faults_fired, records_verified;
+    uint64_t crash_points; /* passed; see crash_at */
     /* Violations of the invariants: a run ends with the first one, but for what the same moment brings. That one in words,
      * the number of its invariant (enum check_number), and the last facts before it, a line each. */
     uint64_t violations;

@@ -79,6 +79,7 @@ static enum status port_submit(void *context, const struct venue_command *c, enu
     struct sim *s = context;
     sim_crash_point(s, POINT_PORT);
     if (s->dead) return ST_OK;
+    sim_crash_command(s);
     trace_command(s, c);
     sim_check_command(s, c);
     s->out->commands++;
@@ -187,6 +188,7 @@ static enum status live_once(struct sim *s, struct err *err) {
     s->out->lives++;
     s->stop = 0;
     s->dead = s->ended_clean = false;
+    s->placed_seq = 0;
     enum status st = connect(s, &why);
     bool connected = st == ST_OK;
     if (connected) {
