@@ -441,12 +441,21 @@ static void desk_believe(struct desk *d) {
     check_belief(d->c, &b);
 }
 
+/* An empty book gives nobody a way out: it is not left standing. */
+static bool desk_leaves(const struct desk *d, uint32_t i) {
+    for (uint32_t j = 0; j < DESK_ORDERS; j++)
+        if (d->s[i].orders[j].live && d->s[i].orders[j].leg == LEG_CLOSE) return true;
+    return false;
+}
+
 static void desk_step(struct desk *d) {
-    d->w->now += desk_roll(d, 1, 5000) * 1000000;
-    if (desk_chance(d, 2)) d->w->now += 100 * SECOND; /* long enough to have to agree */
+    bool leaves = desk_leaves(d, BTC) || desk_leaves(d, ETH);
+    d->w->now += desk_roll(d, 1, leaves ? 1000 : 5000) * 1000000;
+    /* Long enough to have to agree. */
+    if (!leaves && d->queued == 0 && desk_chance(d, 2)) d->w->now += 100 * SECOND;
     for (uint32_t i = 0; i < DESK_SYMBOLS; i++) {
         struct desk_symbol *s = &d->s[i];
-        if (desk_chance(d, 60)) desk_market(d, i);
+        if (desk_leaves(d, i) || desk_chance(d, 60)) desk_market(d, i);
         if (s->held == 0 && desk_chance(d, 30)) desk_enter(d, i);
         if (s->held != 0 && desk_chance(d, 20)) desk_move(d, i);
         if (s->held != 0 && desk_chance(d, 10)) desk_leave(d, i);
