@@ -33,19 +33,26 @@ static enum status open_feed(struct feed **feed, const struct run_options *o, co
     return run_open_replay_feed(feed, o, err);
 }
 
+/* How much of the run that was, and why not more. */
+static void show(const struct session_result *r) {
+    printf("verified: %" PRIu64 " records, %" PRIu64 " steps, %" PRIu64
+           " trades; state hash %016" PRIx64 "\n",
+           r->records_checked, r->steps, r->totals.trades, r->state_hash);
+    if (r->verified_from <= 1) return;
+    printf("from record %" PRIu64 " on, as a snapshot has the state before it: ", r->verified_from);
+    if (r->model_gone_seq)
+        printf("the file of the model trained in record %" PRIu64 " was removed\n",
+               r->model_gone_seq);
+    else
+        printf("the journal begins with record %" PRIu64 "\n", r->journal_first_seq);
+}
+
 static int verify(const char *run_dir, const char *data, bool json) {
     struct err err = {0};
     static struct run_options o;
     static struct run run;
     enum status st = run_options_load(&o, run_dir, &err);
     if (st != ST_OK) return complain(&err);
-    if (o.retrain_ns > 0 && o.mode != MODE_REPLAY) {
-        fprintf(stderr,
-                "quantum: %s retrained its models and has not kept those it rejected: it cannot be "
-                "executed again from its first record\n",
-                run_dir);
-        return EXIT_REFUSED;
-    }
     if (data) snprintf(o.data, sizeof o.data, "%s", data);
     st = open_feed(&run.session.feed, &o, run_dir, &err);
     if (st != ST_OK) return complain(&err);
@@ -77,14 +84,13 @@ static int verify(const char *run_dir, const char *data, bool json) {
     if (!r) return EXIT_FAILED;
     st = session_run(r, &run.session, &err);
     if (json)
-        printf("{\"verified\":%s,\"records\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"trades\":%" PRIu64
-               ",\"state_hash\":\"%016" PRIx64 "\",\"fingerprint\":\"%016" PRIx64 "\"}\n",
-               st == ST_OK ? "true" : "false", r->records_checked, r->steps, r->totals.trades,
-               r->state_hash, r->fingerprint);
+        printf("{\"verified\":%s,\"first_record\":%" PRIu64 ",\"records\":%" PRIu64
+               ",\"steps\":%" PRIu64 ",\"trades\":%" PRIu64 ",\"state_hash\":\"%016" PRIx64
+               "\",\"fingerprint\":\"%016" PRIx64 "\"}\n",
+               st == ST_OK ? "true" : "false", r->verified_from, r->records_checked, r->steps,
+               r->totals.trades, r->state_hash, r->fingerprint);
     else if (st == ST_OK)
-        printf("verified: %" PRIu64 " records, %" PRIu64 " steps, %" PRIu64
-               " trades; state hash %016" PRIx64 "\n",
-               r->records_checked, r->steps, r->totals.trades, r->state_hash);
+        show(r);
     free(r);
     run_release(&run);
     return st == ST_OK ? EXIT_DONE : complain(&err);

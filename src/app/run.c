@@ -12,16 +12,16 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "backtest/live_candles.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/tstamp.h"
 #include "feature/feature.h"
 
 /* The made-up market's calendar: fixed, so that a restart meets the same one. */
-#define SYNTH_EPOCH_NS    (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
-#define SYNTH_INTERVAL    NS_PER_MINUTE
-#define RETRAIN_PERIOD_NS (14400 * NS_PER_SECOND)
-#define FIRST_WINDOW_NS   (730 * NS_PER_DAY) /* two years are enough, and markets change */
+#define SYNTH_EPOCH_NS  (INT64_C(1735689600) * NS_PER_SECOND) /* 2025-01-01 */
+#define SYNTH_INTERVAL  NS_PER_MINUTE
+#define FIRST_WINDOW_NS (730 * NS_PER_DAY) /* two years are enough, and markets change */
 enum { WARMUP_MARGIN_BARS = 32 };
 
 static int fail(const struct err *err) {
@@ -344,11 +344,6 @@ int run_prepare(struct run *run, const struct run_options *options,
     run->session.step_limit = options->step_limit;
     run->session.durable = options->mode != MODE_REPLAY;
     run->session.bus_url = run->options.bus[0] ? run->options.bus : NULL;
-    if (options->venue_url[0] && options->retrain_ns > 0) {
-        fprintf(stderr, "quantum: --retrain-every: a run on a venue does not retrain: it keeps no "
-                        "candles to train on\n");
-        return EXIT_USAGE;
-    }
     if (options->venue_url[0]) {
         struct err err = {0};
         int done = run_prepare_venue(run, &err);
@@ -357,10 +352,7 @@ int run_prepare(struct run *run, const struct run_options *options,
     }
     int code = options->mode == MODE_REPLAY ? prepare_replay(run, stop) : prepare_paper(run, stop);
     if (code != EXIT_DONE) return code;
-    bool retrains = options->strategy == STRATEGY_ENSEMBLE && run->options.retrain_ns != 0;
-    if (run->options.retrain_ns < 0)
-        run->options.retrain_ns = retrains && options->mode == MODE_PAPER ? RETRAIN_PERIOD_NS : 0;
-    retrains = retrains && run->options.retrain_ns > 0;
+    bool retrains = run_retrains(run);
     if (retrains) run_retrain_configure(run);
     code = run_make_dir(run);
     struct err err = {0};
@@ -373,6 +365,8 @@ void run_release(struct run *run) {
     run->link = NULL;
     retrain_destroy(run->session.retrain);
     run->session.retrain = NULL;
+    live_candles_close(run->candles);
+    run->candles = NULL;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         served_model_destroy(run->session.models[k]);
         run->session.models[k] = NULL;

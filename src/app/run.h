@@ -49,7 +49,8 @@ struct run_options {
 
 struct run {
     struct run_options options;
-    struct venue_link *link; /* NULL: embedded exchange */
+    struct venue_link *link;      /* NULL: embedded exchange */
+    struct live_candles *candles; /* of a run on a venue that retrains; NULL: none are kept */
     struct session_options session;
     char run_dir[RUN_PATH_SIZE];
     char model_paths[MODEL_COUNT][RUN_PATH_SIZE]; /* of the seats taken, by kind; "" empty */
@@ -57,7 +58,7 @@ struct run {
     struct label_spec labels;
     /* run_retrain.c; the session holds the retrainer itself */
     struct retrain_config retrain_config;
-    char registry_dir[RUN_PATH_SIZE], retrain_work_dir[RUN_PATH_SIZE];
+    char registry_dir[RUN_PATH_SIZE], retrain_work_dir[RUN_PATH_SIZE], candles_dir[RUN_PATH_SIZE];
     _Atomic uint32_t retrain_request;
 };
 
@@ -106,6 +107,8 @@ struct synth_config run_synth_config(const struct run_options *o);
 /* The run's folder (made, or with --fresh made anew); then its options into it, and it is the current one. Exit codes. */
 int run_make_dir(struct run *run);
 int run_keep(const struct run *run);
+/* Whether the run retrains, as asked for or as its mode has it: settles options.retrain_ns. */
+bool run_retrains(struct run *run);
 
 /* The market a run's options name; the model is not looked at. from_ns and interval_ns are known. */
 enum status run_open_replay_feed(struct feed **out, const struct run_options *o, struct err *err);

@@ -15,6 +15,9 @@
 
 #define VENUE_INTERVAL NS_PER_MINUTE
 enum { DAY_BARS_MARGIN = 8, KEYS_FILE_MAX = 8192 };
+/* Candles from before the run, for its first training: as many as a made-up market has. Of many symbols fewer, so that no
+ * more is asked for than half a minute's share of requests: 600 of 499 candles, each of weight 2. */
+enum { HISTORY_BARS = 5000, HISTORY_BARS_ALL = 600 * 499 };
 
 /* ---- what fits what ---- */
 
@@ -244,7 +247,8 @@ static enum status begin_run(struct run *run, const struct venue_keys *keys, str
 }
 
 /* A venue counts what is asked of it: candles for the networks only where there are some. */
-static uint32_t history_bars(const struct run *run) {
+static uint32_t network_bars(const struct run *run) {
+    if (run->options.retrain_ns > 0) return net_history_bars(); /* whoever may come to serve */
     for (uint32_t k = 0; k < MODEL_COUNT; k++)
         if (run->session.models[k] && served_model_reads_history(run->session.models[k]))
             return net_history_bars();
@@ -268,15 +272,20 @@ int run_prepare_venue(struct run *run, struct err *err) {
     enum status st =
         feed_open_live(&run->session.feed, &nothing, 1, o->interval_ns, 0, o->market_hash, err);
     if (st == ST_OK) st = run_load_models(run, tstamp_wall_ns(), err);
+    bool retrains = run_retrains(run);
+    if (st == ST_OK && retrains) run_retrain_configure(run);
     /* The folder is named by what was asked for, so what an earlier start found is found again. */
     if (st == ST_OK && (code = run_make_dir(run)) != EXIT_DONE) return code;
     if (st == ST_OK) st = begin_run(run, &keys, err);
+    if (st == ST_OK && retrains) st = run_retrain_open(run, err);
     if (st == ST_OK && (code = run_keep(run)) != EXIT_DONE) return code;
     if (st != ST_OK) return st == ST_REFUSED ? EXIT_REFUSED : EXIT_FAILED;
     int64_t day = 24 * NS_PER_HOUR / o->interval_ns;
     run->session.warmup_bars = (uint32_t)(day > 128 ? day : 128) + DAY_BARS_MARGIN;
     if (o->strategy == STRATEGY_ENSEMBLE)
-        run->session.warmup_bars = feature_warmup_bars() + history_bars(run) + DAY_BARS_MARGIN;
+        run->session.warmup_bars = feature_warmup_bars() + network_bars(run) + DAY_BARS_MARGIN;
+    uint32_t share = HISTORY_BARS_ALL / feed_symbol_count(run->session.feed);
+    run->session.history_bars = share < HISTORY_BARS ? share : HISTORY_BARS;
     run->session.wallet_start = o->wallet_start;
     run->session.port = venue_link_port(run->link);
     return EXIT_DONE;

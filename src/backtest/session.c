@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backtest/live_candles.h"
 #include "backtest/session_internal.h"
 #include "base/assert.h"
 #include "base/hash.h"
@@ -324,11 +325,14 @@ void session_decide(struct session *s, int64_t close) {
     tell_decisions(s, close);
     if (s->out.count > 0) { /* most bars lead to nothing */
         session_handle(s, &s->out);
-        if (!s->o.port) session_deliver(s);
+        if (s->o.port)
+            session_live_deliver(s);
+        else
+            session_deliver(s);
     }
     if (session_answers(s) > answers) hist_add(&s->decision_ns, tstamp_monotonic_ns() - begin);
     if (s->failed == ST_OK && close >= s->kernel_config.trade_from_ns) session_retrain(s, close);
-    if (s->reseated) session_reseat(s, close);
+    if (s->reseated && s->failed == ST_OK) session_reseat(s, close);
 }
 
 /* Each full hour; and the first moment of trading, for a report counts money up to the last point. */
@@ -625,11 +629,11 @@ static enum status open_run_dir(struct session *s, struct session_result *out, s
         out->resumed = true;
         out->snapshot_step = s->covered ? s->state->next_step : 0;
     }
-    if (s->o.verify || repair.last_seq > s->covered) {
+    if (s->o.verify) return session_verify_start(s, out, path, err);
+    if (repair.last_seq > s->covered) {
         st = journal_reader_open(&s->reader, path, s->covered + 1, err);
         if (st != ST_OK) return st;
     }
-    if (s->o.verify) return ST_OK;
     st = open_bus(s, err);
     if (st != ST_OK) return st;
     snprintf(path, sizeof path, "%s/trades.sqlite", s->o.run_dir);
@@ -678,6 +682,8 @@ static void finish(struct session *s) {
  * that was not committed yet would be lost to the journal of trades for good. */
 void session_save_point(struct session *s, bool go_on) {
     db_commit(s, go_on);
+    /* Candles the snapshot knows are not told again either. */
+    if (s->o.candles && s->failed == ST_OK) s->failed = live_candles_save(s->o.candles, s->err);
     if (s->failed == ST_OK) s->failed = session_snapshot_save(s, s->err);
 }
 
@@ -795,6 +801,8 @@ enum status session_run(struct session_result *out, const struct session_options
     }
     close_all(s, err);
     enum status st = s->failed;
+    /* Stopped inside a training: as if killed there, which is no failure. */
+    if (st == ST_INTERRUPTED && session_stopped(s)) st = ST_OK;
     free(s);
     return st;
 }

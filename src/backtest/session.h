@@ -26,6 +26,8 @@
 #include "retrain/retrain.h"
 #include "venue/simex/simex.h"
 
+struct live_candles;
+
 struct session_progress {
     uint64_t step, step_count, bars, trades;
     int64_t market_ts_ns;
@@ -49,6 +51,10 @@ struct session_options {
     struct feed *feed;             /* positioned by the session */
     const struct venue_port *port; /* NULL: the embedded exchange; else the feed is a live one */
     uint32_t warmup_bars;          /* port: candles from before the start, for the features */
+    /* Port: where closed candles are kept for trainings; NULL: nowhere. history_bars: as many bars of each symbol as
+     * the store shall have behind it at a start; what it lacks is asked for. Not looked at by a verification. */
+    struct live_candles *candles;
+    uint32_t history_bars;
     struct served_model *models[MODEL_COUNT]; /* by kind; NULL: that seat is empty */
     /* Ensemble: it says who serves instead (models is not looked at). NULL: the models stay. Made for this run
      * and its symbols; a run that goes on is given one on the same registry. */
@@ -76,7 +82,9 @@ struct session_options {
     const struct session_observer *observer; /* NULL: nobody */
     const volatile sig_atomic_t *stop;       /* set to non-zero to end cleanly; NULL never */
     int64_t trades_commit_ns; /* how often the journal of trades is committed; 0: 1 s */
-    bool verify;              /* run_dir's journal is only read: replay it and compare */
+    /* run_dir's journal is only read: replay it and compare. From its first record, or, where that or the file of a
+     * model that was tried since is gone, from the oldest snapshot behind both. */
+    bool verify;
     bool durable;        /* fdatasync before a command leaves: paper and live. A replay's venue dies
                                      with it, so there the journal only has to survive the process */
     uint64_t step_limit; /* 0: none; else end (as by `stop`) after so many steps */
@@ -90,6 +98,8 @@ struct session_result {
     bool complete; /* the feed ended and everything is flat */
     bool resumed;
     uint64_t steps, records_checked, snapshot_step, journal_last_seq;
+    /* verify: the first record compared; the oldest there is; the last one whose model's file is gone, 0 none. */
+    uint64_t verified_from, journal_first_seq, model_gone_seq;
     uint64_t state_hash, trade_hash, fingerprint;
     int64_t last_ts_ns;
     struct kernel_totals totals;
@@ -105,7 +115,7 @@ struct session_result {
     struct view_retrain retrain; /* at the end */
 };
 
-/* ST_OK also when stopped (complete = false). ST_CORRUPT: the journal and the execution differ (err
+/* ST_OK also when stopped (complete = false), inside a training, too: the next start begins that one anew. ST_CORRUPT: the journal and the execution differ (err
  * says at which record); ST_MISMATCH: run_dir belongs to another configuration. */
 enum status session_run(struct session_result *out, const struct session_options *options,
                         struct err *err);

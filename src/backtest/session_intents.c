@@ -218,6 +218,8 @@ void session_deliver(struct session *s) {
         const struct journal_record *next = session_peek(s);
         if (s->failed != ST_OK) return;
         if (s->o.verify && !next) return;
+        /* A run with a port took others when they came: something else was told before. */
+        if (s->o.port && next && next->type != EVENT_INTENT_DELIVERED) return;
         if (!s->bus || next) {
             deliver_first(s, next);
             continue;

@@ -123,6 +123,13 @@ void session_mark_take(struct session *s, int64_t close);
 enum status session_snapshot_save(struct session *s, struct err *err);
 /* Newest usable snapshot into the state block; ST_NOT_FOUND if there is none. *seq: last record it covers. */
 enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *err);
+/* Those there are, newest first; how many. */
+size_t session_snapshot_list(uint64_t *seqs, size_t max, const struct session *s);
+enum status session_snapshot_load_at(struct session *s, uint64_t seq, struct err *err);
+
+/* session_verify.c: the state a verification can begin from; opens the reader behind it. */
+enum status session_verify_start(struct session *s, struct session_result *out,
+                                 const char *journal_dir, struct err *err);
 
 /* session_intents.c: publish what came out, deliver what the bus gives. */
 void session_publish(struct session *s, const struct event *event);
@@ -172,6 +179,8 @@ void session_report(const struct session *s, struct report *r);
 
 /* session_live.c: the loop of a run with a port; s->failed says how it ended. */
 void session_live(struct session *s);
+/* Intents of a close, at once: before anything that takes its time. On record where they were delivered then. */
+void session_live_deliver(struct session *s);
 /* A command that is new: to the venue, or kept until it is connected. */
 void session_live_submit(struct session *s, const struct venue_command *command);
 

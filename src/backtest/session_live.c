@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backtest/live_candles.h"
 #include "backtest/session_internal.h"
 #include "base/log.h"
 #include "base/tstamp.h"
@@ -53,6 +54,12 @@ void session_live_submit(struct session *s, const struct venue_command *command)
     }
 }
 
+void session_live_deliver(struct session *s) {
+    const struct journal_record *next = session_peek(s);
+    /* Before the venue has told what became of our orders, nobody knows what may be ordered. */
+    if (next ? next->type == EVENT_INTENT_DELIVERED : s->live->connected) session_deliver(s);
+}
+
 /* ---- inputs ---- */
 
 static struct bar bar_of(const struct kline *k) {
@@ -86,6 +93,10 @@ static void fold(struct session *s, const struct kline *k) {
     (void)kernel_stepped(s->kernel, &stepped);
     enum kernel_ingest got = session_bar(s, (uint32_t)i, &bar);
     if (got != KERNEL_BAR_NEW && got != KERNEL_BAR_AFTER_GAP) return;
+    if (s->o.candles && !s->o.verify) {
+        enum status st = live_candles_put(s->o.candles, (uint32_t)i, &bar, s->err);
+        if (st != ST_OK) s->failed = st;
+    }
     s->live->bars++;
     s->exchange_work++;
     s->state->bars_since_snapshot++;
@@ -304,6 +315,38 @@ static enum status fill_gap(struct session *s, int64_t from_ns) {
     return st;
 }
 
+/* Where the store has no candles before those that are about to come, a training would have nothing to learn from (a
+ * first start), or a hole (a long absence). A venue that does not tell them is no reason not to trade. */
+static void fill_history(struct session *s, int64_t end_ns) {
+    static struct bar bars[BACKFILL_MAX];
+    struct live_candles *c = s->o.candles;
+    int64_t interval = feed_interval_ns(s->o.feed), now = now_of(s);
+    int64_t from = now - now % interval - (int64_t)s->o.history_bars * interval;
+    uint64_t told = 0;
+    struct err err = {0};
+    enum status st = live_candles_flush(c, &err);
+    for (uint32_t i = 0; i < feed_symbol_count(s->o.feed) && st == ST_OK; i++) {
+        struct live_gap gap = {0};
+        for (int64_t t = from; st == ST_OK && t < end_ns && !session_stopped(s); t = gap.to_ns) {
+            st = live_candles_gap(&gap, c, i, t, end_ns, &err);
+            if (st != ST_OK || gap.from_ns == gap.to_ns) break;
+            if (gap.to_ns > gap.from_ns + BACKFILL_MAX * interval)
+                gap.to_ns = gap.from_ns + BACKFILL_MAX * interval;
+            size_t count = 0;
+            st = s->o.port->bars(s->o.port->context, i, gap.from_ns, gap.to_ns, bars, BACKFILL_MAX,
+                                 &count, &err);
+            if (st == ST_OK) st = live_candles_add(c, i, bars, count, &err);
+            told += count;
+        }
+    }
+    char text[ERR_TEXT_SIZE];
+    if (st != ST_OK)
+        log_warn("candles", "older candles are missing", "error=%s",
+                 log_quote(text, sizeof text, err.text));
+    else if (told > 0)
+        log_info("candles", "older candles were asked for", "count=%" PRIu64, told);
+}
+
 /* What the journal says we asked for and the venue may never have heard. */
 static void ask_again(struct session *s, const struct kernel_live_order *live, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
@@ -442,11 +485,16 @@ void session_live(struct session *s) {
         /* After a restart from where it stood, else from where the features begin to be whole. */
         int64_t known = s->live->bars > 0 || s->state->next_step > 0 ? s->state->last_ts_ns : 0;
         int64_t begin = known ? known - known % interval - interval : from - from % interval - warm;
+        if (s->o.candles) {
+            int64_t now = now_of(s), earliest = now - now % interval - BACKFILL_MAX * interval;
+            fill_history(s, begin > earliest ? begin : earliest + 2 * interval);
+        }
         enum status st = fill_gap(s, begin);
         if (st == ST_OK && s->failed == ST_OK) st = connect(s);
         if (st != ST_OK && s->failed == ST_OK) s->failed = st;
         run(s);
         if (stepped_count(s) > 0 && s->failed == ST_OK) close_step(s);
+        if (s->o.candles && s->failed == ST_OK) (void)live_candles_flush(s->o.candles, NULL);
     }
     s->live = NULL;
     free(live.tick_ns);

@@ -177,6 +177,8 @@ void session_retrain(struct session *s, int64_t close) {
     in.recorded_count = s->reader ? take_recorded(s, o->recorded, close) : 0;
     in.recorded = o->recorded;
     in.recovering = session_peek(s) != NULL;
+    /* A verification ends with its record: what more there was at this close nobody can say. */
+    if (s->o.verify && !in.recovering) return;
     if (s->failed == ST_OK) s->failed = retrain_close(s->o.retrain, &o->changes, &in, s->err);
     s->state->retrained_ns = close;
     if (s->failed != ST_OK) return;

@@ -13,7 +13,14 @@
 #include "base/log.h"
 
 /* Raised whenever a struct inside the state block changes its meaning. */
-enum { SNAPSHOT_VERSION = 8, SNAPSHOTS_KEPT = 2 };
+enum {
+    SNAPSHOT_VERSION = 8,
+    SNAPSHOTS_KEPT = 2,
+    SNAPSHOTS_MAX = 64,
+    /* Older ones of a market that goes on: 2^19 records are about a segment of the journal, 64 MiB. */
+    ANCHORS_MAX = 8,
+    ANCHOR_RECORDS = 1 << 19
+};
 #define SNAPSHOT_MAGIC UINT64_C(0x31504E5351545851) /* "QXTQSNP1" */
 
 struct snapshot_header {
@@ -69,19 +76,48 @@ static enum status sync_folder(const char *dir, struct err *err) {
     return st;
 }
 
+size_t session_snapshot_list(uint64_t *seqs, size_t max, const struct session *s) {
+    return list_snapshots(seqs, max, s->snapshot_dir);
+}
+
+/* Which go, of seqs (n), newest first; the oldest that stays. The newest two are for restarts. Of those before, a market
+ * that goes on keeps a few, far apart, for a verification to begin from: from the oldest on, each that is far enough
+ * behind the one before it, so that what stays does not change with every new one. */
+static uint64_t choose(bool gone[SNAPSHOTS_MAX], const uint64_t *seqs, size_t n, bool goes_on) {
+    size_t anchors = 0;
+    uint64_t last = 0, oldest = 0;
+    for (size_t i = n; i-- > 0;) {
+        bool far = anchors == 0 || seqs[i] - last >= ANCHOR_RECORDS;
+        gone[i] = i >= SNAPSHOTS_KEPT && !(goes_on && far);
+        if (gone[i] || i < SNAPSHOTS_KEPT) continue;
+        last = seqs[i];
+        anchors++;
+    }
+    for (size_t i = n; i-- > 0 && anchors > ANCHORS_MAX;) {
+        anchors -= !gone[i];
+        gone[i] = true;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!gone[i]) oldest = seqs[i];
+    return oldest;
+}
+
 static void forget_old(struct session *s) {
-    uint64_t seqs[64];
+    uint64_t seqs[SNAPSHOTS_MAX];
+    bool gone[SNAPSHOTS_MAX];
     char path[4200];
-    size_t n = list_snapshots(seqs, 64, s->snapshot_dir);
-    for (size_t i = SNAPSHOTS_KEPT; i < n; i++) {
+    size_t n = list_snapshots(seqs, SNAPSHOTS_MAX, s->snapshot_dir);
+    uint64_t oldest = choose(gone, seqs, n, s->o.mode != MODE_REPLAY);
+    for (size_t i = 0; i < n; i++) {
+        if (!gone[i]) continue;
         snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
         unlink(path);
     }
-    /* A long-running market needs no more of its journal than the older kept snapshot does. A replay
+    /* A long-running market needs no more of its journal than the oldest kept snapshot does. A replay
      * keeps all of it, so that it can be verified from its first record. */
-    if (s->o.mode != MODE_REPLAY && n >= SNAPSHOTS_KEPT && seqs[SNAPSHOTS_KEPT - 1] > 0) {
+    if (s->o.mode != MODE_REPLAY && n >= SNAPSHOTS_KEPT && oldest > 0) {
         struct err err = {0};
-        if (journal_retain(s->journal, seqs[SNAPSHOTS_KEPT - 1], &err) != ST_OK)
+        if (journal_retain(s->journal, oldest, &err) != ST_OK)
             log_warn("journal", "retention failed", "error=\"%s\"", err.text);
     }
 }
@@ -168,10 +204,16 @@ static enum status load_one(struct session *s, const char *path, uint64_t seq, s
     return st;
 }
 
-enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *err) {
-    uint64_t seqs[64];
+enum status session_snapshot_load_at(struct session *s, uint64_t seq, struct err *err) {
     char path[4200];
-    size_t n = list_snapshots(seqs, 64, s->snapshot_dir);
+    snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seq);
+    return load_one(s, path, seq, err);
+}
+
+enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *err) {
+    uint64_t seqs[SNAPSHOTS_MAX];
+    char path[4200];
+    size_t n = list_snapshots(seqs, SNAPSHOTS_MAX, s->snapshot_dir);
     for (size_t i = 0; i < n; i++) {
         snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
         if (s->journal && seqs[i] > journal_last_seq(s->journal)) {

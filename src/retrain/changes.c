@@ -134,16 +134,53 @@ static enum status file_remove(const struct close *c, uint64_t hash, const char 
     return registry_remove(c->r->registry, entry.id, &change, c->err);
 }
 
+/* Files of rejected models, oldest first; only the first few can go at one close. */
+enum { SPARE_MAX = 16 };
+struct spare {
+    const struct retrain_state *state;
+    int64_t now_ns;
+    uint64_t bytes; /* of all of them */
+    uint64_t hashes[SPARE_MAX], sizes[SPARE_MAX];
+    uint32_t count;
+};
+
+static bool is_needed(const struct retrain_state *s, uint64_t hash) {
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+        if (s->seat[k].challenger == hash) return true;
+        for (uint32_t i = 0; i < RETRAIN_LEAVING_MAX; i++)
+            if (s->leaving[k][i] == hash) return true;
+    }
+    return false;
+}
+
+static bool note_spare(void *context, const struct registry_entry *entry) {
+    struct spare *s = context;
+    if (entry->state != PROMOTION_REJECTED || entry->removed_ns != 0) return true;
+    s->bytes += entry->size;
+    /* A registry that is ahead of the record knows what becomes of models that are still to be tried here. */
+    if (entry->added_ns >= s->now_ns || is_needed(s->state, entry->hash)) return true;
+    if (s->count == SPARE_MAX) return true;
+    s->hashes[s->count] = entry->hash;
+    s->sizes[s->count++] = entry->size;
+    return true;
+}
+
 /* A model whose trial is over. A restart from an older state tries it again, so its file and figures stay until as
- * many others have come behind it; those of a model that was ever served stay for good. */
+ * many others have come behind it, and for as long as there is room; those of a model that was ever served stay for
+ * good. */
 static enum status leave(const struct close *c, enum model_kind kind, uint64_t hash) {
     struct retrain_state *s = c->r->state;
-    uint64_t *slot = &s->leaving[kind][s->left[kind] % RETRAIN_LEAVING_MAX], gone = *slot;
-    *slot = hash;
-    s->left[kind]++;
-    if (gone == 0 || c->r->config.keep_rejected) return ST_OK;
-    trial_file_remove(c->r, gone);
-    return file_remove(c, gone, "rejected");
+    s->leaving[kind][s->left[kind]++ % RETRAIN_LEAVING_MAX] = hash;
+    uint64_t room = c->r->config.keep_rejected_bytes;
+    if (room == UINT64_MAX) return ST_OK;
+    struct spare spare = {.state = s, .now_ns = c->in->close_ns};
+    enum status st = registry_list(c->r->registry, note_spare, &spare, c->err);
+    for (uint32_t i = 0; i < spare.count && spare.bytes > room && st == ST_OK; i++) {
+        trial_file_remove(c->r, spare.hashes[i]);
+        st = file_remove(c, spare.hashes[i], "rejected");
+        spare.bytes -= spare.sizes[i];
+    }
+    return st;
 }
 
 /* ---- what a seat's rule asks for ---- */

@@ -328,6 +328,24 @@ void retrain_destroy(struct retrain *r) {
     free(r);
 }
 
+/* ---- what a record needs ---- */
+
+enum status retrain_has_file(bool *out, const struct retrain *r, uint64_t hash, struct err *err) {
+    struct registry_entry entry;
+    enum status st = registry_get_hash(r->registry, &entry, hash, err);
+    *out = st == ST_OK && entry.removed_ns == 0;
+    return st;
+}
+
+bool retrain_is_turned_away(const struct model_changed *change) {
+    static const enum promotion_reason reasons[] = {PROMOTION_NO_SKILL, PROMOTION_SAME_MODEL,
+                                                    PROMOTION_BUSY};
+    if (strcmp(change->change, "rejected") != 0) return false;
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(change->reason, promotion_reason_text(reasons[i])) == 0) return true;
+    return false;
+}
+
 /* ---- view ---- */
 
 void retrain_view(struct view_retrain *out, const struct retrain *r) {

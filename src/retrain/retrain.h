@@ -14,12 +14,14 @@
  *           is taken from them, everything else is computed anew and must be the same to the last bit.
  * Threads   one handle, one thread: the kernel's. `threaded`: trainings run in one thread of lower priority, which
  *           calls source.open, reads the series and calls source.close; retrain_close looks whether there is a result
- *           and never waits for one. Else a training runs inside retrain_close and is over when that returns.
+ *           and never waits for one. Else a training runs inside retrain_close and is over when that returns, or when
+ *           *stop is set: then it is as if the process had been killed there.
  * Time      is the market's, ns; nothing here reads a clock.
  * Tests     test_seats.c (a month), test_recovery.c (kills), test_threaded.c, test_real.c (forests) */
 #ifndef RETRAIN_RETRAIN_H
 #define RETRAIN_RETRAIN_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,12 +37,14 @@
 struct retrain;
 
 /* Candles as they are at a close: of each symbol, in ascending order, the bars that open at or after from_ns and close
- * at or before to_ns. They stay as they are until close(). */
+ * at or before to_ns. They stay as they are until close(). prepare (NULL: nothing to do) is called by the kernel's thread
+ * before a training that will call open; what it fails with is what the training fails with. */
 struct retrain_source {
     void *context;
     enum status (*open)(void *context, struct learn_series **out, size_t *count, int64_t from_ns,
                         int64_t to_ns, struct err *err);
     void (*close)(void *context, struct learn_series *series, size_t count);
+    enum status (*prepare)(void *context, struct err *err);
 };
 
 struct retrain_config {
@@ -62,8 +66,11 @@ struct retrain_config {
     bool
         warm_networks; /* networks go on from the one that serves, where that has not seen what they are judged by */
     bool threaded;
-    bool
-        keep_rejected; /* no file of a model that was tried is removed: a journal can be executed from its very beginning */
+    /* Files of models that were tried and rejected: the oldest go when all of them are more than this; those a restart
+     * may need, eight of a kind, never. A journal can be executed from where the first file that is gone was trained. */
+    uint64_t keep_rejected_bytes;
+    const volatile sig_atomic_t
+        *stop; /* not threaded: non-zero ends a training at its next step; NULL never */
     bool at_once;      /* the first training is due at the first close, not one period later */
     struct promotion_schedule_config schedule;
     struct promotion_config promotion; /* its horizon must be that of the labels */
@@ -115,7 +122,8 @@ struct retrain_changes {
 };
 
 /* One close. A training that fails is a change ("failed"), no error. Errors: ST_CORRUPT: record and execution differ
- * (err names both); registry and files as there. After an error r is only to be destroyed. */
+ * (err names both); ST_INTERRUPTED: *stop was set during a training; registry and files as there. After an error r is
+ * only to be destroyed. */
 enum status retrain_close(struct retrain *r, struct retrain_changes *out,
                           const struct retrain_close *in, struct err *err);
 
@@ -128,6 +136,11 @@ void retrain_state_save(const struct retrain *r, void *bytes);
  * close behind the record. */
 enum status retrain_state_restore(struct retrain *r, const void *bytes, size_t size,
                                   struct err *err);
+
+/* What a journal needs to be executed again: the file of every model that is on record as `trained`, but for those that
+ * the next change of their kind turns away untried. ST_NOT_FOUND: a model the registry does not know. */
+enum status retrain_has_file(bool *out, const struct retrain *r, uint64_t hash, struct err *err);
+bool retrain_is_turned_away(const struct model_changed *change);
 
 /* seats, verdicts, schedule as of the last close; runs are rounds of trainings. */
 void retrain_view(struct view_retrain *out, const struct retrain *r);

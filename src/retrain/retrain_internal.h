@@ -103,6 +103,16 @@ struct training_order {
     char served_path[MODEL_COUNT][REGISTRY_PATH_SIZE]; /* "" nobody */
 };
 
+/* Who may end a training before it is over; either may be NULL. */
+struct training_cancel {
+    const atomic_bool *flag;
+    const volatile sig_atomic_t *stop;
+};
+static inline bool training_cancelled(const struct training_cancel *c) {
+    return (c->flag && atomic_load_explicit(c->flag, memory_order_relaxed)) ||
+           (c->stop && *c->stop);
+}
+
 struct trainer; /* the thread */
 
 /* ---- handle ---- */
@@ -207,10 +217,10 @@ enum status retrain_begin(struct close *c);
 /* Trains one kind on the series of an order, loads the file, tries it. Never fails otherwise than by out->st. */
 void training_run(struct training *out, const struct retrain *r, enum model_kind kind,
                   const struct training_order *order, const struct learn_series *series,
-                  size_t count, const atomic_bool *cancel);
+                  size_t count, const struct training_cancel *cancel);
 /* All kinds of an order, one after the other, on one opening of the source. done(context, kind): may be NULL. */
 void training_run_all(struct training out[MODEL_COUNT], const struct retrain *r,
-                      const struct training_order *order, const atomic_bool *cancel,
+                      const struct training_order *order, const struct training_cancel *cancel,
                       void (*done)(void *context, enum model_kind kind), void *context);
 /* Model and temporary file. */
 void training_drop(struct training *t, const struct retrain *r);
@@ -234,7 +244,7 @@ bool trainer_is_busy(const struct trainer *t);
 enum status trial_run(struct promotion_trial *out, const struct retrain *r,
                       struct served_model *old, struct served_model *new,
                       const struct learn_series *series, size_t count, int64_t to_ns,
-                      const atomic_bool *cancel, struct err *err);
+                      const struct training_cancel *cancel, struct err *err);
 /* Kept beside the registry for a restart: figures of a trial, named by the candidate. */
 enum status trial_file_write(const struct retrain *r, uint64_t hash, uint64_t against,
                              const struct promotion_trial *trial, struct err *err);

@@ -110,11 +110,14 @@ static enum status trial_again(struct promotion_trial *out, struct close *c, enu
     if (trial_file_read(out, r, hash, round->against[kind], &err) == ST_OK) return ST_OK;
     log_info("retrain", "trial is made again", "kind=%s model=%016" PRIx64 " cause=%s",
              model_kind_text(kind), hash, log_quote(text, sizeof text, err.text));
-    enum status st = source->open(source->context, &series, &count,
-                                  round->begun_ns - r->config.window_ns, round->begun_ns, c->err);
+    enum status st = source->prepare ? source->prepare(source->context, c->err) : ST_OK;
+    if (st == ST_OK)
+        st = source->open(source->context, &series, &count, round->begun_ns - r->config.window_ns,
+                          round->begun_ns, c->err);
     if (st != ST_OK) return err_wrap(c->err, st, "candles of a trial on record");
+    const struct training_cancel cancel = {.stop = r->config.stop};
     st = trial_run(out, r, r->slot[kind][ROLE_SERVED].model, model, series, count, round->begun_ns,
-                   NULL, c->err);
+                   &cancel, c->err);
     source->close(source->context, series, count);
     return st;
 }
@@ -265,20 +268,45 @@ static void order_make(struct retrain *r) {
     }
 }
 
-static enum status round_run(struct close *c) {
+static void run_all_here(struct retrain *r) {
+    const struct training_cancel cancel = {.stop = r->config.stop};
+    training_run_all(r->training, r, &r->order, &cancel, NULL, NULL);
+}
+
+/* No candles: what every kind's training fails with. */
+static void fail_all(struct retrain *r, enum status st, const struct err *err) {
+    for (uint32_t k = 0; k < MODEL_COUNT; k++)
+        if (r->order.kinds >> k & 1) r->training[k] = (struct training){.st = st, .err = *err};
+}
+
+static enum status take_all(struct close *c) {
     struct retrain *r = c->r;
-    order_make(r);
-    if (r->config.threaded) {
-        enum status st = ST_OK;
-        if (!r->trainer) st = trainer_create(&r->trainer, r, c->err);
-        if (st == ST_OK) trainer_start(r->trainer, &r->order);
-        return st;
-    }
-    training_run_all(r->training, r, &r->order, NULL, NULL, NULL);
     enum status st = ST_OK;
     for (uint32_t k = 0; k < MODEL_COUNT && st == ST_OK; k++)
         if (r->order.kinds >> k & 1) st = take(c, (enum model_kind)k, &r->training[k]);
     return st;
+}
+
+static enum status round_run(struct close *c) {
+    struct retrain *r = c->r;
+    const struct retrain_source *source = &r->config.source;
+    struct err err = {0};
+    order_make(r);
+    enum status st = source->prepare ? source->prepare(source->context, &err) : ST_OK;
+    if (st != ST_OK) {
+        fail_all(r, st, &err);
+        return take_all(c);
+    }
+    if (r->config.threaded) {
+        if (!r->trainer) st = trainer_create(&r->trainer, r, c->err);
+        if (st == ST_OK) trainer_start(r->trainer, &r->order);
+        return st;
+    }
+    run_all_here(r);
+    /* Nothing of it is told: as if it had not been begun. */
+    if (r->config.stop && *r->config.stop)
+        return err_set(c->err, ST_INTERRUPTED, "stopped during a training");
+    return take_all(c);
 }
 
 enum status retrain_begin(struct close *c) {

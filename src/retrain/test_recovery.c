@@ -42,7 +42,7 @@ static unsigned char *state_of(const struct tape *tape, size_t close) {
 
 static struct retrain_config recovery_config(bool keep) {
     struct retrain_config c = world_config();
-    c.keep_rejected = keep;
+    c.keep_rejected_bytes = keep ? UINT64_MAX : 0;
     c.at_once = true;
     c.promotion.alpha = 0.01;
     return c;

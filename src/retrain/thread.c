@@ -44,11 +44,12 @@ static bool order_wait(struct trainer *t) {
 
 static void *run(void *context) {
     struct trainer *t = context;
+    const struct training_cancel cancel = {.flag = &t->cancel};
     /* On Linux this is the calling thread's own, and that of the threads it starts. */
     if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
         log_warn("retrain", "trainings run at the kernel's priority");
     while (order_wait(t))
-        training_run_all(t->training, t->r, &t->at_hand, &t->cancel, kind_done, t);
+        training_run_all(t->training, t->r, &t->at_hand, &cancel, kind_done, t);
     return NULL;
 }
 

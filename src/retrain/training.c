@@ -9,13 +9,12 @@
 
 static bool go_on(void *context, const char *stage, uint32_t done, uint32_t total,
                   double train_loss, double valid_loss) {
-    const atomic_bool *cancel = context;
     (void)stage;
     (void)done;
     (void)total;
     (void)train_loss;
     (void)valid_loss;
-    return !cancel || !atomic_load_explicit(cancel, memory_order_relaxed);
+    return !training_cancelled(context);
 }
 
 static bool is_network(enum model_kind kind) {
@@ -44,7 +43,7 @@ static struct learn_config configure(const struct retrain *r, enum model_kind ki
 
 static enum status train(struct training *t, const struct retrain *r, enum model_kind kind,
                          const struct training_order *order, const struct learn_series *series,
-                         size_t count, const char *warm_start, const atomic_bool *cancel) {
+                         size_t count, const char *warm_start, const struct training_cancel *cancel) {
     const struct learn_config l = configure(r, kind, order, warm_start);
     return r->hooks->train(&t->report, t->path, series, count, &l, go_on, (void *)cancel, &t->err);
 }
@@ -54,7 +53,7 @@ static enum status train(struct training *t, const struct retrain *r, enum model
 static enum status train_warm_or_fresh(struct training *t, const struct retrain *r,
                                        enum model_kind kind, const struct training_order *order,
                                        const struct learn_series *series, size_t count,
-                                       const atomic_bool *cancel) {
+                                       const struct training_cancel *cancel) {
     const char *served = order->served_path[kind];
     if (r->config.warm_networks && is_network(kind) && *served) {
         enum status st = train(t, r, kind, order, series, count, served, cancel);
@@ -71,7 +70,7 @@ static enum status train_warm_or_fresh(struct training *t, const struct retrain 
 /* On copies of its own: who serves is being asked by another thread meanwhile. */
 static enum status try_it(struct training *t, const struct retrain *r, enum model_kind kind,
                           const struct training_order *order, const struct learn_series *series,
-                          size_t count, const atomic_bool *cancel) {
+                          size_t count, const struct training_cancel *cancel) {
     struct served_model *old = NULL;
     enum status st = ST_OK;
     if (order->against[kind]) st = retrain_load(&old, r, kind, order->served_path[kind], &t->err);
@@ -84,7 +83,7 @@ static enum status try_it(struct training *t, const struct retrain *r, enum mode
 
 void training_run(struct training *out, const struct retrain *r, enum model_kind kind,
                   const struct training_order *order, const struct learn_series *series,
-                  size_t count, const atomic_bool *cancel) {
+                  size_t count, const struct training_cancel *cancel) {
     memset(out, 0, sizeof *out);
     enum status st = fs_path(out->path, &out->err, "%s/new-%s%s", r->config.work_dir,
                              model_kind_text(kind), learn_file_suffix(kind));
@@ -101,7 +100,7 @@ void training_run(struct training *out, const struct retrain *r, enum model_kind
 }
 
 void training_run_all(struct training out[MODEL_COUNT], const struct retrain *r,
-                      const struct training_order *order, const atomic_bool *cancel,
+                      const struct training_order *order, const struct training_cancel *cancel,
                       void (*done)(void *context, enum model_kind kind), void *context) {
     const struct retrain_source *source = &r->config.source;
     int64_t window = r->config.window_ns;
@@ -111,15 +110,18 @@ void training_run_all(struct training out[MODEL_COUNT], const struct retrain *r,
     if (window < r->config.window_warm_ns) window = r->config.window_warm_ns;
     enum status st =
         source->open(source->context, &series, &count, order->to_ns - window, order->to_ns, &err);
+    bool is_open = st == ST_OK;
     for (uint32_t k = 0; k < MODEL_COUNT; k++) {
         if (!(order->kinds >> k & 1)) continue;
+        if (st == ST_OK && training_cancelled(cancel))
+            st = err_set(&err, ST_INTERRUPTED, "stopped before a training");
         if (st == ST_OK)
             training_run(&out[k], r, (enum model_kind)k, order, series, count, cancel);
         else
             out[k] = (struct training){.st = st, .err = err};
         if (done) done(context, (enum model_kind)k);
     }
-    if (st == ST_OK) source->close(source->context, series, count);
+    if (is_open) source->close(source->context, series, count);
 }
 
 void training_drop(struct training *t, const struct retrain *r) {

@@ -206,7 +206,7 @@ static enum status ask(struct trial *t, int64_t now_ns, uint32_t count, struct e
 enum status trial_run(struct promotion_trial *out, const struct retrain *r,
                       struct served_model *old, struct served_model *new,
                       const struct learn_series *series, size_t count, int64_t to_ns,
-                      const atomic_bool *cancel, struct err *err) {
+                      const struct training_cancel *cancel, struct err *err) {
     struct trial t = {.r = r, .old = old, .new = new};
     promotion_trial_init(out);
     t.from_ns = first_decision(r, old, new, series, count, to_ns);
@@ -214,7 +214,7 @@ enum status trial_run(struct promotion_trial *out, const struct retrain *r,
     for (int64_t open; st == ST_OK && (open = next_open(&t, to_ns)) != INT64_MAX;) {
         int64_t now_ns = open + r->config.interval_ns;
         uint32_t present = step(&t, open);
-        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
+        if (training_cancelled(cancel))
             st = err_set(err, ST_INTERRUPTED, "stopped while a model was tried");
         else if (now_ns >= t.from_ns) {
             learn(out, &t, now_ns, present);
