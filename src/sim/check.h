@@ -159,11 +159,6 @@ struct check_belief {
     const char *entries_blocked; /* why no entry is possible on any symbol; NULL: they are */
 };
 void check_belief(struct check *c, const struct check_belief *belief);
-/* The same, asked of the kernel. queued: what else waits in the process (session_observer's waiting, requests that are
- * not answered). */
-void check_kernel(struct check *c, const struct kernel *kernel, uint32_t queued, int64_t now_ns);
-/* An event the kernel led to (session_observer's happened): alarms are what it looks for. */
-void check_happened(struct check *c, const struct event *event, int64_t now_ns);
 /* The last fault is over: liveness is asked for from liveness_ns behind it on. */
 void check_calm(struct check *c, int64_t now_ns);
 /* Time passed. Call at check_deadline, or as often as convenient. */

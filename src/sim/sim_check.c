@@ -184,6 +184,7 @@ enum status sim_check_make(struct sim *s, struct err *err) {
     struct check_config c = check_config_defaults();
     c.account = SIM_TRADER;
     c.instrument_count = s->o.symbols;
+    c.instruments = s->venue.listing.instruments;
     c.leverage_default = exchange_config_defaults().leverage_default;
     c.wallet_start = s->venue.keys.rows[0].balance;
     c.strategy = s->o.strategy;
