@@ -81,7 +81,7 @@ struct market_symbol {
 struct reconcile {
     bool running, wanted, failed, compared;
     bool report;                        /* finished: to be told behind its events */
-    bool symbols_wanted, income_wanted; /* symbolConfig, funding history too */
+    bool income_wanted; /* funding history too */
     uint32_t pending;                   /* replies */
     int64_t started_ns, next_ns, income_from_ns;
     uint64_t fills_before;
@@ -175,6 +175,8 @@ void binance_param_e8(struct request *r, const char *name, int64_t e8);
 void binance_place(struct binance *b, struct order *o);
 int64_t binance_orders_work(struct binance *b, int64_t now_ns);
 void binance_leverage(struct binance *b, const struct venue_command *c, enum binance_lane lane);
+/* The venue says what leverage stands; told if it is news, whoever set it. */
+void binance_leverage_seen(struct binance *b, uint32_t instrument, uint32_t leverage);
 /* session.c */
 void binance_session_start(struct binance *b);
 int64_t binance_session_time(struct binance *b, int64_t now_ns);

@@ -435,8 +435,9 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
     }
     /* Of a contract nothing is known of, what was done before the balance was read is part of it. */
     for (uint32_t i = 0; i < b->instrument_count; i++)
-        if (b->orders.symbols[i].from_trade_id == 0)
-            b->orders.symbols[i].counted_ns = b->wallet_ns;
+        if (b->orders.symbols[i].from_trade_id == 0) b->orders.symbols[i].counted_ns = b->wallet_ns;
+    /* Whoever goes on after a pause may remember another leverage: the first reconciliation tells them all. */
+    for (uint32_t i = 0; i < b->instrument_count; i++) b->positions[i].leverage = 0;
     b->started = true;
     binance_market_start(b);
     binance_session_start(b);

@@ -354,6 +354,14 @@ static void tell_leverage(struct binance *b, uint32_t instrument, int32_t code) 
     b->orders.tell(b->orders.context, &e);
 }
 
+void binance_leverage_seen(struct binance *b, uint32_t instrument, uint32_t leverage) {
+    bool is_news = b->positions[instrument].leverage != leverage;
+    b->positions[instrument].leverage = leverage;
+    /* What we asked for is told by its answer. */
+    if (is_news && b->started && b->leverage_asked[instrument] == 0)
+        tell_leverage(b, instrument, 0);
+}
+
 static int32_t code_of(const struct answer *a) {
     if (a->code) return a->code;
     return a->outcome == OUTCOME_UNKNOWN ? -1007 : BINANCE_NOT_SENT;

@@ -143,7 +143,7 @@ static void done_positions(void *context, const struct request *r, const struct 
         if (ts_ns < b->position_ns[at]) continue;
         b->positions[at].entry_px = row.entry_px;
         b->positions[at].isolated_wallet = row.isolated_wallet;
-        if (row.leverage) b->positions[at].leverage = row.leverage;
+        if (row.leverage) binance_leverage_seen(b, (uint32_t)at, row.leverage);
     }
     for (uint32_t i = 0; i < b->instrument_count; i++)
         if (ts_ns >= b->position_ns[i]) {
@@ -179,9 +179,8 @@ static void done_symbols(void *context, const struct request *r, const struct an
         int at = binance_symbol_find(b, row.symbol);
         if (at < 0) continue;
         b->isolated[at] = row.isolated;
-        if (row.leverage) b->positions[at].leverage = row.leverage;
+        if (row.leverage) binance_leverage_seen(b, (uint32_t)at, row.leverage);
     }
-    b->reconcile.symbols_wanted = false;
 }
 
 static void done_income(void *context, const struct request *r, const struct answer *a) {
@@ -349,8 +348,8 @@ static void start(struct binance *b, int64_t now_ns) {
     if (b->algo_service) (void)ask(b, "/fapi/v1/openAlgoOrders", 40, done_algos);
     (void)ask(b, "/fapi/v3/positionRisk", 5, done_positions);
     (void)ask(b, "/fapi/v3/balance", 5, done_wallet);
-    if (c->symbols_wanted || b->session.user_gap)
-        (void)ask(b, "/fapi/v1/symbolConfig", 5, done_symbols);
+    /* A leverage set by somebody else is told by the stream, if it is told. */
+    (void)ask(b, "/fapi/v1/symbolConfig", 5, done_symbols);
     struct request *r = b->session.user_gap || c->income_wanted || c->income_from_ns == 0
                             ? ask(b, "/fapi/v1/income", INCOME_WEIGHT, done_income)
                             : NULL;

@@ -114,6 +114,22 @@ static void test_leverage(void **state) {
     tv_run(v, NS_PER_SECOND);
     assert_int_equal(v->told[1].code, -4028);
     assert_int_equal(v->told[1].leverage, 7);
+    /* Somebody else sets it: by the stream, and where that is silent by the next reconciliation. */
+    struct exchange_input in = {
+        .kind = EXI_LEVERAGE, .account = 1, .instrument = 1, .leverage = 13};
+    struct exchange_reply reply;
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    assert_int_equal(reply.code, 0);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(v->told_count, 3);
+    assert_int_equal(v->told[2].leverage, 13);
+    assert_int_equal(v->told[2].instrument_index, i);
+    v->user_silent = true;
+    in.leverage = 2;
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    tv_run(v, 15 * NS_PER_SECOND);
+    assert_int_equal(v->told_count, 4);
+    assert_int_equal(v->told[3].leverage, 2);
     tv_close_venue(v);
 }
 
@@ -492,6 +508,7 @@ static void test_held_is_gone(void **state) {
                                 .last_trade_id = 77,
                                 .last_funding_ns = tv_venue_ns(v)};
     assert_int_equal(binance_start(v->b, NULL, 0, &held, 1, 60 * NS_PER_SECOND, &err), ST_OK);
+    tv_forget_leverages(v);
     tv_run(v, 10 * NS_PER_SECOND);
     assert_int_equal(v->told_count, 1);
     assert_int_equal(v->told[0].kind, VENUE_POSITION);

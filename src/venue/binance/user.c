@@ -38,7 +38,8 @@ static void on_account(struct binance *b, const struct stream_event *e) {
 
 static void on_config(struct binance *b, const struct stream_event *e) {
     int at = binance_symbol_find(b, e->symbol);
-    if (at >= 0 && e->u.config.leverage) b->positions[at].leverage = e->u.config.leverage;
+    if (at >= 0 && e->u.config.leverage)
+        binance_leverage_seen(b, (uint32_t)at, e->u.config.leverage);
 }
 
 void binance_user_event(struct binance *b, const struct stream_event *e) {
