@@ -12,12 +12,14 @@
 #include "base/rng.h"
 #include "sim/sim_internal.h"
 
-enum { HISTORY_DAYS = 2 };
+enum { HISTORY_DAYS = 2, PAST_DAYS = 6 /* to learn from, and before it the features' warm-up */ };
+#define VOLATILITY 0.08
+#define LEAD       1.0 /* where voters are asked, there is something to know */
 /* 2026-03-01T10:00:00Z; machines begin to count somewhere else. */
 #define START_NS (INT64_C(1772359200000) * NS_PER_MS)
 #define MONO_NS  (1234567 * NS_PER_MS)
-/* Behind the last fault: the checker asks after five minutes whether everything is possible again. */
-#define CALM_NS (12 * NS_PER_MINUTE)
+/* Behind the last fault: the checker asks after ten minutes whether everything is possible again. */
+#define CALM_NS (16 * NS_PER_MINUTE)
 
 struct sim_options sim_options_defaults(void) {
     return (struct sim_options){.seed = 1,
@@ -147,17 +149,36 @@ static enum status folder_make(struct sim *s, struct err *err) {
     return ST_IO;
 }
 
+/* The voters, and what service needs to know of them. */
+static enum status learn(struct sim *s, struct err *err) {
+    char dir[SIM_WORK_SIZE + 32];
+    const struct sim_past past = {.volatility_day = VOLATILITY, .lead = LEAD, .end_ns = START_NS};
+    struct served_model *m = NULL;
+    snprintf(dir, sizeof dir, "%s/models", s->root);
+    s->model_paths = calloc(MODEL_COUNT, sizeof *s->model_paths);
+    s->learner = calloc(1, sizeof *s->learner);
+    if (!s->model_paths || !s->learner) return err_set(err, ST_NO_MEMORY, "voters");
+    enum status st = sim_models_train(s->model_paths, s->o.models ? s->o.models : dir, &past, err);
+    if (st == ST_OK) st = served_model_load(&m, s->model_paths[MODEL_XGBOOST], err);
+    if (st != ST_OK) return st;
+    s->learner->labels = *served_model_labels(m);
+    served_model_destroy(m);
+    return ST_OK;
+}
+
 static enum status make(struct sim *s, struct err *err) {
     struct rng root = rng_init(s->o.seed), venue = rng_split(&root, 1), net = rng_split(&root, 2),
                disk = rng_split(&root, 4);
+    bool learns = s->o.strategy == STRATEGY_ENSEMBLE;
     const struct sim_venue_options v = {.seed = rng_u64(&venue),
                                         .symbols = s->o.symbols,
                                         .start_ns = START_NS,
-                                        .volatility_day = 0.08,
+                                        .volatility_day = VOLATILITY,
                                         .quote_every_ns = 15 * NS_PER_SECOND,
                                         .trades_per_s = 0.1,
                                         .levels = 6,
-                                        .history_days = HISTORY_DAYS,
+                                        .history_days = learns ? PAST_DAYS : HISTORY_DAYS,
+                                        .lead = learns ? LEAD : 0,
                                         .on_event = on_event,
                                         .context = s};
     struct sim_peer peer = {.context = s,
@@ -186,7 +207,7 @@ static enum status make(struct sim *s, struct err *err) {
     if (st == ST_OK) st = sim_net_create(&s->net, &s->clock, rng_u64(&net), &peer, err);
     if (st == ST_OK) st = folder_make(s, err);
     snprintf(s->run_dir, sizeof s->run_dir, "%s/run", s->root);
-    return st;
+    return st == ST_OK && learns ? learn(s, err) : st;
 }
 
 static void unmake(struct sim *s) {
@@ -197,6 +218,8 @@ static void unmake(struct sim *s) {
     if (s->root[0] && !s->o.keep) sim_disk_remove(s->root);
     if (s->o.keep) snprintf(s->out->run_dir, sizeof s->out->run_dir, "%.511s", s->run_dir);
     free(s->contracts);
+    free(s->model_paths);
+    free(s->learner);
     free(s);
 }
 

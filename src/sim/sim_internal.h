@@ -7,6 +7,7 @@
 #include "sim/net.h"
 #include "sim/sim.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_models.h"
 #include "sim/venue.h"
 #include "venue/link/link.h"
 
@@ -61,6 +62,9 @@ struct sim {
     int64_t from_ns;
     money_t wallet_start;
     char root[SIM_WORK_SIZE], run_dir[SIM_WORK_SIZE + 32];
+    /* Ensemble: the first voters' files, and the learner; NULL without. */
+    char (*model_paths)[SIM_MODEL_PATH];
+    struct sim_learner *learner;
     /* The life that is running. */
     struct venue_link *link; /* NULL: down */
     const struct venue_port *inner;

@@ -1,11 +1,13 @@
 /* Lives of the trader's process: each loads the venue, goes over its journal, trades, and ends: cleanly, killed, or by an
  * error of its own after which whoever looks after it starts it again. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "feature/feature.h"
 #include "sim/sim_internal.h"
 
 /* A 24 h change needs a day of minutes; a few more, for the bar that is open and those that come while loading. */
@@ -14,7 +16,8 @@ enum { DAY_BARS = 1440, BARS_MARGIN = 8 };
 #define TRADES_COMMIT_NS  (10 * NS_PER_MINUTE)
 /* Small: an image of the disk is a copy of it. */
 enum { SEGMENT_BYTES = 1 << 20, BUFFER_BYTES = 1 << 16 };
-#define MARKET_HASH UINT64_C(0x73696d)
+#define LEARNER_HASH UINT64_C(0x6c6561726e)
+#define MARKET_HASH  UINT64_C(0x73696d)
 
 /* ---- the port between the run and its venue ---- */
 
@@ -147,6 +150,26 @@ static enum status connect(struct sim *s, struct err *err) {
     return ST_OK;
 }
 
+static enum status learner_open(struct sim *s, struct session_options *o, struct err *err) {
+    const char *paths[MODEL_COUNT];
+    struct sim_learner *l = s->learner;
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) paths[k] = s->model_paths[k];
+    l->world = s->venue.world;
+    l->contracts = s->contracts;
+    l->count = s->contract_count;
+    o->labels = &l->labels;
+    o->retrain_hash = LEARNER_HASH;
+    o->warmup_bars = feature_warmup_bars() + net_history_bars() + BARS_MARGIN;
+    if (mkdir(s->run_dir, 0755) != 0 && errno != EEXIST)
+        return err_errno(err, ST_IO, "%s", s->run_dir);
+    return sim_learner_open(&o->retrain, l, s->run_dir, paths, s->o.seed, s->from_ns, err);
+}
+
+static void session_close(struct session_options *o) {
+    retrain_destroy(o->retrain);
+    feed_close(o->feed);
+}
+
 static enum status session_of(struct sim *s, struct session_options *o, struct err *err) {
     *o = session_options_defaults();
     o->port = &s->canary_port;
@@ -165,6 +188,9 @@ static enum status session_of(struct sim *s, struct session_options *o, struct e
     s->journal_options.buffer_bytes = BUFFER_BYTES;
     s->journal_options.probe = &s->disk.probe;
     o->journal_options = &s->journal_options;
+    enum status st = ST_OK;
+    if (s->learner) st = learner_open(s, o, err);
+    if (st != ST_OK) return st;
     return feed_open_live(&o->feed, s->contracts, s->contract_count, NS_PER_MINUTE, s->from_ns,
                           MARKET_HASH, err);
 }
@@ -193,9 +219,12 @@ static enum status live_once(struct sim *s, struct err *err) {
     bool connected = st == ST_OK;
     if (connected) {
         st = session_of(s, &o, err);
-        if (st != ST_OK) return st;
+        if (st != ST_OK) {
+            session_close(&o);
+            return st;
+        }
         st = session_run(&result, &o, &why);
-        feed_close(o.feed);
+        session_close(&o);
     }
     s->ended_clean = !s->dead && st == ST_OK;
     if (s->ended_clean) {
@@ -242,7 +271,7 @@ enum status sim_verify(struct sim *s, struct err *err) {
     o.verify = true;
     o.journal_options = NULL; /* only read */
     st = session_run(&result, &o, &why);
-    feed_close(o.feed);
+    session_close(&o);
     if (st != ST_OK)
         sim_violation(s, "journal does not replay: %s", why.text);
     else

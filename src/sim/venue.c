@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/sim_models.h"
 
-enum { TICKS_BARS = 1500, TICKS_ROWS = 1000, STREAMS_MAX = 1024 };
+/* A learner looks back further than a client may ask. */
+enum { TICKS_BARS = 1500, TICKS_BARS_LEARNED = 7 * 1440, TICKS_ROWS = 1000, STREAMS_MAX = 1024 };
 
 static const char KEYS[] =
     "[{\"name\":\"trader\",\"balance\":\"10000\",\"api_key\":\"" SIM_KEY_TRADER
@@ -19,9 +21,29 @@ static void on_event(void *context, const struct exchange_event *e) {
     v->options.on_event(v->options.context, e);
 }
 
+/* A past in which takers lead as they will. */
+static enum status seed_past(struct sim_venue *v, struct world *w, struct err *err) {
+    const struct sim_venue_options *o = &v->options;
+    const struct sim_past past = {.seed = o->seed,
+                                  .volatility_day = o->volatility_day,
+                                  .lead = o->lead,
+                                  .end_ns = fx_snap_down(w->now_ns, NS_PER_MINUTE)};
+    size_t count = (size_t)o->history_days * 1440;
+    struct bar *bars = calloc(count, sizeof *bars);
+    if (!bars) return err_set(err, ST_NO_MEMORY, "a past of %zu minutes", count);
+    for (uint32_t i = 0; i < o->symbols; i++) {
+        sim_past_bars(bars, count, &past, i, &v->listing.instruments[i], v->listing.start_px[i]);
+        for (size_t k = 0; k < count; k++) ticks_seed(w->ticks, i, &bars[k]);
+    }
+    free(bars);
+    return ST_OK;
+}
+
 static void prepare(void *context, struct world *w) {
     struct sim_venue *v = context;
-    if (source_prepare(v->source, w, &v->prepare_failed) != ST_OK) return;
+    enum status st = v->options.lead > 0 ? seed_past(v, w, &v->prepare_failed)
+                                         : source_prepare(v->source, w, &v->prepare_failed);
+    if (st != ST_OK) return;
     for (uint32_t i = 0; i < v->keys.count; i++) {
         const struct key_row *row = &v->keys.rows[i];
         if (!row->opens) continue;
@@ -47,7 +69,7 @@ static enum status world_of(struct sim_venue *v, struct err *err) {
                               .market = market_config_defaults(),
                               .history = history_limits_defaults(),
                               .ticks = {.instrument_count = o->symbols,
-                                        .bars = TICKS_BARS,
+                                        .bars = o->lead > 0 ? TICKS_BARS_LEARNED : TICKS_BARS,
                                         .trades = TICKS_ROWS,
                                         .fundings = TICKS_ROWS},
                               .start_ns = o->start_ns,
@@ -64,6 +86,7 @@ static enum status world_of(struct sim_venue *v, struct err *err) {
     w.market.levels = o->levels;
     w.market.volatility_day = o->volatility_day;
     w.market.trades_per_s = o->trades_per_s;
+    w.market.lead = o->lead;
     enum status st = source_open(&v->source, &v->listing, &w.market, o->history_days, NULL, err);
     if (st == ST_OK) st = world_open(&v->world, &w, err);
     if (st == ST_OK && v->prepare_failed.st != ST_OK) {

@@ -23,6 +23,7 @@ struct sim_venue_options {
     double trades_per_s;    /* of others, a contract */
     uint32_t levels;        /* quoted a side */
     uint32_t history_days;
+    double lead; /* of the market and its past: there is something to learn; 0 not */
     /* Every event of the exchange, behind the streams. */
     void (*on_event)(void *context, const struct exchange_event *e);
     void *context;

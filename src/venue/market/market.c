@@ -121,6 +121,7 @@ struct market *market_init(void *memory, const struct market_config *config) {
     ASSERT(c->instrument_count >= 1 && c->instrument_count <= INSTRUMENTS_MAX && c->instruments);
     ASSERT(c->levels >= 1 && c->quote_every_ns > 0 && c->interval_ns >= NS_PER_MS);
     ASSERT(c->half_spread.e8 >= 0 && c->volatility_day >= 0 && c->trades_per_s >= 0);
+    ASSERT(c->lead >= 0 && c->lead <= 100);
     ASSERT((!drawn || c->start_px) && c->start_ns > 0);
     memset(m, 0, market_size(c));
     layout(m, c);
@@ -135,6 +136,7 @@ struct market *market_init(void *memory, const struct market_config *config) {
     m->half_spread = c->half_spread;
     m->volatility_day = c->volatility_day;
     m->trades_per_s = c->trades_per_s;
+    m->lead_ppm = (uint32_t)(c->lead * 1e6 + 0.5);
     m->factor_root = rng_split(&root, 0);
     m->factor_key = UINT64_MAX;
     for (uint32_t i = 0; i < m->count; i++) {

@@ -35,9 +35,15 @@ struct market_config {
     rate_t half_spread;     /* of the index price, 0.00005; the spread is at least one tick */
     double volatility_day;  /* synthetic: standard deviation of a day's log return, 0.04 */
     double trades_per_s;    /* synthetic: a contract, Poisson, 1 */
+    /* Synthetic: there is something to learn. Takers lead: for half an hour at a time (market_phase) a contract drifts by
+     * half a minute's deviation a minute times this, and takers buy or sell more; 0: prices are a random walk. */
+    double lead;
     uint32_t funding_count_max; /* missed settlements of a contract made up for after a gap, 90 */
 };
 struct market_config market_config_defaults(void);
+
+/* The way takers lead at a time: -1, 0 or 1. seed: the configuration's. */
+int market_phase(uint64_t seed, uint32_t instrument, int64_t ts_ns);
 
 size_t market_size(const struct market_config *config);
 struct market *market_init(void *memory, const struct market_config *config);

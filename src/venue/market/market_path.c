@@ -15,6 +15,11 @@ static const double TRADE_NOTIONAL = 600.0, TRADE_SPREAD = 1.2;
 static const double LEAN = 0.12;
 static const double SLOW_MOVES = 16.0;
 
+/* Where takers lead: so much of a minute's deviation a minute, and of the taker flow; one way for so long. */
+static const double DRIFT = 0.5, TAKERS = 0.25;
+#define PHASE_NS  (30 * NS_PER_MINUTE)
+#define PHASE_KEY UINT64_C(0x6c65616400000000)
+
 /* Prints of a replayed bar: its four corners and five between each two. A bar of fewer lots has the
  * corners. */
 enum { PRINTS = 19, CORNERS = 4 };
@@ -58,6 +63,24 @@ static double level_bound(const struct instrument *in, double level) {
     return clamp(level, lo, hi);
 }
 
+/* ---- takers lead ---- */
+
+static int phase_of(const struct rng *root, uint32_t i, int64_t ts_ns) {
+    struct rng rng =
+        rng_split(root, PHASE_KEY ^ ((uint64_t)i << 40) ^ (uint64_t)(ts_ns / PHASE_NS));
+    return (int)rng_below(&rng, 3) - 1;
+}
+
+int market_phase(uint64_t seed, uint32_t instrument, int64_t ts_ns) {
+    struct rng root = rng_init(seed), factor = rng_split(&root, 0);
+    return phase_of(&factor, instrument, ts_ns);
+}
+
+static double lead_at(const struct market *m, uint32_t i, int64_t ts_ns) {
+    if (m->lead_ppm == 0) return 0;
+    return (double)m->lead_ppm * 1e-6 * phase_of(&m->factor_root, i, ts_ns);
+}
+
 static void step_synthetic(struct market *m, uint32_t i, const struct market_call *c, bool jumped) {
     struct market_slot *s = &m->slots[i];
     double z[2], u, turn, sd = deviation(m, (double)(c->ts_ns - s->path_ns));
@@ -66,7 +89,9 @@ static void step_synthetic(struct market *m, uint32_t i, const struct market_cal
     turn = rng_f64(&s->path_rng);
     num_normal_pair(z, u, turn);
     double draw = FACTOR * factor_at(m, c->ts_ns, jumped) + OWN * z[0];
-    s->level *= num_exp(sd * draw - 0.5 * sd * sd);
+    double span_min = (double)(c->ts_ns - s->path_ns) / (double)NS_PER_MINUTE;
+    double drift = lead_at(m, i, s->path_ns) * DRIFT * deviation(m, (double)NS_PER_MINUTE);
+    s->level *= num_exp(sd * draw - 0.5 * sd * sd + drift * span_min);
     s->level = level_bound(exchange_instrument(c->ex, i), s->level);
     s->index_e8 = (int64_t)nearbyint(s->level);
     s->slow = jumped ? s->level : s->slow + (s->level - s->slow) / SLOW_MOVES;
@@ -200,7 +225,8 @@ static void flow_chance(struct market *m, uint32_t i, const struct market_call *
     num_normal_pair(z, u, turn);
     double span = deviation(m, SLOW_MOVES * (double)m->quote_every_ns);
     double trend = span > 0 ? (s->level - s->slow) / (s->level * span) : 0;
-    bool buys = rng_f64(&s->flow_rng) < 0.5 + LEAN * clamp(trend, -3.0, 3.0);
+    double share = 0.5 + LEAN * clamp(trend, -3.0, 3.0) + TAKERS * lead_at(m, i, c->ts_ns);
+    bool buys = rng_f64(&s->flow_rng) < share;
     double notional = TRADE_NOTIONAL * num_exp(TRADE_SPREAD * clamp(z[0], -3.0, 3.0));
     struct exchange_prices p;
     exchange_prices_get(c->ex, i, &p);

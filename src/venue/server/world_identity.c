@@ -36,6 +36,7 @@ static void market_lines(FILE *f, const struct market_config *c) {
     fprintf(f, "market.half_spread_e8 %" PRId64 "\n", c->half_spread.e8);
     fprintf(f, "market.volatility_day %.17g\n", c->volatility_day);
     fprintf(f, "market.trades_per_s %.17g\n", c->trades_per_s);
+    if (c->lead > 0) fprintf(f, "market.lead %.17g\n", c->lead);
     fprintf(f, "market.funding_count_max %" PRIu32 "\n", c->funding_count_max);
     for (uint32_t i = 0; c->start_px && i < c->instrument_count; i++)
         fprintf(f, "market.start_px_e8.%" PRIu32 " %" PRId64 "\n", i, c->start_px[i].e8);
