@@ -27,6 +27,8 @@ static const char help[] =
     "  --symbols N       contracts, 1 to 64 (8)\n"
     "  --strategy NAME   momentum, random, sma-cross or ensemble (momentum)\n"
     "  --faults LIST     none, all, or NAME[=RATE],… (none)\n"
+    "  --models DIR      where the trained voters of --strategy ensemble are kept (trained again "
+    "else)\n"
     "  --work DIR        where run directories lie meanwhile (/dev/shm, else $TMPDIR, else /tmp)\n"
     "  --keep            leave the run directory, and say where it is\n"
     "  --canary NAME     plant a bug that the checker must see: double_order, naked, lost_fill or\n"
@@ -63,6 +65,7 @@ enum option_id {
     SYMBOLS,
     STRATEGY,
     FAULTS,
+    MODELS,
     WORK,
     KEEP,
     CANARY,
@@ -121,6 +124,9 @@ static bool apply(void *options, int option) {
     case FAULTS:
         c->sim.faults = optarg;
         return true;
+    case MODELS:
+        c->sim.models = optarg;
+        return true;
     case WORK:
         c->sim.work = optarg;
         return true;
@@ -165,6 +171,7 @@ static int read_options(struct sim_command *c, int argc, char **argv) {
                                           {"symbols", required_argument, NULL, SYMBOLS},
                                           {"strategy", required_argument, NULL, STRATEGY},
                                           {"faults", required_argument, NULL, FAULTS},
+                                          {"models", required_argument, NULL, MODELS},
                                           {"work", required_argument, NULL, WORK},
                                           {"keep", no_argument, NULL, KEEP},
                                           {"canary", required_argument, NULL, CANARY},
