@@ -3,7 +3,7 @@
  *
  * One thread of its own (module net on a libuv loop), and a worker of libuv's pool while somebody asks for explanations. It
  * reads the newest view (kernel/view.h) and, for history, opens the trade journal read-only; it writes nothing but
- * the one flag of retrain_request and cannot slow the kernel down. What it holds is bounded by the connections
+ * the one flag of retrain_request and the inbox, and cannot slow the kernel down. What it holds is bounded by the connections
  * and the largest answer, so it does not grow under load.
  *
  * Safety: listens where it is told, 127.0.0.1 by default. A request whose Host is neither local nor
@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/metrics.h"
+#include "kernel/inbox.h"
 #include "kernel/view.h"
 
 enum { API_PORT_DEFAULT = 8001 };
@@ -34,6 +35,8 @@ struct api_config {
     struct metrics *metrics; /* borrowed; the http_* names are registered in it. NULL: its own */
     /* Borrowed. POST /api/ai/retrain sets it to 1; whoever retrains takes it back to 0. NULL: 409, nobody does. */
     _Atomic uint32_t *retrain_request;
+    struct inbox
+        *inbox; /* borrowed; POSTs that change something go there. NULL: 409, nobody obeys */
 };
 struct api_config api_config_defaults(void); /* 127.0.0.1:8001, all else empty */
 

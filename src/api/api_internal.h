@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "base/metrics.h"
 #include "base/tstamp.h"
+#include "kernel/command_body.h"
+#include "kernel/events.h"
 #include "kernel/view.h"
 #include "learn/explain.h"
 
@@ -31,6 +33,7 @@ struct api_shot {
     bool published;
     bool can_retrain; /* somebody takes requests for it */
     bool retrain_requested;
+    bool can_command;   /* somebody obeys */
     uint32_t self_test; /* engine_self_test's bits, of this process */
     int64_t now_wall_ns;
     double uptime_seconds;
@@ -85,6 +88,7 @@ void api_render_ensemble(struct json_writer *w, const struct api_shot *shot);
 void api_render_meta_strategy(struct json_writer *w, const struct api_shot *shot);
 void api_render_rl_sizing(struct json_writer *w, const struct api_shot *shot);
 void api_render_retrain(struct json_writer *w, const struct api_shot *shot);
+void api_render_risk(struct json_writer *w, const struct api_shot *shot);
 /* History from the trade journal; a journal nobody wrote yet is an empty list. limit newest rows. */
 enum status api_render_trades(struct json_writer *w, const struct api_shot *shot, size_t limit,
                               struct err *err);
@@ -132,6 +136,15 @@ bool api_signal_decode(struct api_signal_request *out, struct api_refusal *refus
 /* A request for every symbol of the view. */
 void api_signal_all(struct api_signal_request *out, const struct api_shot *shot);
 
+/* ---- POST that changes something ---- */
+
+/* As api_signal_decode. */
+bool api_command_decode(struct operator_command *out, struct api_refusal *refusal,
+                        enum command_body_kind kind, const char *body, size_t size);
+/* Whether it can be handed on now: 409 nobody obeys, or not any more; 503 too early; 404 no such contract. */
+bool api_command_may(struct api_refusal *refusal, const struct operator_command *command,
+                     const struct api_shot *shot);
+
 /* What is to be explained, and where it belongs in the answer. */
 struct api_explain_place {
     const struct view_symbol *symbol; /* in the view */
@@ -164,8 +177,9 @@ __attribute__((format(printf, 2, 3))) void api_prom_line(struct api_page *p, con
 void api_prom_head(struct api_page *p, const char *type, const char *name, const char *help);
 void api_prom_counter(struct api_page *p, const char *name, const char *help, uint64_t value);
 void api_prom_gauge(struct api_page *p, const char *name, const char *help, double value);
-/* The engine's part of the page. */
+/* The engine's part of the page; the breaker's. */
 void api_prom_engine(struct api_page *p, const struct view *v);
+void api_prom_risk(struct api_page *p, const struct view *v);
 
 enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
                                const struct metrics *metrics, const struct api_shot *shot);

@@ -5,7 +5,7 @@
 
 #include "base/metrics.h"
 
-enum { HTTP_COUNT_SERIES_MAX = 192 };
+enum { HTTP_COUNT_SERIES_MAX = 256 };
 
 struct http_count {
     struct metrics *metrics;

@@ -221,6 +221,7 @@ enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
         models(&p, shot->view);
         disagreement(&p, shot->view);
         api_prom_engine(&p, shot->view);
+        api_prom_risk(&p, shot->view);
     }
     *out_size = p.size;
     return p.overflow ? ST_FULL : ST_OK;

@@ -35,6 +35,11 @@ static const char *const METHOD_NAMES[METHOD_COUNT] = {"GET", "HEAD", "POST", "o
     X(ROUTE_STATE, "/api/state", 1, 0)                                                             \
     X(ROUTE_TRADES, "/api/trades", 1, 0)                                                           \
     X(ROUTE_EQUITY, "/api/equity", 1, 0)                                                           \
+    X(ROUTE_RISK, "/api/risk", 1, 0)                                                               \
+    X(ROUTE_POLICY, "/api/policy", 0, 1)                                                           \
+    X(ROUTE_EMERGENCY_STOP, "/api/emergency_stop", 0, 1)                                           \
+    X(ROUTE_CLOSE_ALL, "/api/positions/close", 0, 1)                                               \
+    X(ROUTE_BREAKER_RESET, "/api/breaker/reset", 0, 1)                                             \
     X(ROUTE_PUSH, "/ws/signals", 1, 0)
 
 enum route {
@@ -147,6 +152,7 @@ static struct api_shot shot_take(struct api *api) {
         .view = &api->view,
         .published = version != 0,
         .can_retrain = api->retrain_request != NULL,
+        .can_command = api->inbox != NULL,
         .retrain_requested = api->retrain_request && atomic_load(api->retrain_request) != 0,
         .self_test = api->self_test,
         .now_wall_ns = tstamp_wall_ns(),
@@ -254,6 +260,8 @@ static render_fn document_of(enum route route) {
         return api_render_rl_sizing;
     case ROUTE_RETRAIN:
         return api_render_retrain;
+    case ROUTE_RISK:
+        return api_render_risk;
     case ROUTE_POSITIONS:
         return api_render_positions;
     case ROUTE_ORDERS:
@@ -407,6 +415,50 @@ static bool body_is_object(struct api_refusal *refusal, struct net_text body) {
     return false;
 }
 
+/* Which request that changes something the route is; COMMAND_BODY_KINDS: none. */
+static enum command_body_kind command_of(enum route route) {
+    return route == ROUTE_POLICY           ? COMMAND_BODY_POLICY
+           : route == ROUTE_EMERGENCY_STOP ? COMMAND_BODY_STOP
+           : route == ROUTE_CLOSE_ALL      ? COMMAND_BODY_CLOSE
+           : route == ROUTE_BREAKER_RESET  ? COMMAND_BODY_RESET
+                                           : COMMAND_BODY_KINDS;
+}
+
+/* Handed to the trading thread: 202. It is in force, and on record, once commands_taken has reached its number. */
+static void answer_command(struct api *api, const struct asked *q, enum command_body_kind kind,
+                           struct net_text body) {
+    struct api_refusal refusal;
+    struct operator_command command;
+    struct api_shot shot = shot_take(api);
+    uint64_t number = 0;
+    bool taken = api_command_decode(&command, &refusal, kind, body.data, body.size) &&
+                 api_command_may(&refusal, &command, &shot);
+    if (taken && !inbox_put(api->inbox, &number, &command)) {
+        taken = false;
+        refusal = (struct api_refusal){.code = 503, .retry_after_seconds = 1};
+        snprintf(refusal.message, sizeof refusal.message, "too many commands wait");
+    }
+    if (!taken) {
+        respond_refusal(api, q, &refusal, NULL);
+        return;
+    }
+    log_info("api", "command taken", "key=%s target=%s value=%g by=\"%s\"", command.key,
+             command.target, command.value, command.given_by);
+    struct json_writer w;
+    json_writer_init(&w, api->out, sizeof api->out);
+    json_write_object_begin(&w);
+    put_text(&w, "status", "accepted");
+    put_u64(&w, "number", number);
+    put_text(&w, "key", command.key);
+    put_text(&w, "target", command.target);
+    put_f64(&w, "value", command.value);
+    put_text(&w, "by", command.given_by);
+    put_ms(&w, "market_time", shot.view->market_ts_ns);
+    put_ms(&w, "started", shot.view->started_wall_ns); /* numbers are of this process */
+    json_write_object_end(&w);
+    respond_written(api, q, 202, &w);
+}
+
 static void answer_post(struct api *api, const struct asked *q, const struct net_request *r) {
     struct api_refusal refusal;
     bool has_length =
@@ -417,6 +469,8 @@ static void answer_post(struct api *api, const struct asked *q, const struct net
         respond_error(api, q, 413, "the body may have at most 16384 bytes");
     } else if (!gate_type_is_fine(r)) {
         respond_error(api, q, 415, "Content-Type must be application/json");
+    } else if (command_of(q->route) != COMMAND_BODY_KINDS) {
+        answer_command(api, q, command_of(q->route), r->body);
     } else if (q->route == ROUTE_RETRAIN) {
         if (body_is_object(&refusal, r->body))
             answer_retrain(api, q);
@@ -566,6 +620,7 @@ static void declare(struct api *api, const char *method, int route, const int *c
 void serve_counts_declare(struct api *api) {
     static const int signal[] = {200, 400, 404, 413, 415, 422, 503};
     static const int retrain[] = {202, 400, 409, 415, 422, 503};
+    static const int command[] = {202, 400, 404, 409, 413, 415, 422, 503};
     static const int push[] = {101, 426, 503}, ready[] = {503};
     http_count_init(&api->count, api->metrics);
     for (int i = 0; i < ROUTE_COUNT; i++) {
@@ -579,6 +634,8 @@ void serve_counts_declare(struct api *api) {
         }
         if (i == ROUTE_READY || i == ROUTE_AI_SIGNALS) declare(api, "GET", i, ready, 1);
         if (i == ROUTE_SIGNAL) declare(api, "POST", i, signal, sizeof signal / sizeof signal[0]);
+        if (command_of((enum route)i) != COMMAND_BODY_KINDS)
+            declare(api, "POST", i, command, sizeof command / sizeof command[0]);
         if (i == ROUTE_RETRAIN)
             declare(api, "POST", i, retrain, sizeof retrain / sizeof retrain[0]);
     }

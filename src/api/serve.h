@@ -10,6 +10,7 @@
 #include "api/http_count.h"
 #include "api/push.h"
 #include "api/reasons.h"
+#include "kernel/inbox.h"
 #include "net/net.h"
 
 enum {
@@ -30,6 +31,7 @@ struct api {
     struct view_box *view_box;
     struct metrics *metrics;
     _Atomic uint32_t *retrain_request;
+    struct inbox *inbox;
     bool metrics_own, has_loop;
     uint32_t self_test;
     int64_t started_ns; /* monotonic */

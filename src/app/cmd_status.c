@@ -1,25 +1,15 @@
 /* quantum status: what a running system says of itself, from its own /health. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "api/api.h"
+#include "app/ask.h"
 #include "app/command.h"
 #include "base/json.h"
 
-enum {
-    REPLY_SIZE = 256 * 1024,
-    TIMEOUT_SECONDS = 5,
-    ROLES_MAX = 32,
-    REASONS_MAX = 32,
-    TEXT_SIZE = 64
-};
+enum { ROLES_MAX = 32, REASONS_MAX = 32, TEXT_SIZE = 64 };
 
 static const char USAGE[] =
     "usage: quantum status [--port N] [--json]\n"
@@ -49,72 +39,14 @@ struct summary {
     bool synthetic;
 };
 
-/* ---- one HTTP request over loopback ---- */
-
-static int dial(uint16_t port) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -1;
-    struct timeval limit = {.tv_sec = TIMEOUT_SECONDS};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) return fd;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-/* The whole answer, up to the server's close. Returns its size, -1 with errno. */
-static ssize_t exchange(int fd, char *out, size_t size, const char *request) {
-    size_t length = strlen(request), sent = 0, got = 0;
-    while (sent < length) {
-        ssize_t n = send(fd, request + sent, length - sent, MSG_NOSIGNAL);
-        if (n < 0) return -1;
-        sent += (size_t)n;
-    }
-    while (got + 1 < size) {
-        ssize_t n = recv(fd, out + got, size - 1 - got, 0);
-        if (n < 0) return -1;
-        if (n == 0) break;
-        got += (size_t)n;
-    }
-    out[got] = '\0';
-    return (ssize_t)got;
-}
-
 /* /health's body, inside `reply`; NULL after saying why on standard error. */
 static char *health_get(char *reply, size_t size, uint16_t port) {
-    char request[512];
-    const char *token = getenv("QUANTUM_API_TOKEN");
-    int n = snprintf(
-        request, sizeof request,
-        "GET /health HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n%s%s%s\r\n", port,
-        token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
-    if (n < 0 || (size_t)n >= sizeof request) {
-        fprintf(stderr, "quantum status: $QUANTUM_API_TOKEN is too long\n");
-        return NULL;
-    }
-    int fd = dial(port);
-    if (fd < 0) {
-        fprintf(stderr, "quantum status: nothing runs on 127.0.0.1:%u (%s). Start it: quantum up\n",
-                port, strerror(errno));
-        return NULL;
-    }
-    ssize_t got = exchange(fd, reply, size, request);
-    int saved = errno;
-    close(fd);
-    char *body = got > 0 ? strstr(reply, "\r\n\r\n") : NULL;
-    if (!body || strncmp(reply, "HTTP/1.", 7) != 0 || got < 12) {
-        fprintf(stderr, "quantum status: 127.0.0.1:%u does not answer as quantum does%s%s\n", port,
-                got < 0 ? ": " : "", got < 0 ? strerror(saved) : "");
-        return NULL;
-    }
-    int code = atoi(reply + 9);
-    if (code == 200) return body + 4;
-    fprintf(stderr, "quantum status: 127.0.0.1:%u answered %d%s\n", port, code,
-            code == 401 ? ": set $QUANTUM_API_TOKEN" : "");
+    char *body;
+    int code = ask(reply, size, &body, "status", port, "/health", NULL);
+    if (code == 200) return body;
+    if (code != 0)
+        fprintf(stderr, "quantum status: 127.0.0.1:%u answered %d%s\n", port, code,
+                code == 401 ? ": set $QUANTUM_API_TOKEN" : "");
     return NULL;
 }
 
@@ -279,10 +211,10 @@ int cmd_status(int argc, char **argv) {
     int usage = options_read(argc, argv, &port, &json);
     if (usage) return usage < 0 ? EXIT_DONE : usage;
 
-    char *reply = malloc(REPLY_SIZE);
+    char *reply = malloc(ASK_REPLY_SIZE);
     struct summary *summary = malloc(sizeof *summary);
     int code = EXIT_FAILED;
-    char *body = reply && summary ? health_get(reply, REPLY_SIZE, port) : NULL;
+    char *body = reply && summary ? health_get(reply, ASK_REPLY_SIZE, port) : NULL;
     if (body) {
         if (!summary_read(summary, body)) {
             fprintf(stderr, "quantum status: 127.0.0.1:%u does not answer as quantum does\n", port);

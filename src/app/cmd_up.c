@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "app/ask.h"
 #include "app/command.h"
 #include "app/run.h"
 #include "app/version.h"
@@ -444,6 +445,7 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
     snprintf(trades, sizeof trades, "%s/trades.sqlite", run->run_dir);
     struct api_config c = api_config_defaults();
     c.retrain_request = run->session.retrain_request;
+    c.inbox = run->session.inbox;
     c.port = run->options.port;
     c.view_box = box;
     c.trades_path = trades;
@@ -451,6 +453,10 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
     c.commit = QUANTUM_COMMIT;
     if (api_start(api, &c, &err) != ST_OK) {
         fprintf(stderr, "quantum: %s (choose another with --port N, or --no-api)\n", err.text);
+        return EXIT_FAILED;
+    }
+    if (ask_port_save(run->run_dir, api_port(*api), &err) != ST_OK) {
+        fprintf(stderr, "quantum: %s\n", err.text);
         return EXIT_FAILED;
     }
     if (!run->options.quiet) fprintf(stderr, "page: http://127.0.0.1:%u/\n", api_port(*api));
@@ -488,12 +494,14 @@ static int run_it(struct run *run, bool report, bool json) {
     struct shown shown; /* for as long as the session runs */
     struct api *api = NULL;
     struct view_box *box = view_box_create();
+    struct inbox *inbox = inbox_create();
     struct view *view = calloc(1, sizeof *view);
     struct session_result *result = calloc(1, sizeof *result);
     int code = EXIT_FAILED;
-    if (box && view && result) {
+    if (box && inbox && view && result) {
         shown = (struct shown){.run = run, .box = box, .view = view, .tty = isatty(2) != 0};
         run->session.view_box = box;
+        run->session.inbox = inbox;
         run->session.progress = on_progress;
         run->session.progress_context = &shown;
         code = start_api(&api, run, box);
@@ -515,6 +523,7 @@ static int run_it(struct run *run, bool report, bool json) {
     }
     api_stop(api);
     view_box_destroy(box);
+    inbox_destroy(inbox);
     free(view);
     free(result);
     return code;

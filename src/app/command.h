@@ -17,6 +17,9 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
       "train, decide, trade, learn and retrain over years of bars, and say what it was worth")     \
     X(report, "what a run earned, net of everything, with baselines")                              \
     X(status, "each role of a running system, with the age of its last work")                      \
+    X(stop, "entries off, exits on: told to a running system")                                     \
+    X(panic, "close everything a running system holds, and wait until it is flat")                 \
+    X(resume, "entries on again")                                                                  \
     X(doctor,                                                                                      \
       "check clock, keys, rules, modes and capabilities of a venue, and say what up would do")     \
     X(exchange, "a futures exchange of your own, with the venue's interface, for any client")      \

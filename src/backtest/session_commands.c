@@ -1,5 +1,6 @@
 /* Commands from outside. They come when they come, so each is on record with the place in the step at which it was obeyed:
- * going over that record again, it is obeyed at that place again. */
+ * going over that record again, it is obeyed at that place again. Who has no answer, for a process died on either side, asks
+ * again under the same id: it is on record once, whatever died when. */
 #include <string.h>
 
 #include "backtest/session_internal.h"
@@ -26,7 +27,20 @@ static void confirm(struct session *s, const struct operator_command *c, enum st
     session_show_now(s);
 }
 
+static bool was_obeyed(const struct session *s, uint64_t command_id) {
+    for (uint32_t i = 0; command_id != 0 && i < SESSION_COMMANDS_MAX; i++)
+        if (s->state->commands[i] == command_id) return true;
+    return false;
+}
+
+static void remember(struct session *s, uint64_t command_id) {
+    if (command_id == 0) return;
+    s->state->commands[s->state->commands_next] = command_id;
+    s->state->commands_next = (s->state->commands_next + 1) % SESSION_COMMANDS_MAX;
+}
+
 void session_obey(struct session *s, const struct operator_command *command, bool is_new) {
+    remember(s, command->command_id);
     s->out.count = 0;
     enum status st = kernel_command(s->kernel, &s->out, command, s->state->last_ts_ns);
     session_handle(s, &s->out);
@@ -34,11 +48,18 @@ void session_obey(struct session *s, const struct operator_command *command, boo
 }
 
 bool session_command_next(struct session *s, struct operator_command *out, uint64_t part) {
-    if (s->failed != ST_OK || s->o.verify || !s->o.inbox || !inbox_take(out, s->o.inbox))
-        return false;
-    out->step = s->state->next_step;
-    out->part = part;
-    return true;
+    while (s->failed == ST_OK && !s->o.verify && s->o.inbox && inbox_take(out, s->o.inbox)) {
+        if (was_obeyed(s, out->command_id)) {
+            log_info("kernel", "command known", "key=%s by=\"%s\"", out->key, out->given_by);
+            s->commands_taken++; /* it is on record: whoever asked is told so */
+            session_show_now(s);
+            continue;
+        }
+        out->step = s->state->next_step;
+        out->part = part;
+        return true;
+    }
+    return false;
 }
 
 static bool is_here(const struct session *s, const struct journal_record *r,

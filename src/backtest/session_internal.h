@@ -9,6 +9,8 @@
 enum {
     SESSION_DELIVERED_MAX = 256,
     SESSION_PENDING_MAX = 64,
+    SESSION_COMMANDS_MAX =
+        256, /* ids remembered: more than wait anywhere, and a day of them by hand */
     SESSION_ROLES = 6,
     SESSION_SNAPSHOT_BARS = 1 << 20 /* a fraction of a second of replay, hours of paper trading */
 };
@@ -29,6 +31,8 @@ struct session_state {
     uint64_t bars_since_snapshot, snapshots;
     uint64_t delivered[SESSION_DELIVERED_MAX]; /* intents taken, ring */
     uint32_t delivered_next, flattened;
+    uint64_t commands[SESSION_COMMANDS_MAX]; /* ids of those obeyed, ring */
+    uint32_t commands_next, reserved;
     uint64_t bus_duplicates;
 };
 

@@ -16,8 +16,8 @@ static struct session_options momentum(struct feed *feed, const char *run_dir,
     return o;
 }
 
-static void command(struct inbox *inbox, const char *key, double value) {
-    struct operator_command c = {.value = value};
+static void command_under(struct inbox *inbox, const char *key, double value, uint64_t command_id) {
+    struct operator_command c = {.value = value, .command_id = command_id};
     uint64_t number;
     snprintf(c.key, sizeof c.key, "%s", key);
     snprintf(c.target, sizeof c.target, "all");
@@ -25,11 +25,24 @@ static void command(struct inbox *inbox, const char *key, double value) {
     assert_true(inbox_put(inbox, &number, &c));
 }
 
-/* What a journal says: commands, and what was opened after the last of them. */
+static void command(struct inbox *inbox, const char *key, double value) {
+    command_under(inbox, key, value, 0);
+}
+
+/* What a journal says: commands, and what was asked for after the last of them. What the venue had by then may still be
+ * filled: an entry is what leaves us. */
 struct told {
     uint32_t commands, policies, intents_since, entries_since, parts[5];
     double value; /* of the last command */
 };
+
+static bool is_entry(const struct journal_record *r) {
+    struct venue_command c;
+    if (r->type != EVENT_ORDER_PLACED) return false;
+    memcpy(&c, r->payload, sizeof c);
+    return c.kind == COMMAND_LEVERAGE_SET ||
+           (c.kind == COMMAND_ORDER_SUBMIT && !c.reduce_only && !c.close_position);
+}
 
 static struct told journal_of(const char *dir) {
     char path[TAPE_PATH_SIZE + 64];
@@ -51,7 +64,7 @@ static struct told journal_of(const char *dir) {
         }
         t.policies += r.type == EVENT_POLICY_UPDATED;
         t.intents_since += r.type == EVENT_TRADE_INTENT;
-        t.entries_since += r.type == EVENT_TRADE_OPENED;
+        t.entries_since += is_entry(&r);
     }
     journal_reader_close(reader);
     return t;
@@ -113,51 +126,140 @@ static void close_all_leaves_nothing_open(void **state) {
     feed_close(feed);
 }
 
-/* The command is put before each child begins, so it is obeyed at the step that child got to; whatever kill comes
- * then, it is on record from its first effect on. */
-static void kills_neither_lose_nor_repeat_a_command(void **state) {
-    (void)state;
-    if (!getenv("TEST_OPS"))
-        skip(); /* its kills come by the clock: on a busy machine one may miss its step */
+/* ---- kills, each at its place ---- */
+
+/* Dies at the n-th moment the journal's writer reaches from a certain record on, or from its opening: before and after each
+ * record, before each write, sync, allocation. */
+struct death {
+    uint16_t from_type; /* 0: from the opening */
+    uint32_t after;
+    uint32_t seen;
+};
+
+static void at_moment(struct death *d) {
+    if (d->seen++ == d->after) (void)kill(getpid(), SIGKILL);
+}
+
+static void on_append(void *context, bool after, uint16_t type, uint64_t seq) {
+    struct death *d = context;
+    (void)seq;
+    if (!after && type == d->from_type) d->from_type = 0;
+    if (d->from_type == 0) at_moment(d);
+}
+
+static int on_io(void *context, enum journal_io what, size_t *size) {
+    struct death *d = context;
+    (void)what;
+    (void)size;
+    if (d->from_type == 0) at_moment(d);
+    return 0;
+}
+
+/* False: it came to its end before. */
+static bool dies(const struct session_options *options, struct death d) {
+    const struct journal_probe probe = {.context = &d, .append = on_append, .io = on_io};
+    struct journal_options jo = journal_options_defaults();
+    struct session_options o = *options;
+    jo.probe = &probe;
+    o.journal_options = &jo;
+    return killed_child(&o, 600 * NS_PER_SECOND);
+}
+
+/* Where a kill may come: a step at which something is under way, what is asked for, and whether it is asked for again. */
+struct cell {
+    const char *key;
+    uint64_t step;
+    bool durable, again;
+};
+
+static struct session_options of_cell(struct feed *feed, char dir[TAPE_PATH_SIZE + 32],
+                                      const struct cell *c) {
+    struct session_options o = momentum(feed, new_dir(dir), NULL);
+    o.durable = c->durable;
+    o.step_end = c->step;
+    run(&o);
+    o.step_end = 0;
+    return o;
+}
+
+enum { COMMAND_ID = 77 };
+
+/* Killed at each moment from the command's record on, and once more at each third of the next life; then to the end. */
+static uint32_t kill_at_each_moment(struct feed *feed, const struct cell *c) {
     char dir[TAPE_PATH_SIZE + 32];
     struct err err;
-    struct rng rng = rng_init(tape_seed());
-    struct feed *feed = open_tape();
-    struct session_options o = momentum(feed, new_dir(dir), NULL);
-    int64_t begin = tstamp_monotonic_ns();
-    run(&o);
-    int64_t took = tstamp_monotonic_ns() - begin;
-    int kills = 0, survived = 0;
-    for (int round = 0; round < 12; round++) {
-        struct inbox *inbox = inbox_create();
-        o = momentum(feed, new_dir(dir), NULL);
-        o.step_limit = 1500 + rng_below(&rng, 1500);
-        run(&o);
-        o.step_limit = 0;
-        o.inbox = inbox;
-        command(inbox, KERNEL_EMERGENCY_STOP, 1);
-        /* The inbox is the child's own copy: a killed one takes its command with it, or left it on record. */
-        for (int streak = 0; journal_of(dir).commands == 0; streak++)
-            kills += killed_child(
-                &o, 1000 + (int64_t)rng_below(&rng, (uint64_t)(took + streak * took / 4)));
-        struct told t = journal_of(dir);
+    struct session_options o = of_cell(feed, dir, c);
+    o.inbox = inbox_create();
+    command_under(o.inbox, c->key, 1, COMMAND_ID);
+    const struct session_result want = run(&o);
+    assert_true(want.complete);
+    inbox_destroy(o.inbox);
+    uint32_t kills = 0;
+    bool died = true;
+    for (uint32_t after = 0; died && after < 14; after++) {
+        o = of_cell(feed, dir, c);
+        o.inbox = inbox_create();
+        command_under(o.inbox, c->key, 1, COMMAND_ID);
+        died = dies(&o, (struct death){.from_type = EVENT_OPERATOR_COMMAND, .after = after});
+        /* Whoever asked has no answer. The inbox is each process's own: only what is on record outlives it. */
+        if (!c->again && after > 0) {
+            inbox_destroy(o.inbox);
+            o.inbox = NULL;
+        }
+        kills += died;
+        kills += dies(&o, (struct death){.after = after / 3});
+        const struct session_result r = run(&o);
+        assert_same_run(&r, &want);
+        const struct told t = journal_of(dir);
         assert_int_equal(t.commands, 1);
-        o.inbox = NULL;
-        for (int n = 0; n < 3; n++)
-            kills += killed_child(&o, 1000 + (int64_t)rng_below(&rng, (uint64_t)took / 4));
-        struct session_result r = run(&o);
-        assert_true(r.complete);
-        t = journal_of(dir);
-        assert_int_equal(t.commands, 1);
+        assert_int_equal(t.policies, 1);
         assert_int_equal(t.intents_since, 0);
         assert_int_equal(t.entries_since, 0);
-        struct session_result v = verify(&o, dir, ST_OK, &err);
-        assert_int_equal(v.state_hash, r.state_hash);
-        survived += r.totals.trades > 0;
-        inbox_destroy(inbox);
+        const struct session_result v = verify(&o, dir, ST_OK, &err);
+        assert_int_equal(v.state_hash, want.state_hash);
+        if (o.inbox) inbox_destroy(o.inbox);
     }
-    assert_true(kills > 12 && survived > 0);
-    print_message("%d kills\n", kills);
+    return kills;
+}
+
+static void kills_neither_lose_nor_repeat_a_command(void **state) {
+    (void)state;
+    static const struct cell cells[] = {{KERNEL_EMERGENCY_STOP, 1500, false, true},
+                                        {KERNEL_CLOSE_ALL, 2500, false, false},
+                                        {KERNEL_CLOSE_ALL, 1800, true, true}};
+    struct feed *feed = open_tape();
+    uint32_t kills = 0;
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        kills += kill_at_each_moment(feed, &cells[i]);
+    print_message("%u kills\n", kills);
+    assert_true(kills > 60);
+    feed_close(feed);
+}
+
+static void an_id_is_obeyed_once_however_often_it_comes(void **state) {
+    (void)state;
+    char dir[TAPE_PATH_SIZE + 32];
+    struct err err;
+    struct feed *feed = open_tape();
+    struct inbox *inbox = inbox_create();
+    struct session_options o = momentum(feed, new_dir(dir), inbox);
+    for (int life = 0; life < 3; life++) {
+        for (uint64_t id = 1; id <= 5; id++) {
+            command_under(inbox, "positions_max", (double)(10 - id), id);
+            command_under(inbox, "positions_max", 50, id); /* whatever it says the second time */
+        }
+        o.step_limit = 600;
+        run(&o);
+    }
+    struct told t = journal_of(dir);
+    assert_int_equal(t.commands, 5);
+    assert_true(t.value == 5);
+    command(inbox, "positions_max", 4); /* those without an id are each their own */
+    command(inbox, "positions_max", 4);
+    run(&o);
+    assert_int_equal(journal_of(dir).commands, 7);
+    verify(&o, dir, ST_OK, &err);
+    inbox_destroy(inbox);
     feed_close(feed);
 }
 
@@ -245,6 +347,7 @@ int main(void) {
         cmocka_unit_test(a_stop_holds_from_the_next_step_on_and_over_restarts),
         cmocka_unit_test(close_all_leaves_nothing_open),
         cmocka_unit_test(kills_neither_lose_nor_repeat_a_command),
+        cmocka_unit_test(an_id_is_obeyed_once_however_often_it_comes),
         cmocka_unit_test(the_same_command_at_the_same_step_is_the_same_run),
         cmocka_unit_test(commands_inside_bars_are_obeyed_there_again),
     };

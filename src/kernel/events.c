@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/json.h"
 #include "brain/ensemble/ensemble.h"
 #include "brain/strategy/strategy.h"
 #include "kernel/view.h"

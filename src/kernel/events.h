@@ -10,7 +10,6 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "base/json.h"
 #include "domain/fields.h"
 #include "domain/intent.h"
 #include "domain/trade.h"
@@ -281,7 +280,8 @@
     F(TEXT, given_by, "who")                                                                       \
     F(F64, value, "wanted")                                                                        \
     F(U64, step, "of the feed at which it was obeyed")                                             \
-    F(U64, part, "of the step: 0 start, 1, 2 in the bar, 3 before its close, 4 bus away")
+    F(U64, part, "of the step: 0 start, 1, 2 in the bar, 3 before its close, 4 bus away")          \
+    F(U64, command_id, "hash of the id it came under, obeyed once; 0 it had none")
 
 #define VENUE_LINK_FIELDS(F)                                                                       \
     F(U32, is_up, "1: the venue can be asked and tells us things")                                 \
@@ -397,7 +397,7 @@ struct venue_link_changed {
       ENGINE_CHANGED_FIELDS, "weights, or the supervisor's word on a model")                       \
     E(22, EVENT_RISK_CHANGED, risk_changed, "risk.changed", 1, true, RISK_CHANGED_FIELDS,          \
       "a circuit breaker, a mode or trigger of the emergency stop system, the link to the venue")  \
-    E(23, EVENT_OPERATOR_COMMAND, operator_command, "operator.command", 1, false,                  \
+    E(23, EVENT_OPERATOR_COMMAND, operator_command, "operator.command", 2, false,                  \
       OPERATOR_COMMAND_FIELDS, "somebody outside wants something changed")                         \
     E(24, EVENT_VENUE_LINK, venue_link_changed, "venue.link", 1, false, VENUE_LINK_FIELDS,         \
       "the connection to a venue that is not ours was lost or is back")                            \

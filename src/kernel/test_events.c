@@ -525,7 +525,7 @@ static void published_ids_and_sizes_never_change(void **state) {
         {"market.tick", 1, 56},         {"clock.advanced", 1, 8},
         {"instrument.changed", 1, 128}, {"model.updated", 1, 144},
         {"governance.updated", 1, 168}, {"risk.changed", 1, 192},
-        {"operator.command", 1, 120},   {"venue.link", 1, 8},
+        {"operator.command", 2, 128},   {"venue.link", 1, 8},
         {"strategy.changed", 1, 192},
     };
     assert_int_equal(sizeof frozen / sizeof *frozen, ROWS);

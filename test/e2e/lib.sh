@@ -50,6 +50,14 @@ reap() { # pid
     wait "$1" 2>/dev/null || code=$?
 }
 
+# What a process has used of the processors, all threads: unlike the time that passed, no matter of who else runs.
+cpu_ms() { # pid
+    local stat
+    stat=$(<"/proc/$1/stat")
+    read -ra stat <<<"${stat##*) }"
+    echo $(((stat[11] + stat[12]) * 1000 / $(getconf CLK_TCK)))
+}
+
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 sleep_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
