@@ -233,6 +233,7 @@ void sim_venue_call(struct sim_venue *v, const struct sim_request *r, int64_t no
 
 void sim_venue_second(struct sim_venue *v, int64_t now_ns) {
     v->act.now_ns = now_ns;
+    world_advance(v->world, now_ns); /* candles close before they are told */
     fault_second(&v->act);
     if (streams_deadline(v->rest.streams) <= now_ns) streams_time(v->rest.streams, now_ns);
 }

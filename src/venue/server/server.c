@@ -26,7 +26,9 @@ int64_t server_now(struct server *s) {
 }
 
 void server_settle(struct server *s) {
-    if (streams_deadline(s->streams) <= s->last_ns) streams_time(s->streams, s->last_ns);
+    if (streams_deadline(s->streams) > s->last_ns) return;
+    world_advance(s->world, s->last_ns); /* candles close before they are told */
+    streams_time(s->streams, s->last_ns);
 }
 
 static void tell_failure(struct server *s) {
