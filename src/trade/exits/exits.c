@@ -60,9 +60,13 @@ void exits_submit_close(struct exits_actions *out, struct exits_state *state,
     state->phase = EXITS_CLOSING;
     state->deadline_ns = context->now_ns + context->config->close_answer_ns_max;
     state->closing_qty = exits_held(state);
-    exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_CLOSE,
-                                          .qty = state->closing_qty,
-                                          .attempt = state->close_attempts++});
+    /* More than one order may take goes in several; what the rules of the moment do not let anybody sell waits
+     * for others at the deadline, instead of being refused again and again. */
+    qty_t part = instrument_round_qty(context->instrument, state->closing_qty, true);
+    if (part.e8 > 0)
+        exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_CLOSE,
+                                              .qty = part,
+                                              .attempt = state->close_attempts++});
 }
 
 /* ---- targets ---- */

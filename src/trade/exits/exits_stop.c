@@ -8,11 +8,22 @@ static bool is_crossed(const struct exits_state *state, px_t stop_px, px_t last_
     return exits_gain((enum side)state->side, last_px, stop_px) <= 0;
 }
 
-/* The next stop order: closePosition unless one may be alive, then reduce-only of what is held. */
-static struct exits_stop make_stop(struct exits_state *state, px_t px) {
-    bool whole = state->whole_asked == 0 && !state->whole_foreign;
+/* What an order of a quantity can cover: after a change of rules less than what is held, or nothing. */
+static qty_t coverable(const struct exits_state *state, const struct exits_context *context) {
+    return instrument_round_qty(context->instrument, exits_held(state), true);
+}
+
+/* The next stop order: closePosition unless one may be alive, then reduce-only of what is held. A price that
+ * was on the grid when it was chosen may not be any more: it goes to the next one towards the market, for a
+ * stop is never loosened. */
+static struct exits_stop make_stop(struct exits_state *state, const struct exits_context *context,
+                                   px_t px) {
+    qty_t qty = coverable(state, context);
+    bool whole = (state->whole_asked == 0 && !state->whole_foreign) || qty.e8 == 0;
     struct exits_stop stop = {
-        .px = px, .qty = whole ? qty_e8(0) : exits_held(state), .attempt = state->stop_orders++};
+        .px = instrument_round_px(context->instrument, px, state->side == SIDE_BUY),
+        .qty = whole ? qty_e8(0) : qty,
+        .attempt = state->stop_orders++};
     if (whole) state->whole_asked = stop.attempt + 1;
     return stop;
 }
@@ -33,7 +44,8 @@ static void wait_for_stop(struct exits_state *state, const struct exits_context 
 void exits_submit_stop(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context) {
     state->stop_attempts++;
-    state->stop = make_stop(state, state->stop_px);
+    state->stop = make_stop(state, context, state->stop_px);
+    state->stop_px = state->stop.px;
     wait_for_stop(state, context);
     submit(out, &state->stop);
 }
@@ -67,9 +79,10 @@ static bool may_move(const struct trade_intent *t) {
     return t->break_even_distance > 0 || t->trail_distance > 0;
 }
 
-/* It neither falls short of what is held nor says more. */
-static bool covers(const struct exits_state *state) {
-    return state->stop.qty.e8 == 0 || state->stop.qty.e8 == exits_held(state).e8;
+/* It neither falls short of what can be covered nor says more. */
+static bool covers(const struct exits_state *state, const struct exits_context *context) {
+    qty_t qty = coverable(state, context);
+    return state->stop.qty.e8 == 0 || qty.e8 == 0 || state->stop.qty.e8 == qty.e8;
 }
 
 void exits_follow(struct exits_actions *out, struct exits_state *state,
@@ -80,7 +93,7 @@ void exits_follow(struct exits_actions *out, struct exits_state *state,
     bool may = state->entry_done && may_move(&state->intent);
     px_t wanted = may ? wanted_px(state, context) : state->stop_px;
     if (!is_worth_an_order(state, context, wanted)) {
-        if (covers(state)) return;
+        if (covers(state, context)) return;
         wanted = state->stop_px;
     }
     if (context->now_ns < state->move_after_ns) {
@@ -88,7 +101,7 @@ void exits_follow(struct exits_actions *out, struct exits_state *state,
         return;
     }
     state->move = MOVE_ASKED;
-    state->next = make_stop(state, wanted);
+    state->next = make_stop(state, context, wanted);
     state->deadline_ns = context->now_ns + context->config->stop_answer_ns_max;
     submit(out, &state->next);
 }

@@ -335,6 +335,49 @@ static void a_rejected_stop_is_tried_again_then_the_position_is_closed_with_an_a
     assert_int_equal(t.time_to_protected_ns, -1);
 }
 
+/* The tick became ten times coarser between fill and stop: the price goes to the grid of now, towards the market. */
+static void a_stop_asked_for_again_obeys_the_rules_of_the_moment(void **state) {
+    (void)state;
+    for (enum side side = SIDE_BUY; side <= SIDE_SELL; side++) {
+        struct life l;
+        life_begin(&l, side);
+        entry_fill(&l, 100 * FX_ONE + FX_ONE / 2, FX_ONE);
+        int64_t first = l.asked.items[0].px.e8; /* 98.4, or 102.6 */
+        l.instrument.tick_size.e8 = l.instrument.px_min.e8 = FX_ONE;
+        stop_failed(&l, -1111);
+        expect(&l, EXITS_UNPROTECTED, "stop");
+        assert_int_equal(l.asked.items[0].px.e8, (side == SIDE_BUY ? 99 : 102) * FX_ONE);
+        assert_true(side == SIDE_BUY ? l.state.stop_px.e8 > first : l.state.stop_px.e8 < first);
+        stop_confirmed(&l);
+        assert_int_equal(l.state.phase, EXITS_PROTECTED);
+    }
+}
+
+/* What nobody may sell at the moment is not asked for, the stop stands, and it is sold when the rules let it. */
+static void what_the_rules_do_not_let_anybody_sell_waits_for_them(void **state) {
+    (void)state;
+    struct life l;
+    life_begin(&l, SIDE_BUY);
+    entry_fill(&l, 100 * FX_ONE, 23 * FX_ONE / 10);
+    entry_ended(&l);
+    stop_confirmed(&l);
+    l.instrument.market_step_size.e8 = l.instrument.market_qty_min.e8 = FX_ONE;
+    close_asked(&l, EXIT_OPERATOR);
+    expect(&l, EXITS_CLOSING, "close");
+    assert_int_equal(l.asked.items[0].qty.e8, 2 * FX_ONE);
+    exit_fill(&l, 100 * FX_ONE, 2 * FX_ONE, EXIT_OPERATOR);
+    close_ended(&l);
+    expect(&l, EXITS_CLOSING, "");
+    time_passes(&l, l.config.close_answer_ns_max);
+    expect(&l, EXITS_CLOSING, "");
+    l.instrument.market_step_size.e8 = l.instrument.market_qty_min.e8 = FX_ONE / 10;
+    time_passes(&l, l.config.close_answer_ns_max);
+    expect(&l, EXITS_CLOSING, "close");
+    assert_int_equal(l.asked.items[0].qty.e8, 3 * FX_ONE / 10);
+    exit_fill(&l, 100 * FX_ONE, 3 * FX_ONE / 10, EXIT_OPERATOR);
+    expect(&l, EXITS_CLEANUP, "closed cancel");
+}
+
 static void no_answer_to_a_stop_is_asked_again_at_the_deadline(void **state) {
     (void)state;
     struct life l;
@@ -762,6 +805,8 @@ int main(void) {
         cmocka_unit_test(an_entry_that_comes_to_nothing_leaves_nothing),
         cmocka_unit_test(the_table_of_phases),
         cmocka_unit_test(a_rejected_stop_is_tried_again_then_the_position_is_closed_with_an_alarm),
+        cmocka_unit_test(a_stop_asked_for_again_obeys_the_rules_of_the_moment),
+        cmocka_unit_test(what_the_rules_do_not_let_anybody_sell_waits_for_them),
         cmocka_unit_test(no_answer_to_a_stop_is_asked_again_at_the_deadline),
         cmocka_unit_test(the_unprotected_limit_holds_even_if_attempts_remain),
         cmocka_unit_test(a_stop_the_market_has_passed_is_done_at_market),

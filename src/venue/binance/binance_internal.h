@@ -80,24 +80,27 @@ struct market_symbol {
 
 struct reconcile {
     bool running, wanted, failed, compared;
-    bool report;                        /* finished: to be told behind its events */
+    bool report;        /* finished: to be told behind its events */
     bool income_wanted; /* funding history too */
-    uint32_t pending;                   /* replies */
+    uint32_t pending;   /* replies */
     int64_t started_ns, next_ns, income_from_ns;
     uint64_t fills_before;
     bool has_wallet;
     money_t wallet;
+    int64_t wallet_ns; /* venue time of the question, at the least */
     struct binance_reconciliation result;
     bool seen[ORDERS_MAX];        /* by slot */
     uint32_t serials[ORDERS_MAX]; /* the slot's order when it was seen */
     qty_t positions[INSTRUMENTS_MAX];
-    int64_t position_ns[INSTRUMENTS_MAX]; /* of the row's last change; where there is none, of the question */
+    int64_t position_ns
+        [INSTRUMENTS_MAX]; /* of the row's last change; where there is none, of the question */
     struct doubt {
         qty_t venue, booked;
         int64_t ts_ns;
         bool is_set;
-    } doubts[INSTRUMENTS_MAX];    /* differences that no fill explained, the last time */
-    uint64_t outside_hash;        /* of the contracts held that are none of the run's: told when it changes */
+    } doubts[INSTRUMENTS_MAX]; /* differences that no fill explained, the last time */
+    uint64_t
+        outside_hash; /* of the contracts held that are none of the run's: told when it changes */
     bool repair[INSTRUMENTS_MAX]; /* trades of the contract are to be looked through */
     uint32_t repair_at;           /* instrument under repair, INSTRUMENTS_MAX none */
     struct rest_trade *rows;      /* its trades that were not told */
@@ -127,6 +130,7 @@ struct binance {
     struct rest_limits limits;
     struct {
         int64_t next_ns, asked_ns; /* monotonic; 0 not yet */
+        int64_t doubt_ns;          /* the last refusal that doubts them; 0 none open */
         bool busy;
     } rules;
     int64_t wallet_ns; /* venue time of the question that binance_load read the balance by */
@@ -188,7 +192,11 @@ int64_t binance_market_time(struct binance *b, int64_t now_ns);
 void binance_market_event(struct binance *b, const struct stream_event *e);
 /* rules.c */
 int64_t binance_rules_time(struct binance *b, int64_t now_ns);
-void binance_rules_doubt(struct binance *b, int32_t code);
+/* A refusal that right rules would have spared us: they are asked for at once. true: it is to be told only behind them,
+ * so that whoever asks again asks rightly. */
+bool binance_rules_doubt(struct binance *b, int32_t code, int64_t now_ns);
+/* The rules are as the venue has them now, or will not be known soon. */
+void binance_orders_rules_known(struct binance *b, int64_t now_ns);
 void binance_instrument_changed(struct binance *b, uint32_t instrument);
 /* user.c */
 void binance_user_event(struct binance *b, const struct stream_event *e);

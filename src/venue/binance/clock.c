@@ -55,6 +55,10 @@ int64_t binance_clock_now(const struct binance_clock *c, int64_t monotonic_ns) {
     return monotonic_ns + c->low_ns + (c->high_ns - c->low_ns) / 2;
 }
 
+int64_t binance_clock_least(const struct binance_clock *c, int64_t monotonic_ns) {
+    return c->trusted ? monotonic_ns + c->low_ns - drift(c, monotonic_ns) : 0;
+}
+
 int64_t binance_clock_error(const struct binance_clock *c, int64_t monotonic_ns) {
     if (!c->trusted) return INT64_MAX;
     return (c->high_ns - c->low_ns) / 2 + drift(c, monotonic_ns);

@@ -33,6 +33,8 @@ void binance_clock_sample(struct binance_clock *c, int64_t sent_ns, int64_t rece
 void binance_clock_not_before(struct binance_clock *c, int64_t received_ns, int64_t server_ns);
 /* Asserts known. */
 int64_t binance_clock_now(const struct binance_clock *c, int64_t monotonic_ns);
+/* A time that is not later than the venue's; 0: not known. */
+int64_t binance_clock_least(const struct binance_clock *c, int64_t monotonic_ns);
 /* Half the width of what is known, INT64_MAX if nothing is. */
 int64_t binance_clock_error(const struct binance_clock *c, int64_t monotonic_ns);
 /* Monotonic time at which the venue's clock shows venue_ns. Asserts known. */

@@ -335,9 +335,11 @@ static enum status load_wallet(struct loading *l, struct err *err) {
     struct ask a;
     struct binance *b = l->b;
     int64_t asked_ns = binance_now_ns(b);
+    int64_t least_ns = binance_clock_least(&b->clock, binance_monotonic(b));
     enum status st = ask(l, get(l, "/fapi/v3/balance", AUTH_SIGNED, 5), &a, err);
     if (st != ST_OK) return st;
     b->wallet_ns = asked_ns;
+    b->orders.wallet_ns = least_ns;
     st = binance_rest_wallet(&b->orders.wallet, a.body, a.size);
     binance_ask_free(&a);
     if (st == ST_INVALID) return err_set(err, st, "/fapi/v3/balance: not a list of balances");

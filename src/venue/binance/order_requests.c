@@ -19,6 +19,8 @@ enum {
 /* The matching engine looks at the window once more; clocks of its machines need not agree to the millisecond. */
 #define WINDOW_MARGIN_NS (500 * NS_PER_MS)
 #define TRADES_AGAIN_NS  (700 * NS_PER_MS)
+/* A refusal that doubts the rules is told no later, whatever became of asking for them: a stop may hang on it. */
+#define RULES_WAIT_NS (400 * NS_PER_MS)
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
@@ -142,9 +144,13 @@ static void done_place(void *context, const struct request *r, const struct answ
             o->acked_ns = a->received_ns;
         return;
     case OUTCOME_REFUSED:
-        binance_rules_doubt(b, a->code);
         if (o->phase != PHASE_ASKED) {
             b->orders.stats.contradictions++; /* the stream told of it: it stands */
+            return;
+        }
+        if (binance_rules_doubt(b, a->code, a->received_ns)) {
+            o->refused_code = a->code;
+            o->refused_until_ns = a->received_ns + RULES_WAIT_NS;
             return;
         }
         if (switch_service(b, o, a->code)) return;
@@ -308,6 +314,19 @@ static void send_cancel(struct binance *b, struct order *o) {
 
 /* ---- work ---- */
 
+static void refuse(struct binance *b, struct order *o, int64_t now_ns) {
+    int32_t code = o->refused_code;
+    o->refused_code = 0;
+    if (o->phase == PHASE_ASKED) binance_order_refused(&b->orders, o, code, venue_ts(b), now_ns);
+}
+
+void binance_orders_rules_known(struct binance *b, int64_t now_ns) {
+    for (uint32_t i = b->orders.active_count; i-- > 0;) { /* one that is over leaves the list */
+        struct order *o = &b->orders.slots[b->orders.active[i]];
+        if (o->refused_code) refuse(b, o, now_ns);
+    }
+}
+
 static void earlier(int64_t *deadline, int64_t ts_ns) {
     if (ts_ns && ts_ns < *deadline) *deadline = ts_ns;
 }
@@ -334,6 +353,11 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
     int64_t deadline = binance_orders_time(&b->orders, now_ns);
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         struct order *o = &b->orders.slots[b->orders.active[i]];
+        if (o->refused_code && now_ns >= o->refused_until_ns) {
+            refuse(b, o, now_ns);
+            return now_ns; /* the list is another now */
+        }
+        if (o->refused_code) earlier(&deadline, o->refused_until_ns);
         work(b, o, now_ns);
         if (!o->busy_query) earlier(&deadline, o->query_at_ns);
         if (!o->busy_trades) earlier(&deadline, o->trades_at_ns);

@@ -172,7 +172,7 @@ static void book(struct orders *os, struct order_symbol *s, const struct order_f
                  bool is_foreign) {
     int64_t before = s->booked.e8;
     s->booked.e8 += side_sign((enum side)f->side) * f->qty.e8;
-    os->wallet.e8 += f->realized_pnl.e8 - f->commission.e8;
+    if (f->ts_ns > os->wallet_ns) os->wallet.e8 += f->realized_pnl.e8 - f->commission.e8;
     if (before == 0 || (before > 0) != (s->booked.e8 > 0)) s->is_foreign = is_foreign;
     if (s->booked.e8 == 0) s->is_foreign = false;
     if (f->trade_id < s->fills.highest) os->stats.late_fills++;
@@ -537,7 +537,7 @@ void binance_orders_funding(struct orders *os, uint32_t instrument, int64_t ts_n
         return;
     }
     s->last_funding_ns = ts_ns;
-    os->wallet.e8 += amount.e8;
+    if (ts_ns > os->wallet_ns) os->wallet.e8 += amount.e8;
     struct venue_event e = {.kind = VENUE_FUNDING,
                             .instrument_index = instrument,
                             .ts_event_ns = ts_ns,

@@ -50,7 +50,8 @@ struct order {
     bool busy_query, busy_trades; /* such a request is on its way */
     bool ask_other;               /* the next query goes to the other service */
     bool stream_seen;             /* the user stream has told of it */
-    bool told_elsewhere; /* fills of it were told as somebody else's, before it was known to be ours */
+    bool
+        told_elsewhere; /* fills of it were told as somebody else's, before it was known to be ours */
     uint8_t cancel, cancel_tries, cancel_lane;
     uint8_t end, held_count, absent_count;
     int32_t end_code;
@@ -66,6 +67,9 @@ struct order {
     int64_t window_end_ns;             /* venue time from which "does not exist" means something */
     int64_t absent_since_ns;           /* monotonic */
     int64_t query_at_ns, trades_at_ns; /* monotonic, 0: not wanted */
+    int32_t
+        refused_code; /* refused by rules we may not know yet: told when they are, or at refused_until_ns */
+    int64_t refused_until_ns; /* monotonic */
     int64_t acked_ns; /* monotonic: a reply said so and the stream has not yet; 0 otherwise */
     struct order_fill held[ORDER_HELD_MAX];
 };
@@ -95,6 +99,7 @@ struct orders {
     uint32_t fresh, serial_next;
     struct order_symbol symbols[INSTRUMENTS_MAX];
     money_t wallet;
+    int64_t wallet_ns; /* venue time: what happened until then is in it, told or not */
     struct {
         int64_t until_ns;
         uint32_t instrument;

@@ -347,6 +347,7 @@ static void start(struct binance *b, int64_t now_ns) {
     (void)ask(b, "/fapi/v1/openOrders", 40, done_orders);
     if (b->algo_service) (void)ask(b, "/fapi/v1/openAlgoOrders", 40, done_algos);
     (void)ask(b, "/fapi/v3/positionRisk", 5, done_positions);
+    c->wallet_ns = binance_clock_least(&b->clock, now_ns);
     (void)ask(b, "/fapi/v3/balance", 5, done_wallet);
     /* A leverage set by somebody else is told by the stream, if it is told. */
     (void)ask(b, "/fapi/v1/symbolConfig", 5, done_symbols);
@@ -454,7 +455,10 @@ static void finish(struct binance *b, int64_t now_ns) {
     }
     if (doubt_positions(b) && c->next_ns > now_ns + RETRY_NS) c->next_ns = now_ns + RETRY_NS;
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. */
-    if (c->has_wallet && c->fills_before == b->orders.stats.fills) b->orders.wallet = c->wallet;
+    if (c->has_wallet && c->fills_before == b->orders.stats.fills) {
+        b->orders.wallet = c->wallet;
+        b->orders.wallet_ns = c->wallet_ns;
+    }
     b->session.user_gap =
         b->session.feed_count == 0 ||
         b->session.feeds[0].sockets[b->session.feeds[0].current].phase != SOCKET_OPEN ||

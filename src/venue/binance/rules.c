@@ -7,10 +7,12 @@
 #include "venue/binance/binance_internal.h"
 
 #define RULES_EVERY_NS (30 * NS_PER_MINUTE)
-#define RULES_LEAST_NS (5 * NS_PER_SECOND)
+/* Where refusals doubt them: a weight of 1 each, and a stop may be waiting for the answer. */
+#define RULES_LEAST_NS  (250 * NS_PER_MS)
+#define RULES_FAILED_NS (5 * NS_PER_SECOND)
 
 /* Refusals that right rules would have spared us. */
-void binance_rules_doubt(struct binance *b, int32_t code) {
+bool binance_rules_doubt(struct binance *b, int32_t code, int64_t now_ns) {
     switch (code) {
     case -1111: /* precision */
     case -4002:
@@ -26,10 +28,13 @@ void binance_rules_doubt(struct binance *b, int32_t code) {
     case -1122:
         break;
     default:
-        return;
+        return false;
     }
+    if (!b->started) return false;
+    b->rules.doubt_ns = now_ns;
     int64_t at = b->rules.asked_ns + RULES_LEAST_NS;
-    if (b->rules.next_ns > at) b->rules.next_ns = at;
+    if (b->rules.next_ns > at || b->rules.next_ns == 0) b->rules.next_ns = at;
+    return true;
 }
 
 static bool filters_differ(const struct instrument *a, const struct instrument *b) {
@@ -74,7 +79,7 @@ static void done_rules(void *context, const struct request *r, const struct answ
     b->rules.busy = false;
     b->rules.asked_ns = a->received_ns;
     b->rules.next_ns =
-        a->received_ns + (a->outcome == OUTCOME_DONE ? RULES_EVERY_NS : RULES_LEAST_NS);
+        a->received_ns + (a->outcome == OUTCOME_DONE ? RULES_EVERY_NS : RULES_FAILED_NS);
     if (a->outcome != OUTCOME_DONE) return;
     if (contracts_parse(&list, a->body, a->size, NULL, NULL, &err) != ST_OK)
         log_warn("venue", "rules are not readable, the old ones stay", "error=\"%s\"", err.text);
@@ -84,14 +89,22 @@ static void done_rules(void *context, const struct request *r, const struct answ
             take(b, (uint32_t)at, &list.rows[i].instrument);
     }
     rules_list_free(&list);
+    if (a->sent_ns < b->rules.doubt_ns) {
+        b->rules.next_ns =
+            a->received_ns; /* asked before the refusal: they may be those of before */
+        return;
+    }
+    b->rules.doubt_ns = 0;
+    binance_orders_rules_known(b, a->received_ns);
 }
 
 int64_t binance_rules_time(struct binance *b, int64_t now_ns) {
     if (!b->started || b->rules.busy) return INT64_MAX;
     if (b->rules.next_ns == 0) b->rules.next_ns = now_ns + RULES_EVERY_NS;
     if (now_ns < b->rules.next_ns) return b->rules.next_ns;
-    struct request *r = binance_request(b, LANE_DATA, HTTP_GET, AUTH_NONE, "/fapi/v1/exchangeInfo",
-                                        1, done_rules, 0);
+    enum binance_lane lane = b->rules.doubt_ns ? LANE_PROTECTION : LANE_DATA;
+    struct request *r =
+        binance_request(b, lane, HTTP_GET, AUTH_NONE, "/fapi/v1/exchangeInfo", 1, done_rules, 0);
     if (!r) return INT64_MAX;
     r->repeatable = true;
     r->tries_max = 3;

@@ -276,8 +276,15 @@ static void note_instrument(void *context, uint32_t i, const struct instrument *
 }
 
 /* The venue makes a tick coarser; the first refusal leads to the new rules. */
+/* The rules as they were known when the refusal was told. */
+static int64_t refused_knowing;
+static void note_refusal(void *context, const struct venue_event *e) {
+    if (e->kind == VENUE_ORDER_REJECTED) refused_knowing = *(int64_t *)context;
+}
+
 static void test_rules_change(void **state) {
     (void)state;
+    refused_knowing = -1;
     struct test_venue *v = tv_ready(10, MARKET_SYNTHETIC);
     uint32_t i = tv_instrument(v, 0);
     struct instrument rules = v->contracts[0];
@@ -285,12 +292,13 @@ static void test_rules_change(void **state) {
     int64_t told = 0;
     v->b->options.handlers.on_instrument = note_instrument;
     v->b->options.handlers.context = &told;
-    v->b->options.handlers.on_venue = NULL;
+    v->b->options.handlers.on_venue = note_refusal;
     v->b->options.handlers.on_bar = NULL;
     v->b->options.handlers.on_tick = NULL;
     v->b->options.handlers.on_mark = NULL;
     v->b->options.handlers.on_link = NULL;
     v->b->options.handlers.on_reconciled = NULL;
+    tv_run(v, NS_PER_SECOND);
     rules.tick_size.e8 *= 10;
     world_filters(v->world, 0, &rules, tv_venue_ns(v), &reply);
     assert_int_equal(reply.code, 0);
@@ -298,8 +306,9 @@ static void test_rules_change(void **state) {
         fx_snap_nearest(px_off(v, 0, -30), rules.tick_size.e8) + v->contracts[0].tick_size.e8;
     struct venue_command c = tv_order("l-1", SIDE_BUY, ORDER_LIMIT, i, QTY(0.05), px);
     tv_submit(v, &c, LANE_ENTRY);
-    tv_run(v, 10 * NS_PER_SECOND);
+    tv_run(v, 100 * NS_PER_MS);
     assert_int_equal(told, rules.tick_size.e8);
+    assert_int_equal(refused_knowing, rules.tick_size.e8); /* whoever asks again asks rightly */
     assert_int_equal(binance_instruments(v->b)[i].tick_size.e8, rules.tick_size.e8);
     assert_int_equal(binance_instruments(v->b)[i].bracket_count, v->contracts[0].bracket_count);
     tv_close_venue(v);
