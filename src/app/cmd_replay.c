@@ -61,6 +61,7 @@ static int verify(const char *run_dir, const char *data, bool json) {
     run.session.feed = feed;
     run.session.mode = o.mode;
     run.session.strategy = o.strategy;
+    run.session.engine = o.engine;
     run.session.seed = o.seed;
     run.session.run_dir = run_dir;
     run.session.verify = true;

@@ -55,6 +55,15 @@ static const char up_usage[] =
     "                     bars, kept in STATE/models)\n"
     "  --voters A,B       who may vote (default xgboost,lightgbm,nhits,patchtst); the other seats "
     "stay empty\n"
+    "  --ensemble-rule R  pool (default): the answers' probabilities by weight; classic: the "
+    "original's count of votes\n"
+    "  --ensemble-weights W  what the voters' weights begin at: equal (default), report (.3333 .25 "
+    ".5 1.0), or four\n"
+    "                     numbers above 0 for xgboost,lightgbm,nhits,patchtst; normalised, then "
+    "learned\n"
+    "  --strategy-confidence on|off  a strategy's least confidence bars it (off: the figures are "
+    "not of calibrated\n"
+    "                     probabilities)\n"
     "  --retrain-every D  new models from the newest bars, tried beside those that serve, promoted "
     "when "
     "better:\n"
@@ -108,6 +117,9 @@ enum {
     OPT_SPEED,
     OPT_MODEL,
     OPT_VOTERS,
+    OPT_RULE,
+    OPT_WEIGHTS,
+    OPT_CONFIDENCE,
     OPT_RETRAIN_EVERY,
     OPT_SEED,
     OPT_BUS,
@@ -142,6 +154,9 @@ static const struct option long_options[] = {
     {"speed", required_argument, NULL, OPT_SPEED},
     {"model", required_argument, NULL, OPT_MODEL},
     {"voters", required_argument, NULL, OPT_VOTERS},
+    {"ensemble-rule", required_argument, NULL, OPT_RULE},
+    {"ensemble-weights", required_argument, NULL, OPT_WEIGHTS},
+    {"strategy-confidence", required_argument, NULL, OPT_CONFIDENCE},
     {"retrain-every", required_argument, NULL, OPT_RETRAIN_EVERY},
     {"seed", required_argument, NULL, OPT_SEED},
     {"bus", required_argument, NULL, OPT_BUS},
@@ -235,6 +250,23 @@ static bool copy(char *out, size_t size, const char *text) {
     return *text && (size_t)snprintf(out, size, "%s", text) < size;
 }
 
+static bool set_engine_option(struct run_options *o, int option) {
+    switch (option) {
+    case OPT_MODEL:
+        return run_model_option(o, optarg, NULL) == ST_OK;
+    case OPT_VOTERS:
+        return run_voters_option(o, optarg, NULL) == ST_OK;
+    case OPT_RULE:
+        return run_rule_option(o, optarg) == ST_OK;
+    case OPT_WEIGHTS:
+        return run_weights_option(o, optarg) == ST_OK;
+    case OPT_CONFIDENCE:
+        return run_confidence_option(o, optarg) == ST_OK;
+    default:
+        return false;
+    }
+}
+
 static bool set_market_option(struct up *u, int option) {
     struct run_options *o = &u->options;
     uint64_t n;
@@ -255,12 +287,8 @@ static bool set_market_option(struct up *u, int option) {
         return tstamp_parse(&o->to_ns, optarg) == ST_OK;
     case OPT_SPEED:
         return set_speed(o, optarg);
-    case OPT_MODEL:
-        return run_model_option(o, optarg, NULL) == ST_OK;
     case OPT_RETRAIN_EVERY:
         return set_retrain(o, optarg);
-    case OPT_VOTERS:
-        return run_voters_option(o, optarg, NULL) == ST_OK;
     case OPT_SEED:
         return whole_number(&o->seed, optarg, INT64_MAX);
     case OPT_SYNTH_SYMBOLS:
@@ -270,7 +298,7 @@ static bool set_market_option(struct up *u, int option) {
     case OPT_SYNTH_PATTERN:
         return real_number(&o->synth_pattern, optarg, 0, 10);
     default:
-        return false;
+        return set_engine_option(o, option);
     }
 }
 

@@ -31,6 +31,15 @@ static const char usage[] =
     "  --interval I       1m 5m 15m 1h 4h (default: the one the store has)\n"
     "  --symbols A,B      default every symbol with bars in the window\n"
     "  --voters A,B       default xgboost,lightgbm,nhits,patchtst\n"
+    "  --ensemble-rule R  pool (default): the answers' probabilities by weight; classic: the "
+    "original's count of votes\n"
+    "  --ensemble-weights W  what the voters' weights begin at: equal (default), report (.3333 .25 "
+    ".5 1.0), or four\n"
+    "                     numbers above 0 for xgboost,lightgbm,nhits,patchtst; normalised, then "
+    "learned\n"
+    "  --strategy-confidence on|off  a strategy's least confidence bars it (off: the figures are "
+    "not of calibrated\n"
+    "                     probabilities)\n"
     "  --model FILE       a first model that has not seen the window, once for each voter\n"
     "  --retrain-every D  4h 14d ..., off (default 14d); drift asks for more\n"
     "  --window D         bars that are trained on, up to the moment (default 365d)\n"
@@ -79,6 +88,9 @@ enum {
     OPT_INTERVAL,
     OPT_SYMBOLS,
     OPT_VOTERS,
+    OPT_RULE,
+    OPT_WEIGHTS,
+    OPT_CONFIDENCE,
     OPT_MODEL,
     OPT_RETRAIN_EVERY,
     OPT_WINDOW,
@@ -93,26 +105,30 @@ enum {
     OPT_QUIET
 };
 
-static const struct option table[] = {{"data", required_argument, NULL, OPT_DATA},
-                                      {"from", required_argument, NULL, OPT_FROM},
-                                      {"to", required_argument, NULL, OPT_TO},
-                                      {"interval", required_argument, NULL, OPT_INTERVAL},
-                                      {"symbols", required_argument, NULL, OPT_SYMBOLS},
-                                      {"voters", required_argument, NULL, OPT_VOTERS},
-                                      {"model", required_argument, NULL, OPT_MODEL},
-                                      {"retrain-every", required_argument, NULL, OPT_RETRAIN_EVERY},
-                                      {"window", required_argument, NULL, OPT_WINDOW},
-                                      {"train-before", required_argument, NULL, OPT_TRAIN_BEFORE},
-                                      {"seed", required_argument, NULL, OPT_SEED},
-                                      {"draws", required_argument, NULL, OPT_DRAWS},
-                                      {"report", required_argument, NULL, OPT_REPORT},
-                                      {"json", no_argument, NULL, OPT_JSON},
-                                      {"resume", no_argument, NULL, OPT_RESUME},
-                                      {"fresh", no_argument, NULL, OPT_FRESH},
-                                      {"state", required_argument, NULL, OPT_STATE},
-                                      {"quiet", no_argument, NULL, OPT_QUIET},
-                                      {"help", no_argument, NULL, COMMAND_HELP},
-                                      {NULL, 0, NULL, 0}};
+static const struct option table[] = {
+    {"data", required_argument, NULL, OPT_DATA},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"to", required_argument, NULL, OPT_TO},
+    {"interval", required_argument, NULL, OPT_INTERVAL},
+    {"symbols", required_argument, NULL, OPT_SYMBOLS},
+    {"voters", required_argument, NULL, OPT_VOTERS},
+    {"ensemble-rule", required_argument, NULL, OPT_RULE},
+    {"ensemble-weights", required_argument, NULL, OPT_WEIGHTS},
+    {"strategy-confidence", required_argument, NULL, OPT_CONFIDENCE},
+    {"model", required_argument, NULL, OPT_MODEL},
+    {"retrain-every", required_argument, NULL, OPT_RETRAIN_EVERY},
+    {"window", required_argument, NULL, OPT_WINDOW},
+    {"train-before", required_argument, NULL, OPT_TRAIN_BEFORE},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"draws", required_argument, NULL, OPT_DRAWS},
+    {"report", required_argument, NULL, OPT_REPORT},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"resume", no_argument, NULL, OPT_RESUME},
+    {"fresh", no_argument, NULL, OPT_FRESH},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"help", no_argument, NULL, COMMAND_HELP},
+    {NULL, 0, NULL, 0}};
 
 struct walk_options {
     struct run_options run;
@@ -175,6 +191,12 @@ static bool apply(void *context, int option) {
         return copy(r->symbols, sizeof r->symbols, optarg);
     case OPT_VOTERS:
         return run_voters_option(r, optarg, NULL) == ST_OK;
+    case OPT_RULE:
+        return run_rule_option(r, optarg) == ST_OK;
+    case OPT_WEIGHTS:
+        return run_weights_option(r, optarg) == ST_OK;
+    case OPT_CONFIDENCE:
+        return run_confidence_option(r, optarg) == ST_OK;
     case OPT_MODEL:
         return run_model_option(r, optarg, NULL) == ST_OK;
     case OPT_SEED:

@@ -338,6 +338,7 @@ int run_prepare(struct run *run, const struct run_options *options,
     run->session.mode = options->mode;
     run->session.strategy = options->strategy;
     run->session.stray = options->stray;
+    run->session.engine = options->engine;
     run->session.seed = options->seed;
     run->session.speed = options->speed;
     run->session.stop = stop;

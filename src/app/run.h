@@ -17,6 +17,7 @@ struct run_options {
     enum run_mode mode;
     enum strategy_kind strategy;
     enum exits_stray stray; /* the rule for positions that are not ours */
+    struct session_engine engine;
     char state[RUN_PATH_SIZE];
     char data
         [RUN_PATH_SIZE]; /* candle store, or a folder of files to import first; "" = STATE/store */
@@ -97,6 +98,11 @@ enum status run_model_option(struct run_options *o, const char *path, struct err
 enum status run_stray_option(struct run_options *o, const char *name);
 /* "xgboost,nhits": these seats alone. ST_INVALID: a name that is no voter's, one twice, or none. */
 enum status run_voters_option(struct run_options *o, const char *names, struct err *err);
+/* run_options.c. "pool" or "classic"; "equal", "report" (0.3333, 0.25, 0.5, 1.0) or four numbers above 0 in the order
+ * xgboost, lightgbm, nhits, patchtst; "on" or "off". ST_INVALID: something else, o unchanged. */
+enum status run_rule_option(struct run_options *o, const char *text);
+enum status run_weights_option(struct run_options *o, const char *text);
+enum status run_confidence_option(struct run_options *o, const char *text);
 /* The retrainer's figures and the run's identity with it; then, in the run's folder, the retrainer: the run's models
  * are who serves first. */
 void run_retrain_configure(struct run *run);

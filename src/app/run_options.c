@@ -12,6 +12,7 @@ struct run_options run_options_defaults(void) {
     return (struct run_options){.mode = MODE_PAPER,
                                 .strategy = STRATEGY_ENSEMBLE,
                                 .stray = STRAY_PROTECT,
+                                .engine = session_options_defaults().engine,
                                 .retrain_ns = -1,
                                 .seed = 1,
                                 .speed = 600,
@@ -20,6 +21,47 @@ struct run_options run_options_defaults(void) {
                                 .voters = (1U << MODEL_COUNT) - 1,
                                 .port = 8001,
                                 .symbols_max = INSTRUMENTS_MAX};
+}
+
+/* ---- the engine's ---- */
+
+enum status run_rule_option(struct run_options *o, const char *text) {
+    for (uint32_t rule = 0; rule < ENSEMBLE_RULE_COUNT; rule++)
+        if (strcmp(text, ensemble_rule_text((enum ensemble_rule)rule)) == 0) {
+            o->engine.rule = rule;
+            return ST_OK;
+        }
+    return ST_INVALID;
+}
+
+enum status run_weights_option(struct run_options *o, const char *text) {
+    /* Smaller or larger, and one voter would be all or nothing: that is what --voters is for. */
+    static const double least = 1e-6, most = 1e6;
+    double weights[MODEL_COUNT];
+    if (strcmp(text, "report") == 0) {
+        ensemble_reported_weights(weights);
+    } else if (strcmp(text, "equal") == 0) {
+        for (uint32_t k = 0; k < MODEL_COUNT; k++) weights[k] = 1;
+    } else {
+        for (uint32_t k = 0; k < MODEL_COUNT; k++) {
+            char *end;
+            if (*text != '.' && (*text < '0' || *text > '9')) return ST_INVALID;
+            if (strcspn(text, "xX") < strcspn(text, ",")) return ST_INVALID; /* hexadecimal */
+            weights[k] = strtod(text, &end);
+            if (!(weights[k] >= least && weights[k] <= most)) return ST_INVALID;
+            if (*end != (k + 1 < MODEL_COUNT ? ',' : '\0')) return ST_INVALID;
+            text = end + 1;
+        }
+    }
+    memcpy(o->engine.weights, weights, sizeof weights); /* as given: read back it is the same run */
+    return ST_OK;
+}
+
+enum status run_confidence_option(struct run_options *o, const char *text) {
+    bool on = strcmp(text, "on") == 0;
+    if (!on && strcmp(text, "off") != 0) return ST_INVALID;
+    o->engine.strategy_confidence = on;
+    return ST_OK;
 }
 
 enum status run_stray_option(struct run_options *o, const char *name) {
@@ -44,7 +86,11 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
     for (uint32_t k = 0, n = 0; k < MODEL_COUNT; k++)
         if (o->voters >> k & 1)
             fprintf(f, "%s%s", n++ ? "," : "", model_kind_text((enum model_kind)k));
-    fprintf(f, "\n");
+    const struct session_engine *e = &o->engine;
+    fprintf(f, "\nensemble_rule=%s\nensemble_weights=",
+            ensemble_rule_text((enum ensemble_rule)e->rule));
+    for (uint32_t k = 0; k < MODEL_COUNT; k++) fprintf(f, "%s%.17g", k ? "," : "", e->weights[k]);
+    fprintf(f, "\nstrategy_confidence=%s\n", e->strategy_confidence ? "on" : "off");
     fprintf(f,
             "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nretrain_ns=%" PRId64
             "\nfirst_window_ns=%" PRId64 "\nwindow_ns=%" PRId64 "\nseed=%" PRIu64
@@ -122,6 +168,9 @@ static enum status apply(struct run_options *o, const char *key, const char *val
     if (strcmp(key, "stray") == 0) return run_stray_option(o, value);
     if (strcmp(key, "model") == 0) return *value ? run_model_option(o, value, NULL) : ST_OK;
     if (strcmp(key, "voters") == 0) return run_voters_option(o, value, NULL);
+    if (strcmp(key, "ensemble_rule") == 0) return run_rule_option(o, value);
+    if (strcmp(key, "ensemble_weights") == 0) return run_weights_option(o, value);
+    if (strcmp(key, "strategy_confidence") == 0) return run_confidence_option(o, value);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(key, texts[i].key) == 0) {
             snprintf((char *)o + texts[i].offset, texts[i].size, "%s", value);

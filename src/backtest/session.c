@@ -26,10 +26,14 @@ enum {
 #define DB_COMMIT_NS      NS_PER_SECOND
 
 struct session_options session_options_defaults(void) {
-    return (struct session_options){.mode = MODE_REPLAY,
-                                    .strategy = STRATEGY_ENSEMBLE,
-                                    .seed = 1,
-                                    .wallet_start = {10000 * FX_ONE}};
+    struct session_options o = {.mode = MODE_REPLAY,
+                                .strategy = STRATEGY_ENSEMBLE,
+                                .engine = {.rule = ENSEMBLE_POOL},
+                                .seed = 1,
+                                .wallet_start = {10000 * FX_ONE}};
+    const struct ensemble_config e = ensemble_config_defaults();
+    memcpy(o.engine.weights, e.weights, sizeof o.engine.weights);
+    return o;
 }
 
 /* ---- configuration ---- */
@@ -45,7 +49,8 @@ static struct simex_config exchange_config(const struct session_options *o) {
 
 /* The engine's figures that have their place elsewhere: labels, limits, costs. */
 static struct engine_config engine_config_of(const struct kernel_config *c,
-                                             const struct label_spec *spec) {
+                                             const struct label_spec *spec,
+                                             const struct session_engine *chosen) {
     struct engine_config e = engine_config_defaults(c->interval_ns, spec->horizon_bars);
     e.seed = c->seed;
     e.barrier_atr = spec->barrier_atr;
@@ -53,9 +58,12 @@ static struct engine_config engine_config_of(const struct kernel_config *c,
     e.cost = e.governance.classic_cost = spec->cost_round_trip;
     e.stop_cost_multiple = c->limits.stop_cost_multiple;
     e.ensemble.confidence_min = c->bot.confidence_min;
-    /* The table's least confidences were those of uncalibrated answers; a calibrated one of three labels is
-     * rarely above them, however good it is. */
-    e.strategy.use_confidence = 0;
+    e.ensemble.rule = chosen->rule;
+    memcpy(e.ensemble.weights, chosen->weights, sizeof e.ensemble.weights);
+    memcpy(e.governance.priors, chosen->weights, sizeof e.governance.priors);
+    /* Off by default: the table's least confidences were those of uncalibrated answers; a calibrated one of three
+     * labels is rarely above them, however good it is. */
+    e.strategy.use_confidence = chosen->strategy_confidence;
     e.sizing.leverage_max = c->limits.leverage_max;
     e.sizing.stop_risk = c->limits.risk_per_trade;
     e.sizing.total_max = e.portfolio.total_max = c->limits.exposure_total_max;
@@ -108,18 +116,24 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
     if (c.limits.cooldown_ns < interval) c.limits.cooldown_ns = interval;
     c.limits.market_age_ns_max = 2 * interval;
     c.breaker = breaker_config_defaults(interval);
-    c.engine = engine_config_of(&c, &spec);
+    c.engine = engine_config_of(&c, &spec, &o->engine);
     c.residuals = residuals_of(o);
     return c;
 }
 
 /* A live market is not the same twice, its rules and the wallet neither: such a run is known by what was asked for. */
 static uint64_t live_identity(const struct session_options *o) {
-    const uint64_t words[] = {(uint64_t)o->mode,      (uint64_t)o->strategy,
-                              (uint64_t)o->stray,     o->seed,
-                              feed_hash(o->feed),     (uint64_t)feed_interval_ns(o->feed),
-                              session_models_hash(o), feature_list_hash()};
-    return hash64(words, sizeof words);
+    const uint64_t words[] = {(uint64_t)o->mode,
+                              (uint64_t)o->strategy,
+                              (uint64_t)o->stray,
+                              o->seed,
+                              feed_hash(o->feed),
+                              (uint64_t)feed_interval_ns(o->feed),
+                              session_models_hash(o),
+                              feature_list_hash(),
+                              o->engine.rule,
+                              o->engine.strategy_confidence};
+    return hash_chain(hash64(words, sizeof words), o->engine.weights, sizeof o->engine.weights);
 }
 
 uint64_t session_identity(const struct session_options *o) {

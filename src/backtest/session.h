@@ -47,6 +47,13 @@ struct session_observer {
     void (*quiet)(void *context, const struct kernel *kernel, uint32_t waiting);
 };
 
+/* What a user may choose of the AI engine; the other figures are its defaults. Part of a run's identity. */
+struct session_engine {
+    uint32_t rule;                /* enum ensemble_rule: ENSEMBLE_POOL */
+    uint32_t strategy_confidence; /* 1: a strategy's least confidence bars it; 0 */
+    double weights[MODEL_COUNT];  /* priors by kind, relative, > 0: equal */
+};
+
 struct session_options {
     struct feed *feed;             /* positioned by the session */
     const struct venue_port *port; /* NULL: the embedded exchange; else the feed is a live one */
@@ -59,6 +66,7 @@ struct session_options {
     /* Ensemble: it says who serves instead (models is not looked at). NULL: the models stay. Made for this run
      * and its symbols; a run that goes on is given one on the same registry. */
     struct retrain *retrain;
+    enum exits_stray stray; /* what becomes of positions that no order of ours explains */
     uint64_t
         retrain_hash; /* what the run is known by in place of its models: configuration, first models */
     _Atomic uint32_t
@@ -66,7 +74,7 @@ struct session_options {
     struct inbox *inbox; /* commands from outside, looked at between and inside steps; NULL: none */
     enum run_mode mode;  /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
-    enum exits_stray stray; /* what becomes of positions that no order of ours explains */
+    struct session_engine engine;
     uint64_t seed;
     money_t wallet_start;
     const struct label_spec *labels; /* barriers of the exits; NULL: label_spec_defaults() */

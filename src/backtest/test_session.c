@@ -218,6 +218,17 @@ static void identity_names_what_decides(void **state) {
     assert_true(session_identity(&p) != identity);
     p = o, p.barrier_exits = true;
     assert_true(session_identity(&p) != identity);
+    /* What was chosen of the engine, where there is one. */
+    p = o, p.engine.rule = ENSEMBLE_CLASSIC;
+    assert_int_equal(session_identity(&p), identity);
+    o.strategy = STRATEGY_ENSEMBLE;
+    identity = session_identity(&o);
+    p = o, p.engine.rule = ENSEMBLE_CLASSIC;
+    assert_true(session_identity(&p) != identity);
+    p = o, p.engine.strategy_confidence = 1;
+    assert_true(session_identity(&p) != identity);
+    p = o, ensemble_reported_weights(p.engine.weights);
+    assert_true(session_identity(&p) != identity);
     feed_close(feed);
 }
 

@@ -50,6 +50,12 @@ expect 2 "'1e9x' is not a value for --speed" up --speed 1e9x
 expect 2 "'lightgbm,oracle' is not a value for --voters" up --voters lightgbm,oracle
 expect 2 "'nhits,nhits' is not a value for --voters" up --voters nhits,nhits
 expect 2 "'' is not a value for --voters" up --voters ''
+expect 2 "'mean' is not a value for --ensemble-rule" up --ensemble-rule mean
+for weights in '' 1,1,1 1,1,1,1,1 1,1,0,1 1,1,-1,1 1,1,nan,1 1,1,inf,1 1,1,x,1 '1,1,1,1 ' reported; do
+    expect 2 "'$weights' is not a value for --ensemble-weights" up --ensemble-weights "$weights"
+    expect 2 "'$weights' is not a value for --ensemble-weights" walk-forward --from 2024-01-01 --ensemble-weights "$weights"
+done
+expect 2 "'yes' is not a value for --strategy-confidence" backtest --strategy-confidence yes
 expect 2 "'70000' is not a value for --port" up --port 70000
 expect 2 "'2024-13-01' is not a value for --from" backtest --from 2024-13-01
 expect 2 "'martingale' is not a value for --strategy" up --strategy martingale
