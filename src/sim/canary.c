@@ -139,7 +139,7 @@ static enum status submit(void *context, const struct venue_command *m, enum ven
     if (c->kind == CANARY_LOOSENED_STOP && is_leg(m->client_order_id, LEG_STOP) &&
         m->instrument_index < INSTRUMENTS_MAX) {
         c->stop[m->instrument_index] = *m;
-        c->loosen[m->instrument_index] = strikes(c);
+        c->loosen[m->instrument_index] = strikes(c) ? LOOSEN_STANDING : LOOSEN_NOT;
     }
     return ST_OK;
 }
@@ -152,27 +152,37 @@ static void note_fill(struct canary *c, const struct venue_event *e) {
         c->held[e->instrument_index] += side_sign((enum side)e->side) * e->last_qty.e8;
 }
 
-/* The stop stands: a reduce-only one two per cent farther, and away with the near one. */
-static void loosen(struct canary *c, const struct venue_event *e) {
-    struct venue_command *near = &c->stop[e->instrument_index];
-    int64_t held = c->held[e->instrument_index];
-    if (!c->loosen[e->instrument_index] || held == 0 ||
-        strncmp(near->client_order_id, e->client_order_id, CLIENT_ORDER_ID_SIZE) != 0)
-        return;
-    c->loosen[e->instrument_index] = false;
-    struct venue_command far = *near, cancel = *near;
-    /* Two hundredths of a price on tick are on tick times any power of ten below: whole ticks are kept by steps of it. */
-    int64_t unit = 1, px = near->stop_px.e8;
-    while (px % (unit * 10) == 0 && unit < FX_ONE * 100) unit *= 10;
+/* Whole ticks stay whole ticks: by steps of the greatest power of ten in the price. */
+static int64_t farther(int64_t px, enum side side) {
+    int64_t unit = 1;
+    while (px % (unit * 10) == 0 && unit < 100 * FX_ONE) unit *= 10;
     int64_t away = px / 50 / unit * unit;
-    far.stop_px.e8 = px + (near->side == SIDE_SELL ? -away : away);
-    far.close_position = 0;
-    far.reduce_only = 1;
-    far.order_qty.e8 = held < 0 ? -held : held;
-    other_id(far.client_order_id);
-    cancel.kind = COMMAND_ORDER_CANCEL;
+    return side == SIDE_SELL ? px - away : px + away;
+}
+
+/* The stop stands: a reduce-only one two per cent farther; and when that stands, away with the near one. */
+static void loosen(struct canary *c, const struct venue_event *e) {
+    uint32_t i = e->instrument_index;
+    int64_t held = c->held[i];
+    struct venue_command m = c->stop[i];
     struct err err = {0};
-    if (pass(c, &far, VENUE_PROTECTION, &err) == ST_OK) (void)pass(c, &cancel, VENUE_EXIT, &err);
+    if (c->loosen[i] == LOOSEN_FAR_ASKED) other_id(m.client_order_id);
+    if (c->loosen[i] == LOOSEN_NOT || held == 0 ||
+        strncmp(m.client_order_id, e->client_order_id, CLIENT_ORDER_ID_SIZE) != 0)
+        return;
+    m = c->stop[i];
+    if (c->loosen[i] == LOOSEN_FAR_ASKED) {
+        m.kind = COMMAND_ORDER_CANCEL;
+        c->loosen[i] = LOOSEN_NOT;
+        (void)pass(c, &m, VENUE_EXIT, &err);
+        return;
+    }
+    m.stop_px.e8 = farther(m.stop_px.e8, (enum side)m.side);
+    m.close_position = 0;
+    m.reduce_only = 1;
+    m.order_qty.e8 = held < 0 ? -held : held;
+    other_id(m.client_order_id);
+    c->loosen[i] = pass(c, &m, VENUE_PROTECTION, &err) == ST_OK ? LOOSEN_FAR_ASKED : LOOSEN_NOT;
 }
 
 static void told(void *context, const struct venue_event *e) {

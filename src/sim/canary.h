@@ -46,6 +46,8 @@ int canary_invariant(enum canary_kind kind); /* enum check_number */
 
 enum { CANARY_PENDING = 32, CANARY_HIT = 64 };
 
+enum canary_loosen { LOOSEN_NOT = 0, LOOSEN_STANDING, LOOSEN_FAR_ASKED };
+
 struct canary {
     enum canary_kind kind;
     struct rng rng;
@@ -59,7 +61,7 @@ struct canary {
     char hit[CANARY_HIT][CLIENT_ORDER_ID_SIZE];
     int64_t held[INSTRUMENTS_MAX];              /* of fills told, signed */
     struct venue_command stop[INSTRUMENTS_MAX]; /* the last stop that left */
-    bool loosen[INSTRUMENTS_MAX];               /* it is to be */
+    enum canary_loosen loosen[INSTRUMENTS_MAX];
     uint64_t venue_order_id;
 };
 void canary_init(struct canary *c, enum canary_kind kind, uint64_t seed);

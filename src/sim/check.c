@@ -69,7 +69,7 @@ struct check *check_create(const struct check_config *config) {
     c->open = true;
     c->deadline_ns = INT64_MAX;
     c->wallet = c->by_fills = c->by_income = config->wallet_start.e8;
-    c->edge_ns = c->money_ns = c->foreign_any_ns = INT64_MIN;
+    c->edge_ns = c->money_ns = c->foreign_any_ns = c->call_fault_ns = INT64_MIN;
     c->flight_any_ns = INT64_MIN;
     check_codes_init(&c->report);
     for (uint32_t i = 0; i < config->instrument_count; i++) {
@@ -276,6 +276,15 @@ void check_venue_open(struct check *c, bool open, int64_t now_ns) {
     clock_changes(c);
 }
 
+/* It strikes a call or its answer, so that a cycle of reconciliation may come to nothing. */
+static bool strikes_calls(uint32_t kind) {
+    return kind <= FAULT_LATE_ACK || kind == FAULT_MAINTENANCE || kind == FAULT_ALGO_HIDDEN ||
+           kind == FAULT_CONDITIONAL || kind == CHECK_SIM(SIM_REQUEST_LOST) ||
+           kind == CHECK_SIM(SIM_REQUEST_LATE) || kind == CHECK_SIM(SIM_REPLY_LOST) ||
+           kind == CHECK_SIM(SIM_REPLY_LATE) || kind == CHECK_SIM(SIM_CUT) ||
+           kind == CHECK_SIM(SIM_OUTAGE) || kind == CHECK_SIM(SIM_CLOCK_STEP);
+}
+
 static void injected_at(struct check *c, uint32_t kind, uint32_t i) {
     struct check_symbol *s = &c->symbols[i];
     c->coverage.phases[kind] |= (uint8_t)(1u << check_phase(s));
@@ -290,6 +299,7 @@ void check_injected(struct check *c, uint32_t kind, uint32_t instrument, int64_t
     check_advance(c, now_ns);
     check_record(c, FACT_INJECTED, instrument)->code = (int32_t)kind;
     if (kind >= INJECT_COUNT) return;
+    if (strikes_calls(kind)) c->call_fault_ns = c->now_ns;
     bool one = is_symbol(c, instrument);
     for (uint32_t i = 0; !one && i < c->config.instrument_count; i++) injected_at(c, kind, i);
     if (one) injected_at(c, kind, instrument);

@@ -68,7 +68,6 @@ const char *check_text(enum check_number number);
  * or one of these. */
 #define CHECK_SIM(kind) (FAULT_COUNT + (uint32_t)(kind))
 #define CHECK_INJECTION_TABLE(X)                                                                   \
-    X(INJECT_DISK, "disk")         /* short write, torn page, no space, failed sync, bit rot */    \
     X(INJECT_EXECUTOR, "executor") /* a second executor on the same stream */                      \
     X(INJECT_CONFIG, "config")     /* a wrong configuration is loaded */                           \
     X(INJECT_OPERATOR, "operator") /* stop, panic, resume, policy */

@@ -86,6 +86,7 @@ struct check {
     int64_t now_ns, deadline_ns;
     bool alive, open, running, calm, stopped, alarms_are_told, wallet_told;
     int64_t edge_ns, calm_ns, money_ns; /* last change of running; of the wallet */
+    int64_t call_fault_ns;              /* last call that something injected struck */
     /* Money of the account, e8: what it says, and what fills and incomes make of it. */
     int64_t wallet, by_fills, by_income, insurance, transfers;
     bool

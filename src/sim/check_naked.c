@@ -5,12 +5,19 @@ static int64_t limit_of(const struct check *c, const struct check_span *p) {
     return p->cause == CAUSE_FOREIGN ? c->config.foreign_ns_max : c->config.protect_ns_max;
 }
 
+/* When a limit of the running clock is passed. What a hand did is found out by a cycle of reconciliation that nothing
+ * strikes. */
+static int64_t passed_ns(const struct check *c, const struct check_span *p) {
+    bool late = p->cause == CAUSE_FOREIGN && c->call_fault_ns > p->from_ns;
+    return (late ? c->call_fault_ns : p->from_ns) + limit_of(c, p) + 1;
+}
+
 /* The first ns at which something of the symbol is overdue; INT64_MAX nothing. */
 static int64_t due_of(const struct check *c, const struct check_symbol *s) {
     const struct check_span *p = &s->span;
     int64_t due = INT64_MAX;
     if (p->naked && p->from_ns) {
-        int64_t limit = p->from_ns + limit_of(c, p) + 1;
+        int64_t limit = passed_ns(c, p);
         if (!p->close_asked && !p->told_ask) due = limit + c->config.close_ask_ns;
         if (!p->told_end && limit + c->config.close_ns_max < due)
             due = limit + c->config.close_ns_max;
@@ -40,7 +47,7 @@ static void overdue(struct check *c, uint32_t i) {
     struct check_symbol *s = &c->symbols[i];
     struct check_span *p = &s->span;
     if (p->naked && p->from_ns) {
-        int64_t limit = p->from_ns + limit_of(c, p) + 1;
+        int64_t limit = passed_ns(c, p);
         if (!p->close_asked && !p->told_ask && c->now_ns >= limit + c->config.close_ask_ns) {
             p->told_ask = true;
             check_fail(
@@ -104,7 +111,7 @@ static void finish(struct check *c, uint32_t i, bool covered) {
         c->report.longest_interrupted_ns = whole;
     if (covered && p->interrupted && p->from_ns) hist_add(&c->report.resumed, run);
     if (covered && !p->interrupted) hist_add(&c->report.time_to_protected[p->cause], run);
-    if (run <= limit_of(c, p)) return;
+    if (!p->from_ns || c->now_ns < passed_ns(c, p)) return;
     if (covered && !p->close_asked && !p->told_ask)
         check_fail(c, CHECK_PROTECTED, i, "covered only after %.3f s", seconds(run));
     if (!p->interrupted) c->late_closed++;

@@ -170,7 +170,7 @@ static void refused(struct check *c, const struct check_request *r, struct check
             s->change_open = false;
             s->flight_until_ns = told;
         }
-    } else if (!row->never && left <= flight) {
+    } else if (!row->never && left < flight) { /* at the same moment it was known */
         row->flight++;
     } else {
         row->wrong++;

@@ -613,6 +613,22 @@ static void test_not_asked_while_disturbed(void **state) {
     end_with(p, CHECK_NONE);
 }
 
+static void test_cycle_that_was_struck(void **state) {
+    (void)state;
+    struct play *p = protected();
+    live(p, 0, id_of(INTENT, LEG_STOP, 0), ORDER_NEW);
+    p->qty[0] = 0;
+    pass(p, 35 * SECOND);
+    check_injected(p->c, FAULT_UNAVAILABLE, CHECK_ALL, p->now);
+    pass(p, 35 * SECOND);
+    believe(p, 0, NULL);
+    assert_int_equal(check_violations(p->c), 0);
+    check_injected(p->c, FAULT_DROP, CHECK_ALL, p->now); /* of a stream: no excuse */
+    pass(p, 6 * SECOND);
+    believe(p, 0, NULL);
+    end_with(p, CHECK_AGREEMENT);
+}
+
 /* ---- 4 ---- */
 
 static void test_money(void **state) {
@@ -723,12 +739,17 @@ static void test_first_reply(void **state) {
     pass(p, SECOND);
     request(p, 0, 0, 0, 0);
     check_report(p->c, &r);
-    assert_int_equal(r.codes[4].code, -1111);
+    assert_int_equal(r.codes[4].code, -1111); /* in the order of the table */
     assert_int_equal(r.codes[4].first, 1);
     assert_int_equal(r.codes[5].flight, 1);
     assert_int_equal(r.first_refusals_followed, 1);
     assert_int_equal(check_violations(p->c), 0);
     request(p, 0, -1111, 0, 0); /* it knows by now */
+    end_with(p, CHECK_VALID);
+    p = protected(); /* sent at the moment the first was known: that is known */
+    check_injected(p->c, FAULT_FILTERS, 0, p->now);
+    request(p, 0, -1111, p->now - 20 * MS, p->now);
+    request(p, 0, -1111, p->now, p->now + MS);
     end_with(p, CHECK_VALID);
     p = protected(); /* margin is the account's: any symbol's jump */
     check_injected(p->c, CHECK_SIM(SIM_GAP), 1, p->now);
@@ -991,6 +1012,7 @@ int main(void) {
         cmocka_unit_test(test_orders_differ),
         cmocka_unit_test(test_wallet_differs),
         cmocka_unit_test(test_not_asked_while_disturbed),
+        cmocka_unit_test(test_cycle_that_was_struck),
         cmocka_unit_test(test_money),
         cmocka_unit_test(test_funding_and_transfers),
         cmocka_unit_test(test_reasons),
