@@ -44,7 +44,9 @@ struct bench_parameters {
     X(parse_depth20, "stream frame of 20 levels a side to the client's event, next to jansson")    \
     X(rest_order, "a signed order's round trip to `quantum exchange` over loopback, and the rate") \
     X(ws_fanout, "messages to 20 clients over the streams of 300 contracts, none lost")            \
-    X(signal_http, "a signal over HTTP at 1,000 requests a second, from when each is due")
+    X(signal_http, "a signal over HTTP at 1,000 requests a second, from when each is due")         \
+    X(sim_rate, "simulated time to real time of the whole system, with a rule and with four "      \
+                "voters")
 
 /* The same; these take parameters. */
 #define BENCH_TABLE_PARAMETERS(X)                                                                  \
