@@ -142,6 +142,9 @@ static const struct field operator_command_fields[] = {OPERATOR_COMMAND_FIELDS(F
 #define FIELD_TAG venue_link_changed
 static const struct field venue_link_changed_fields[] = {VENUE_LINK_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG position_reduced
+static const struct field position_reduced_fields[] = {POSITION_REDUCED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1

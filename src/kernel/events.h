@@ -287,6 +287,17 @@
     F(U32, is_up, "1: the venue can be asked and tells us things")                                 \
     F(U32, reserved, "0")
 
+#define POSITION_REDUCED_FIELDS(F)                                                                 \
+    F(HEX, intent_id, "the intent that opened the position")                                       \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, reason, "slots_full, symbol_cap, cluster_cap, total_cap or margin_use")                \
+    F(F64, before, "notional / equity")                                                            \
+    F(F64, after, "the same, wanted")                                                              \
+    F(QTY, quantity, "asked for at market, reduce-only")                                           \
+    F(U32, whole, "1: all of it, the rest would not be worth an order")                            \
+    F(U32, reserved, "0")
+
 struct run_started {
     RUN_STARTED_FIELDS(FIELD_MEMBER)
 };
@@ -351,6 +362,9 @@ struct operator_command {
 struct venue_link_changed {
     VENUE_LINK_FIELDS(FIELD_MEMBER)
 };
+struct position_reduced {
+    POSITION_REDUCED_FIELDS(FIELD_MEMBER)
+};
 
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
@@ -402,7 +416,9 @@ struct venue_link_changed {
     E(24, EVENT_VENUE_LINK, venue_link_changed, "venue.link", 1, false, VENUE_LINK_FIELDS,         \
       "the connection to a venue that is not ours was lost or is back")                            \
     E(25, EVENT_STRATEGY_CHANGED, strategy_changed, "strategy.changed", 1, true,                   \
-      STRATEGY_CHANGED_FIELDS, "another policy chooses the strategies")
+      STRATEGY_CHANGED_FIELDS, "another policy chooses the strategies")                            \
+    E(26, EVENT_POSITION_REDUCED, position_reduced, "position.reduced", 1, true,                   \
+      POSITION_REDUCED_FIELDS, "what is held passes a cap: a part of it is being closed, or all")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

@@ -53,6 +53,8 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
     k->config.residuals = NULL;
     risk_limits_clamp(&k->config.limits);
     ASSERT(k->config.limits.positions_max <= OPEN_MAX);
+    k->exposure_start = k->config.limits.exposure_total_max;
+    k->positions_start = k->config.limits.positions_max;
     for (uint32_t i = 0; i < k->n; i++) {
         *instrument_of(k, i) = config->instruments[i];
         hot_of(k, i)->trading = config->instruments[i].status;

@@ -4,7 +4,8 @@
  *
  * One step of the feed, in this order:
  *     kernel_bar        for each symbol that has a bar at this step
- *     kernel_close      once: the AI engine learns what came true and decides; intents come out
+ *     kernel_close      once: the AI engine learns what came true and decides; what is held beyond a cap
+ *                       is reduced; intents come out
  *     kernel_intent     for each intent the bus delivers; orders come out
  * and, in between, whenever the venue speaks or time passes:
  *     kernel_venue, kernel_time
@@ -48,7 +49,7 @@ struct kernel_config {
 };
 
 /* What one input led to. The caller empties it (count = 0) before each call. */
-enum { KERNEL_OUT_MAX = INSTRUMENTS_MAX + 192 };
+enum { KERNEL_OUT_MAX = INSTRUMENTS_MAX + 320 };
 struct kernel_out {
     uint32_t count;
     struct event events[KERNEL_OUT_MAX];
@@ -154,6 +155,7 @@ struct kernel_totals {
         illegal_events, unknown_orders, duplicate_fills, ticks, ticks_ignored, cost_gate_would_deny,
         orders_not_sent, /* eight orders of one symbol are unanswered: asked again at the next deadline */
         intents_lost, /* put out, and not delivered before they expired: their slots are free again */
+        reductions,   /* positions of which less was asked for, to obey the portfolio's caps */
         entries_quarantined, /* never answered: given up with an alarm, no entry there before the venue speaks */
         strays; /* positions no trade of ours explained: protected or closed by rule, each with an alarm */
     uint64_t strays_left,    /* such positions left alone by the rule */

@@ -328,6 +328,9 @@ void kernel_close(struct kernel *k, struct kernel_out *out, const struct kernel_
         count = close_rules(k, out, best, slots);
     if (trading) {
         k->totals.bars_trading += k->stepped_count;
+        /* The exits of this close have spoken: nothing is reduced that is on its way out. What was decided found the
+         * book as it is, so no entry takes room that is not free yet. */
+        kernel_rebalance(k, out, in->scratch);
         emit_intents(k, out, best, count);
         measure(k);
     }

@@ -72,6 +72,8 @@ struct kernel {
     int64_t now_ns;
     int64_t newest_ts_ns; /* of any symbol's price */
     uint64_t trace_hash, next_trade_id;
+    double exposure_start; /* limits as configured: what a rule holds beyond them stays */
+    uint32_t positions_start, reserved;
     struct kernel_totals totals;
     uint32_t open[OPEN_MAX];
     uint32_t stepped[INSTRUMENTS_MAX];
@@ -132,6 +134,11 @@ struct bot_input kernel_bot_input(const struct kernel *k, uint32_t i);
 uint32_t kernel_slots(const struct kernel *k);
 /* The symbol's intent is no longer on its way. */
 void kernel_intent_arrived(struct kernel *k, uint32_t i);
+
+/* ---- kernel_rebalance.c ---- */
+
+/* What is held beyond a cap is asked to be less; scratch as kernel_close's. */
+void kernel_rebalance(struct kernel *k, struct kernel_out *out, struct kernel_scratch *scratch);
 
 /* ---- kernel_engine.c ---- */
 

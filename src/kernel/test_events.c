@@ -526,7 +526,7 @@ static void published_ids_and_sizes_never_change(void **state) {
         {"instrument.changed", 1, 128}, {"model.updated", 1, 144},
         {"governance.updated", 1, 168}, {"risk.changed", 1, 192},
         {"operator.command", 2, 128},   {"venue.link", 1, 8},
-        {"strategy.changed", 1, 192},
+        {"strategy.changed", 1, 192},   {"position.reduced", 1, 104},
     };
     assert_int_equal(sizeof frozen / sizeof *frozen, ROWS);
     for (int r = 0; r < ROWS; r++) {

@@ -326,12 +326,14 @@ static void size_all(struct engine_decision *out, struct engine *e, struct engin
                      const struct engine_ask *asks, uint32_t wishes,
                      const struct engine_account *account) {
     struct portfolio_book *book = &w->book;
-    struct sizing_state state = {.margin = account->margin_available,
+    const struct portfolio_config portfolio = portfolio_in_force(e);
+    /* What would be reduced at the next close for the margin it binds is not entered at this one. */
+    double margin = fmax(portfolio.margin_max - account->margin_used, 0);
+    struct sizing_state state = {.margin = fmin(account->margin_available, margin),
                                  .places = ENGINE_OPEN_MAX - engine_open_count(e)};
     for (uint32_t i = 0; i < account->holding_count; i++)
         state.used += account->holdings[i].fraction;
     int64_t bar = e->close_ts_ns / e->config.interval_ns - 1;
-    const struct portfolio_config portfolio = portfolio_in_force(e);
     portfolio_open(book, &portfolio, engine_series_get(e), e->symbol_count, bar, account->holdings,
                    account->holding_count, w->wishes, wishes);
     uint32_t ranked, known_sigma = 0;
@@ -356,6 +358,17 @@ static void size_all(struct engine_decision *out, struct engine *e, struct engin
         d->verdict = book->verdict[i]; /* not ranked: its edge is below its cost */
         refuse(d, ENGINE_PORTFOLIO);
     }
+}
+
+uint32_t engine_rebalance(struct portfolio_proposal *out, const struct engine *e,
+                          struct engine_scratch *w, const struct engine_account *account) {
+    if (account->holding_count == 0 || e->close_ts_ns < 0 || !account_is_possible(e, account))
+        return 0;
+    int64_t bar = e->close_ts_ns / e->config.interval_ns - 1;
+    const struct portfolio_config portfolio = portfolio_in_force(e);
+    portfolio_open(&w->book, &portfolio, engine_series_get(e), e->symbol_count, bar,
+                   account->holdings, account->holding_count, NULL, 0);
+    return portfolio_rebalance(out, &w->book, account->margin_used);
 }
 
 void engine_decide(struct engine_decision *out, struct engine *e, struct engine_scratch *w,

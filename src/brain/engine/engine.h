@@ -308,6 +308,11 @@ struct engine_decision {
 void engine_decide(struct engine_decision *out, struct engine *e, struct engine_scratch *scratch,
                    const struct engine_ask *asks, uint32_t count,
                    const struct engine_account *account);
+/* What of the holdings should be less, by the caps in force and the bars up to the last engine_close: out
+ * (holding_count). Returns how many; 0 for holdings that cannot be. Nothing is changed, however often it is asked;
+ * what is on its way out is for the caller to leave out. */
+uint32_t engine_rebalance(struct portfolio_proposal *out, const struct engine *e,
+                          struct engine_scratch *scratch, const struct engine_account *account);
 
 /* ---- trades ---- */
 

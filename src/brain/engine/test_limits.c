@@ -253,6 +253,68 @@ static void bars_that_cannot_be_are_refused(void **state) {
     free(trader.scratch);
 }
 
+/* Entries and reductions obey the same caps, so what was entered is not reduced at the next close; nor is anything by
+ * being asked. What is lowered afterwards is. */
+static void what_is_entered_is_not_reduced_and_what_is_lowered_is(void **state) {
+    (void)state;
+    struct engine_config config = world_config();
+    struct engine *e = seasoned(&config), *before = malloc(engine_size(WORLD_SYMBOLS));
+    assert_non_null(before);
+    struct engine_limits all = {
+        .stop_risk = 1, .total_max = 3, .leverage_max = 50, .positions_max = 50};
+    uint32_t books = 0;
+    for (uint32_t t = 300; t < WORLD_BARS; t++) {
+        struct engine_ask asks[WORLD_SYMBOLS];
+        struct engine_decision out[WORLD_SYMBOLS];
+        struct portfolio_holding holdings[WORLD_SYMBOLS];
+        struct portfolio_proposal p[WORLD_SYMBOLS];
+        struct engine_account account = {.holdings = holdings, .margin_available = 1};
+        trader_bars(&trader, t);
+        trader_close(&trader, t);
+        for (uint32_t i = 0; i < WORLD_SYMBOLS; i++) {
+            asks[i] = (struct engine_ask){.symbol = i, .may_enter = 1, .cost = NAN};
+            world_votes(asks[i].votes, i, t);
+        }
+        engine_decide(out, e, trader.scratch, asks, WORLD_SYMBOLS, &account);
+        double total = 0;
+        for (uint32_t i = 0; i < WORLD_SYMBOLS; i++) {
+            if (out[i].reason != ENGINE_ALLOW) continue;
+            holdings[account.holding_count++] = (struct portfolio_holding){
+                i, out[i].action == LABEL_BUY ? SIDE_BUY : SIDE_SELL, out[i].fraction};
+            account.margin_used += out[i].fraction / out[i].leverage;
+            total += out[i].fraction;
+        }
+        memcpy(before, e, engine_size(WORLD_SYMBOLS));
+        assert_int_equal(engine_rebalance(p, e, trader.scratch, &account), 0);
+        assert_memory_equal(before, e, engine_size(WORLD_SYMBOLS));
+        if (account.holding_count == 0) continue;
+        books++;
+        struct engine_limits less = all;
+        less.total_max = total / 2;
+        engine_limits_lower(e, &less);
+        assert_int_equal(engine_rebalance(p, e, trader.scratch, &account), account.holding_count);
+        for (uint32_t j = 0; j < account.holding_count; j++) {
+            assert_int_equal(p[j].instrument_index, holdings[j].instrument_index);
+            assert_int_equal(p[j].reason, PORTFOLIO_TOTAL_CAP);
+            assert_true(fabs(p[j].to - p[j].from / 2) < 1e-12);
+        }
+        less = all;
+        less.positions_max = account.holding_count - 1;
+        engine_limits_lower(e, &less);
+        uint32_t count = engine_rebalance(p, e, trader.scratch, &account), closed = 0;
+        for (uint32_t j = 0; j < count; j++) closed += p[j].to == 0;
+        assert_true(closed >= 1 && (closed == 1 || less.positions_max == 0));
+        engine_limits_lower(e, &all);
+        holdings[0].fraction = NAN;
+        assert_int_equal(engine_rebalance(p, e, trader.scratch, &account), 0);
+    }
+    print_message("%u books\n", books);
+    assert_true(books > 20);
+    free(before);
+    free(e);
+    free(trader.scratch);
+}
+
 static int setup(void **state) {
     (void)state;
     world_make(world_seed());
@@ -265,6 +327,7 @@ int main(void) {
         cmocka_unit_test(ties_hold_and_nan_votes_are_absent_ones),
         cmocka_unit_test(the_place_in_the_list_does_not_matter_to_a_signal),
         cmocka_unit_test(bars_that_cannot_be_are_refused),
+        cmocka_unit_test(what_is_entered_is_not_reduced_and_what_is_lowered_is),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

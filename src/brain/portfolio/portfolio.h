@@ -211,14 +211,19 @@ uint32_t portfolio_select(struct portfolio_book *book);
 struct portfolio_proposal {
     uint32_t instrument_index;
     uint32_t
-        reason; /* PORTFOLIO_SYMBOL_CAP, _CLUSTER_CAP, _TOTAL_CAP or _MARGIN: the last to bind */
+        reason; /* PORTFOLIO_SLOTS, _SYMBOL_CAP, _CLUSTER_CAP, _TOTAL_CAP or _MARGIN: the last to bind */
     double from, to; /* notional / equity; to < from: only reductions are proposed */
 };
 /* Reductions after which the holdings of an opened book (wishes and admissions are not looked at)
- * obey every cap: contracts first, then clusters and the total, each member in proportion, then the
+ * obey every cap: positions beyond their number first, the smallest of them (equal ones: the highest
+ * instrument index), then contracts, then clusters and the total, each member in proportion, then the
  * margin in use (fraction; NaN unknown: not looked at). A cap passed by less than `band` is left.
  * Asked again after they are done, nothing is proposed. out (holding_count). Returns how many. */
 uint32_t portfolio_rebalance(struct portfolio_proposal *out, const struct portfolio_book *book,
                              double margin_used);
+/* The same for whoever has no book: their number and their total alone. holdings (count), at most
+ * PORTFOLIO_POSITIONS_CEILING (asserted); out (count). */
+uint32_t portfolio_obey(struct portfolio_proposal *out, const struct portfolio_holding *holdings,
+                        uint32_t count, double total_max, uint32_t positions_max, double band);
 
 #endif

@@ -81,6 +81,41 @@ static void each_cap_reduces_by_hand(void **state) {
     assert_true(fabs(p[0].to - .2 * .85 / .95) < 1e-15);
 }
 
+static void too_many_positions_are_closed_from_the_smallest_up(void **state) {
+    (void)state;
+    market_make(6, GROUP, RHO, 1);
+    struct portfolio_config c = portfolio_config_defaults();
+    c.positions_max = 3;
+    struct portfolio_proposal p[6];
+    const struct portfolio_holding h[] = {{0, SIDE_BUY, .1},
+                                          {3, SIDE_BUY, .2},
+                                          {1, SIDE_SELL, .05},
+                                          {4, SIDE_BUY, .1},
+                                          {5, SIDE_BUY, .11}};
+    assert_int_equal(propose(p, &c, 6, h, 5, 0), 2);
+    assert_int_equal(p[0].instrument_index, 1);
+    assert_int_equal(p[1].instrument_index, 4); /* of two alike the one of the higher number */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(p[i].reason, PORTFOLIO_SLOTS);
+        assert_true(p[i].to == 0);
+    }
+    /* the same without a book; then what is left is too much */
+    struct portfolio_proposal q[6];
+    assert_int_equal(portfolio_obey(q, h, 5, 0.6, 3, 0.05), 2);
+    assert_memory_equal(p, q, 2 * sizeof *p);
+    assert_int_equal(portfolio_obey(q, h, 5, 0.41 / 1.05 + 1e-9, 3, 0.05), 2);
+    assert_int_equal(portfolio_obey(q, h, 5, 0.2, 3, 0.05), 5);
+    for (int i = 0; i < 5; i++) {
+        bool gone = i == 2 || i == 3;
+        assert_int_equal(q[i].reason, gone ? PORTFOLIO_SLOTS : PORTFOLIO_TOTAL_CAP);
+        assert_true(fabs(q[i].to - (gone ? 0 : h[i].fraction * .2 / .41)) < 1e-15);
+    }
+    assert_int_equal(portfolio_obey(q, h, 5, INFINITY, UINT32_MAX, 0.05), 0);
+    assert_int_equal(portfolio_obey(q, h, 5, NAN, UINT32_MAX, 0.05),
+                     5); /* unknown: the strictest */
+    assert_int_equal(portfolio_obey(q, h, 0, 0, 0, 0), 0);
+}
+
 static void after_it_every_cap_holds_and_nothing_is_left_to_do(void **state) {
     (void)state;
     struct rng r = market_dice(63);
@@ -101,7 +136,7 @@ static void after_it_every_cap_holds_and_nothing_is_left_to_do(void **state) {
         c.cluster_max = rng_f64(&r);
         c.total_max = 3 * rng_f64(&r);
         c.symbols_min = 1 + (uint32_t)rng_below(&r, 20);
-        c.positions_max = 40;
+        c.positions_max = rng_below(&r, 2) ? 40 : 1 + (uint32_t)rng_below(&r, 15);
         c.band = rng_below(&r, 2) ? 0 : 0.2 * rng_f64(&r);
         double margin = rng_below(&r, 3) ? 1.5 * rng_f64(&r) : NAN, before = 0, after = 0;
         struct portfolio_holding h[COUNT];
@@ -137,12 +172,14 @@ static void after_it_every_cap_holds_and_nothing_is_left_to_do(void **state) {
         uint32_t still = 0;
         for (uint32_t i = 0; i < holdings; i++)
             if (h[i].fraction > 0) h[still++] = h[i];
+        assert_true(still <= caps.positions);
         c.band += 1e-9;
         assert_int_equal(propose(p, &c, COUNT, h, still, margin * (1 - 1e-12)), 0);
     }
-    static const enum portfolio_reason reasons[] = {PORTFOLIO_SYMBOL_CAP, PORTFOLIO_CLUSTER_CAP,
-                                                    PORTFOLIO_TOTAL_CAP, PORTFOLIO_MARGIN};
-    for (int k = 0; k < 4; k++)
+    static const enum portfolio_reason reasons[] = {PORTFOLIO_SLOTS, PORTFOLIO_SYMBOL_CAP,
+                                                    PORTFOLIO_CLUSTER_CAP, PORTFOLIO_TOTAL_CAP,
+                                                    PORTFOLIO_MARGIN};
+    for (int k = 0; k < 5; k++)
         if (seen[reasons[k]] < 20)
             fail_msg("%s: %u times", portfolio_reason_text(reasons[k]), seen[reasons[k]]);
 }
@@ -151,6 +188,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_book_within_its_caps_is_left_alone),
         cmocka_unit_test(each_cap_reduces_by_hand),
+        cmocka_unit_test(too_many_positions_are_closed_from_the_smallest_up),
         cmocka_unit_test(after_it_every_cap_holds_and_nothing_is_left_to_do),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
