@@ -114,10 +114,41 @@ void kernel_tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, con
     k->totals.alarms++;
 }
 
+/* Of the conditional orders a venue allows an account (-4045), two for every position there may be are kept for stops
+ * and their replacements. */
+enum { CONDITIONALS_MAX = 200, TARGETS_ALIVE_MAX = CONDITIONALS_MAX - 2 * OPEN_MAX };
+enum { CODE_CONDITIONALS_MAX = -4045 };
+
+static bool may_ask_target(const struct kernel *k) {
+    uint32_t alive = 0;
+    for (uint32_t j = 0; j < k->open_count; j++) {
+        const struct oms_book *book = &cold_of(k, k->open[j])->book;
+        for (uint32_t o = 0; o < OMS_ORDERS_MAX; o++)
+            alive += book->orders[o].used &&
+                     book->orders[o].order_type == ORDER_TAKE_PROFIT_MARKET &&
+                     !order_state_is_terminal((enum order_state)book->orders[o].state);
+    }
+    return alive < TARGETS_ALIVE_MAX;
+}
+
+/* Not asked for: its part stays under the stop. */
+static void target_not_sent(struct kernel *k, struct kernel_out *out, uint32_t i, uint32_t target) {
+    struct exits_actions actions;
+    struct exits_context context = kernel_exits_context(k, i);
+    k->totals.targets_not_sent++;
+    exits_take_ended(&actions, &cold_of(k, i)->exits, &context, target, false,
+                     CODE_CONDITIONALS_MAX);
+    kernel_act(k, out, i, &actions, 0);
+}
+
 /* closePosition where the exits name no quantity. */
 static void submit_protective(struct kernel *k, struct kernel_out *out, uint32_t i,
                               const struct exits_action *action, struct oms_request *request) {
     bool stop = action->kind == EXITS_SUBMIT_STOP, market = action->px.e8 == 0;
+    if (!stop && !market && !may_ask_target(k)) {
+        target_not_sent(k, out, i, action->target);
+        return;
+    }
     request->leg = stop ? LEG_STOP : oms_target_leg(action->target);
     request->order_type = stop     ? ORDER_STOP_MARKET
                           : market ? ORDER_MARKET

@@ -234,6 +234,56 @@ static void more_positions_than_there_is_room_for(void **state) {
     world_free(w);
 }
 
+/* A venue takes so many conditional orders of an account and no more: stops have theirs, whatever targets are wished. */
+static void targets_leave_room_for_stops(void **state) {
+    (void)state;
+    enum { ALL = 30, TARGETS = 72 };
+    struct world *w = world_of(ALL);
+    w->config.limits.positions_max = ALL;
+    begin(w);
+    for (uint32_t i = 0; i < ALL; i++) {
+        struct trade_intent t = {.intent_id = ++w->intent_id,
+                                 .instrument_index = i,
+                                 .side = SIDE_BUY,
+                                 .position_size_usd = {150 * FX_ONE},
+                                 .leverage = 1,
+                                 .strategy = STRATEGY_RANDOM,
+                                 .entry_price = {PX},
+                                 .stop_loss = {PX / 2},
+                                 .stop_distance = 0.02,
+                                 .take_distance = 0.04,
+                                 .take_part_1 = 0.4,
+                                 .take_distance_2 = 0.05,
+                                 .take_part_2 = 0.3,
+                                 .take_distance_3 = 0.06,
+                                 .confidence = 0.9,
+                                 .created = w->now,
+                                 .expires = w->now + MINUTE};
+        memcpy(t.symbol, w->in[i].symbol, SYMBOL_SIZE);
+        kernel_intent(w->kernel, &w->out, &t, w->now);
+        take_out(w);
+        struct venue_event e = word(w, VENUE_LEVERAGE_SET, NULL);
+        e.instrument_index = i;
+        e.leverage = 1;
+        tell(w, &e);
+        e = fill_of(w, asked(w, 'e')->client_order_id, SIDE_BUY, asked(w, 'e')->order_qty.e8, 0);
+        e.instrument_index = i;
+        tell(w, &e);
+        e = word(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id);
+        e.instrument_index = i;
+        tell(w, &e);
+    }
+    uint32_t targets = 0;
+    for (uint32_t n = 0; n < w->command_count; n++)
+        targets += w->commands[n].kind == COMMAND_ORDER_SUBMIT &&
+                   w->commands[n].order_type == ORDER_TAKE_PROFIT_MARKET;
+    assert_int_equal(asked_count(w, 's'), ALL);
+    assert_int_equal(targets, TARGETS);
+    assert_int_equal(totals(w)->targets_not_sent, 3 * ALL - TARGETS);
+    assert_int_equal(kernel_unprotected_count(w->kernel), 0);
+    world_free(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_naked_position_that_was_there_before_gets_its_stop),
@@ -244,6 +294,7 @@ int main(void) {
         cmocka_unit_test(a_settlement_of_what_is_not_held_is_no_position),
         cmocka_unit_test(a_position_of_ours_is_corrected),
         cmocka_unit_test(more_positions_than_there_is_room_for),
+        cmocka_unit_test(targets_leave_room_for_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

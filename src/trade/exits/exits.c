@@ -118,6 +118,53 @@ static void take_at_market(struct exits_actions *out, struct exits_state *state,
                                           .target = j});
 }
 
+enum { TARGET_ATTEMPTS_MAX = 3 };
+
+/* Precision, price, tick, quantity, step, notional. */
+static bool is_of_rules(int32_t code) {
+    switch (code) {
+    case -1111:
+    case -4002:
+    case -4004:
+    case -4005:
+    case -4013:
+    case -4014:
+    case -4023:
+    case -4164:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the other targets leave of the position. */
+static qty_t rest_for(const struct exits_state *state, uint32_t j) {
+    int64_t rest = exits_held(state).e8;
+    for (uint32_t o = 0; o < EXITS_TARGETS_MAX; o++)
+        if (o != j &&
+            (state->targets[o].state == TARGET_ASKED || state->targets[o].state == TARGET_MARKET))
+            rest -= state->targets[o].qty.e8;
+    return qty_e8(rest > 0 ? rest : 0);
+}
+
+/* Once more, by the rules of now; qty 0: the whole. What is too small by now stays under the stop, or is the last
+ * target's. */
+static void ask_again(struct exits_actions *out, struct exits_state *state,
+                      const struct exits_context *context, uint32_t j, qty_t qty, bool whole) {
+    const struct instrument *in = context->instrument;
+    struct exits_target *target = &state->targets[j];
+    target->px = instrument_round_px(in, target->px, state->side == SIDE_BUY);
+    target->qty = whole ? qty_e8(0) : instrument_round_qty(in, qty, true);
+    if (!whole && !exits_is_exitable(in, target->qty, target->px)) return;
+    target->state = TARGET_ASKED;
+    state->take_px = exits_nearest_target(state);
+    exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_TAKE,
+                                          .px = target->px,
+                                          .qty = target->qty,
+                                          .attempt = target->attempts++,
+                                          .target = j});
+}
+
 void exits_take_ended(struct exits_actions *out, struct exits_state *state,
                       const struct exits_context *context, uint32_t target, bool filled,
                       int32_t code) {
@@ -130,12 +177,18 @@ void exits_take_ended(struct exits_actions *out, struct exits_state *state,
         return;
     }
     if (t->state != TARGET_ASKED && t->state != TARGET_MARKET) return;
-    bool passed = code == CODE_WOULD_TRIGGER && t->state == TARGET_ASKED;
+    bool asked = t->state == TARGET_ASKED, passed = code == CODE_WOULD_TRIGGER && asked;
+    bool again = asked && !filled && t->attempts < TARGET_ATTEMPTS_MAX;
     t->state = filled ? TARGET_REACHED : TARGET_LOST;
     state->targets_reached += filled;
     state->take_px = exits_nearest_target(state);
-    if (passed && state->phase == EXITS_PROTECTED && state->position_qty.e8 != 0)
+    if (state->phase != EXITS_PROTECTED || state->position_qty.e8 == 0) return;
+    if (passed)
         take_at_market(out, state, context, target);
+    else if (again && is_of_rules(code))
+        ask_again(out, state, context, target, t->qty, t->qty.e8 == 0);
+    else if (again && code == CODE_WHOLE_EXISTS && t->qty.e8 == 0)
+        ask_again(out, state, context, target, rest_for(state, target), false);
     /* Any other refusal leaves the position with its stop, its later targets and its time stop. */
 }
 

@@ -223,6 +223,10 @@ void exits_funding(struct exits_state *state, money_t amount);
 
 /* What became of our orders.
  *
+ * A target refused by the contract's rules is asked for again under those of now, three times at the most: whoever
+ * tells the refusal has asked for the rules first. A last target refused because somebody else's closePosition order
+ * is there (-4130) is asked for as a reduce-only order of what the other targets leave.
+ *
  * A stop that ended (code 0: filled or cancelled) without the position being flat is asked for again; one
  * that was to replace another leaves that one standing. A target that the market has passed is taken at
  * market; any other end of one leaves the rest of the plan as it is. A closing order that ended with

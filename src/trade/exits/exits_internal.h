@@ -7,6 +7,8 @@
 
 /* The venue's "order would immediately trigger". */
 enum { CODE_WOULD_TRIGGER = -2021 };
+/* "An open stop or take profit order with GTE and closePosition in the direction is existing." */
+enum { CODE_WHOLE_EXISTS = -4130 };
 
 static inline void exits_add(struct exits_actions *out, const struct exits_action *action) {
     ASSERT(out->count < EXITS_ACTIONS_MAX);

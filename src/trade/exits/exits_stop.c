@@ -1,9 +1,6 @@
 /* The stop: asked for, confirmed, lost, and moved. */
 #include "trade/exits/exits_internal.h"
 
-/* "An open stop or take profit order with GTE and closePosition in the direction is existing." */
-enum { CODE_WHOLE_EXISTS = -4130 };
-
 static bool is_crossed(const struct exits_state *state, px_t stop_px, px_t last_px) {
     return exits_gain((enum side)state->side, last_px, stop_px) <= 0;
 }

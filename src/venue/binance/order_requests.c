@@ -131,6 +131,20 @@ static bool take_row(struct binance *b, struct order *o, bool algo, const struct
     return true;
 }
 
+/* Refusals that right books would have spared us. */
+static bool doubts_books(int32_t code) {
+    switch (code) {
+    case -2018: /* balance */
+    case -2019: /* margin */
+    case -2022: /* nothing to reduce */
+    case -4118:
+    case -4130: /* a closePosition order of that direction waits already */
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void done_place(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
     struct order *o = order_of(b, r->ref);
@@ -153,6 +167,7 @@ static void done_place(void *context, const struct request *r, const struct answ
             o->refused_until_ns = a->received_ns + RULES_WAIT_NS;
             return;
         }
+        if (doubts_books(a->code)) binance_reconcile(b);
         if (switch_service(b, o, a->code)) return;
         if (a->code == CODE_DUPLICATE)
             unknown(o, a); /* one of this id is open: ours, of an earlier sending */

@@ -75,6 +75,19 @@ static int32_t admit_filters(const struct exchange *ex, const struct exchange_in
     return (int32_t)instrument_check_notional(rules, px_e8(px), in->qty);
 }
 
+/* Of closePosition orders one stop and one take profit of a direction may wait. */
+static bool is_second_of_whole(const struct exchange *ex, const struct exchange_input *in) {
+    const struct ex_algo *all = ex_algos(ex);
+    for (uint32_t at1 = ex_cell(ex, in->account, in->instrument)->algo_ends.first1; at1;) {
+        const struct ex_algo *a = &all[at1 - 1];
+        at1 = a->of_cell.next1;
+        if (a->a.close_position && a->a.status == EXA_NEW && a->a.side == in->side &&
+            a->a.type == in->type && a->a.position_side == in->position_side)
+            return true;
+    }
+    return false;
+}
+
 static int32_t admit_algo(struct exchange *ex, const struct exchange_input *in, bool classic,
                           int64_t *until_ns, int64_t *argument) {
     const struct instrument *rules = ex_instrument(ex, in->instrument);
@@ -176,6 +189,8 @@ void ex_algo_place(struct exchange *ex, const struct exchange_input *in, bool cl
     algo_of_input(ex, in, until_ns, &shape);
     if (triggers_now(ex, &shape))
         reply->code = CODE_TRIGGERS_NOW;
+    else if (in->close_position && is_second_of_whole(ex, in))
+        reply->code = CODE_CLOSE_POSITION_EXISTS;
     else if (ex_account(ex, in->account)->algos >= EX_ALGOS_PER_ACCOUNT)
         reply->code = CODE_ALGOS_MAX;
     if (reply->code != 0) return;

@@ -143,15 +143,39 @@ static void test_close_position_takes_what_there_is(void **state) {
         ALGO(.type = ORDER_STOP, .close_position = 1, .price = PX(49900), .price2 = PX(49900)),
         -1106);
     assert_int_equal(ALGO(.type = ORDER_STOP_MARKET, .close_position = 1, .price2 = PX(49900)), 0);
-    assert_int_equal(ALGO(.type = ORDER_STOP_MARKET, .close_position = 1, .price2 = PX(49800)), 0);
+    assert_int_equal(
+        ALGO(.type = ORDER_TAKE_PROFIT_MARKET, .close_position = 1, .price2 = PX(50200)), 0);
     tx_market_order(w, 1, SIDE_BUY, 0.25);
     print_px(w, 49900);
     assert_int_equal(tx_event(w, EXE_ORDER, EXEC_NEW, 0)->u.order.orig_qty.e8, E8(0.35));
     assert_int_equal(tx_position_of(w, 1, POSITION_BOTH).qty.e8, 0);
-    print_px(w, 49800);
+    print_px(w, 50200);
     assert_int_equal(status_at(w, 0), EXA_TRIGGERING);
     assert_int_equal(status_at(w, 1), EXA_EXPIRED);
     assert_int_equal(tx_event_count(w, EXE_ORDER, -1), 0);
+    tx_close(w);
+}
+
+/* One stop and one take profit of a direction may take the whole position, and no second of either. */
+static void test_close_position_once_a_direction(void **state) {
+    (void)state;
+    struct tx *w = long_market();
+    assert_int_equal(ALGO(.type = ORDER_STOP_MARKET, .close_position = 1, .price2 = PX(49900),
+                          .client_id = "sl"),
+                     0);
+    assert_int_equal(ALGO(.type = ORDER_STOP_MARKET, .close_position = 1, .price2 = PX(49800)),
+                     -4130);
+    assert_int_equal(ALGO(.type = ORDER_STOP_MARKET, .reduce_only = 1, .price2 = PX(49800)), 0);
+    assert_int_equal(
+        ALGO(.type = ORDER_TAKE_PROFIT_MARKET, .close_position = 1, .price2 = PX(50100)), 0);
+    assert_int_equal(
+        ALGO(.type = ORDER_TAKE_PROFIT_MARKET, .close_position = 1, .price2 = PX(50200)), -4130);
+    assert_int_equal(
+        ALGO(.type = ORDER_STOP_MARKET, .side = SIDE_BUY, .close_position = 1, .price2 = PX(50300)),
+        0);
+    TX(w, .kind = EXI_ALGO_CANCEL, .account = 1, .client_id = "sl");
+    assert_int_equal(w->r.code, 0);
+    assert_int_equal(ALGO(.type = ORDER_STOP_MARKET, .close_position = 1, .price2 = PX(49800)), 0);
     tx_close(w);
 }
 
@@ -409,6 +433,7 @@ int main(void) {
         cmocka_unit_test(test_directions),
         cmocka_unit_test(test_stop_limit_rests_and_finishes_with_its_child),
         cmocka_unit_test(test_close_position_takes_what_there_is),
+        cmocka_unit_test(test_close_position_once_a_direction),
         cmocka_unit_test(test_refused_at_its_trigger),
         cmocka_unit_test(test_trailing_follows_and_fires),
         cmocka_unit_test(test_price_protect_waits),

@@ -129,6 +129,17 @@ static inline int32_t tw_admit_algo(struct tw *w, const struct exchange_input *i
     return code;
 }
 
+static inline bool tw_whole_is_taken(const struct tw *w, const struct exchange_input *in) {
+    for (int i = 0; in->close_position && i < w->algo_count; i++) {
+        const struct exchange_algo *a = &w->algo[i].a;
+        if (a->account == in->account && a->instrument == in->instrument && a->close_position &&
+            a->status == EXA_NEW && a->side == in->side && a->type == in->type &&
+            a->position_side == in->position_side)
+            return true;
+    }
+    return false;
+}
+
 static inline void tw_algo_place(struct tw *w, const struct exchange_input *in, bool classic,
                                  struct exchange_reply *reply) {
     int64_t until = in->until_ns;
@@ -164,6 +175,8 @@ static inline void tw_algo_place(struct tw *w, const struct exchange_input *in, 
     for (int i = 0; i < w->algo_count; i++) count += w->algo[i].a.account == in->account;
     if (!at_once && tw_algo_is_reached(&x.a, px))
         reply->code = -2021;
+    else if (tw_whole_is_taken(w, in))
+        reply->code = -4130;
     else if (count >= 200 || w->algo_count >= (int)w->config.algos_max)
         reply->code = -4045;
     if (reply->code) return;
