@@ -194,7 +194,7 @@ int64_t sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answ
     m->orders_10s = header_i64(a->headers, "X-MBX-ORDER-COUNT-10S");
     m->orders_1m = header_i64(a->headers, "X-MBX-ORDER-COUNT-1M");
     m->retry_after = header_i64(a->headers, "Retry-After");
-    return due;
+    return lost ? INT64_MAX : due;
 }
 
 /* ---- ports ---- */

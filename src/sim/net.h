@@ -62,7 +62,7 @@ void sim_net_mute(struct sim_net *n, bool muted);
 int64_t sim_net_deadline(const struct sim_net *n);
 /* The next due message reaches its end. True if that end is the client. */
 bool sim_net_deliver(struct sim_net *n);
-/* Answers a request after so long, besides the network's own time. Returns when that arrives. */
+/* Answers a request after so long, besides the network's own time. Returns when that arrives; INT64_MAX: it never does. */
 int64_t sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answer *a,
                        int64_t delay_ns);
 /* Ends an open socket (0 … SOCKETS_MAX - 1) as a broken line does. False: it is not open. */

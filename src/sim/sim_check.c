@@ -53,6 +53,9 @@ void sim_check_request(struct sim *s, const struct sim_request *r, const struct 
         .code = done->code, .left_ns = r->left_ns, .now_ns = s->clock.now_ns, .told_ns = told_ns};
     bool order = path_is(r, "/fapi/v1/order"), algo = path_is(r, "/fapi/v1/algoOrder");
     if (!done->executed || r->method == HTTP_GET) return;
+    /* A refusal that never reaches the trader, or as a 503 alone, tells him of no change: the next one does. */
+    bool is_heard = told_ns != INT64_MAX && done->answer.status > 0 && done->answer.status < 500;
+    if (done->code != 0 && !is_heard) return;
     if (order || algo)
         q.kind = r->method == HTTP_POST ? REQUEST_PLACE : REQUEST_CANCEL;
     else
