@@ -79,6 +79,11 @@ struct binance_options {
     const char *tape_file; /* everything received is recorded there (secrets removed); NULL none */
     const char *symbols;   /* "BTCUSDT,ETHUSDT"; NULL: every trading perpetual quoted in USDT */
     uint32_t symbols_max;
+    /* Of a run that goes on: exactly these, whatever their state; one the venue does not list any more stays, closed,
+     * by the rules given here, for something may be held there. symbols and symbols_max are not looked at. NULL: none.
+     * Borrowed until binance_load has returned. */
+    const struct instrument *contracts;
+    uint32_t contract_count;
     const char *interval;   /* of the bars: "1m" */
     int64_t recv_window_ms; /* 5000: how long after its timestamp a request may still take effect */
     int64_t

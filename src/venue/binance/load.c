@@ -146,7 +146,14 @@ static int compare_symbols(const void *a, const void *b) {
     return strcmp(((const struct instrument *)a)->symbol, ((const struct instrument *)b)->symbol);
 }
 
+static bool is_of_run(const struct binance_options *o, const char *symbol) {
+    for (uint32_t i = 0; i < o->contract_count; i++)
+        if (strncmp(o->contracts[i].symbol, symbol, SYMBOL_SIZE) == 0) return true;
+    return false;
+}
+
 static bool is_wanted(const struct loading *l, const char *symbol) {
+    if (l->b->options.contracts) return is_of_run(&l->b->options, symbol);
     for (size_t i = 0; i < l->listing_count; i++) {
         const struct rest_listing *x = &l->listings[i];
         if (strcmp(x->symbol, symbol) != 0) continue;
@@ -166,7 +173,29 @@ static void add_row(struct instrument *to, const struct rules *row) {
     if (row->sources & RULES_FUNDING) to->funding_interval_ns = row->instrument.funding_interval_ns;
 }
 
+/* What the run has and the venue does not list any more. */
+static size_t add_gone(const struct binance_options *o, struct instrument *chosen, size_t count) {
+    size_t listed = count;
+    for (uint32_t i = 0; i < o->contract_count; i++) {
+        size_t j = 0;
+        while (j < listed && strncmp(chosen[j].symbol, o->contracts[i].symbol, SYMBOL_SIZE) != 0)
+            j++;
+        if (j < listed) continue;
+        chosen[count] = o->contracts[i];
+        chosen[count++].status = INSTRUMENT_CLOSED;
+    }
+    return count;
+}
+
+/* One that requests about a contract can be made with. */
+static const char *listed_symbol(const struct binance *b) {
+    for (uint32_t i = 0; i < b->instrument_count; i++)
+        if (b->instruments[i].status != INSTRUMENT_CLOSED) return b->instruments[i].symbol;
+    return b->instruments[0].symbol;
+}
+
 static enum status check_asked_for(const struct binance *b, struct err *err) {
+    if (b->options.contracts) return ST_OK;
     for (const char *p = b->options.symbols; p && *p;) {
         size_t size = strcspn(p, ",");
         char symbol[SYMBOL_SIZE] = "";
@@ -182,14 +211,16 @@ static enum status check_asked_for(const struct binance *b, struct err *err) {
 static enum status choose(struct loading *l, struct err *err) {
     struct binance *b = l->b;
     size_t count = 0;
-    struct instrument *chosen = calloc(l->rules.count + 1, sizeof *chosen);
+    const struct binance_options *o = &b->options;
+    struct instrument *chosen = calloc(l->rules.count + o->contract_count + 1, sizeof *chosen);
     if (!chosen) return err_set(err, ST_NO_MEMORY, "contracts");
     for (size_t i = 0; i < l->rules.count; i++)
         if ((l->rules.rows[i].sources & RULES_FILTERS) &&
             is_wanted(l, l->rules.rows[i].instrument.symbol))
             chosen[count++] = l->rules.rows[i].instrument;
+    count = add_gone(o, chosen, count);
     qsort(chosen, count, sizeof *chosen, compare_symbols);
-    if (count > b->options.symbols_max) count = b->options.symbols_max;
+    if (!o->contracts && count > o->symbols_max) count = o->symbols_max;
     b->instruments = chosen;
     b->instrument_count = (uint32_t)count;
     binance_symbols_index(b);
@@ -283,7 +314,7 @@ static enum status load_fees(struct loading *l, struct err *err) {
     struct ask a;
     struct binance *b = l->b;
     struct request *r = get(l, "/fapi/v1/commissionRate", AUTH_SIGNED, 20);
-    if (r) binance_param(r, "symbol", b->instruments[0].symbol);
+    if (r) binance_param(r, "symbol", listed_symbol(b));
     enum status st = ask(l, r, &a, err);
     if (st != ST_OK) return st;
     rate_t maker, taker;
@@ -324,7 +355,7 @@ static enum status probe_service(struct loading *l, struct err *err) {
     enum { CODE_NO_PATH = -5000 };
     struct binance *b = l->b;
     struct request *r = get(l, "/fapi/v1/openAlgoOrders", AUTH_SIGNED, 1);
-    if (r) binance_param(r, "symbol", b->instruments[0].symbol);
+    if (r) binance_param(r, "symbol", listed_symbol(b));
     enum status st = ask(l, r, &a, err);
     b->algo_service = st == ST_OK;
     if (st == ST_OK) binance_ask_free(&a);

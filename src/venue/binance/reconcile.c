@@ -284,6 +284,12 @@ static void done_repair(void *context, const struct request *r, const struct ans
     struct reconcile *c = &b->reconcile;
     struct json_reader reader;
     (void)r;
+    if (a->outcome == OUTCOME_REFUSED && b->instruments[c->repair_at].status == INSTRUMENT_CLOSED) {
+        /* The venue has forgotten the contract: what is held of it is told as a whole. */
+        c->pending--;
+        end_repair(b);
+        return;
+    }
     if (!arrived(b, a)) {
         end_repair(b);
         return;

@@ -378,6 +378,63 @@ static void test_liquidated_while_away(void **state) {
     tv_close_venue(v);
 }
 
+static int64_t told_qty(const struct test_venue *v, uint32_t from, uint32_t instrument) {
+    int64_t qty = 0;
+    for (uint32_t k = from; k < v->told_count; k++)
+        if (v->told[k].instrument_index == instrument &&
+            (v->told[k].kind == VENUE_ORDER_TRADE || v->told[k].kind == VENUE_LIQUIDATION))
+            qty += side_sign((enum side)v->told[k].side) * v->told[k].last_qty.e8;
+    return qty;
+}
+
+/* The contract was delisted and what was held settled while nobody listened: it is of the run still, and its end is told;
+ * also where the venue lists it no more. */
+static void test_settled_while_away(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(18, MARKET_PURE);
+    struct exchange_reply reply;
+    struct err err = {0};
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    struct venue_command c = tv_order("e-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.1), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    struct binance_held held = {.instrument = i,
+                                .qty = {QTY(0.1)},
+                                .last_trade_id = v->told[v->told_count - 1].trade_id,
+                                .last_funding_ns = tv_venue_ns(v)};
+    tv_kill(v);
+    struct exchange_input in = {.kind = EXI_STATUS, .instrument = 0, .status = INSTRUMENT_CLOSED};
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    assert_int_equal(reply.code, 0);
+    struct instrument of_run[VENUE_CONTRACTS + 1];
+    memcpy(of_run, v->contracts, sizeof v->contracts);
+    instrument_defaults(&of_run[VENUE_CONTRACTS], "GONEUSDT");
+    struct binance_options o = tv_options(v);
+    o.contracts = of_run;
+    o.contract_count = VENUE_CONTRACTS + 1;
+    uint32_t before = v->told_count;
+    tv_client_with(v, &o);
+    tv_load(v);
+    assert_int_equal(binance_instrument_count(v->b), VENUE_CONTRACTS + 1);
+    int gone = binance_symbol_find(v->b, "GONEUSDT");
+    assert_true(gone >= 0);
+    assert_int_equal(binance_instruments(v->b)[gone].status, INSTRUMENT_CLOSED);
+    held.instrument = tv_instrument(v, 0);
+    const struct binance_held both[] = {
+        held,
+        {.instrument = (uint32_t)gone, .qty = {QTY(5)}, .last_trade_id = 9, .last_funding_ns = 1}};
+    assert_int_equal(binance_start(v->b, NULL, 0, both, 2, 60 * NS_PER_SECOND, &err), ST_OK);
+    tv_run(v, 30 * NS_PER_SECOND);
+    assert_int_equal(told_qty(v, before, held.instrument), -QTY(0.1));
+    uint32_t whole = 0;
+    for (uint32_t k = before; k < v->told_count; k++)
+        whole += v->told[k].kind == VENUE_POSITION &&
+                 v->told[k].instrument_index == (uint32_t)gone && v->told[k].last_qty.e8 == 0;
+    assert_int_equal(whole, 1);
+    tv_close_venue(v);
+}
+
 /* Somebody else's market order on the same account. */
 static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int64_t qty) {
     struct exchange_input in = {.kind = EXI_ORDER_PLACE,
@@ -390,15 +447,6 @@ static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int
     struct exchange_reply reply;
     world_do(v->world, &in, tv_venue_ns(v), &reply);
     assert_int_equal(reply.code, 0);
-}
-
-static int64_t told_qty(const struct test_venue *v, uint32_t from, uint32_t instrument) {
-    int64_t qty = 0;
-    for (uint32_t k = from; k < v->told_count; k++)
-        if (v->told[k].instrument_index == instrument &&
-            (v->told[k].kind == VENUE_ORDER_TRADE || v->told[k].kind == VENUE_LIQUIDATION))
-            qty += side_sign((enum side)v->told[k].side) * v->told[k].last_qty.e8;
-    return qty;
 }
 
 static uint32_t told_kind(const struct test_venue *v, enum venue_event_kind kind) {
@@ -590,6 +638,7 @@ int main(void) {
         cmocka_unit_test(test_rules_change),
         cmocka_unit_test(test_days),
         cmocka_unit_test(test_liquidated_while_away),
+        cmocka_unit_test(test_settled_while_away),
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_held_is_gone),

@@ -143,7 +143,9 @@ static enum status port_bars(void *context, uint32_t i, int64_t from_ns, int64_t
                              struct bar *out, size_t max, size_t *count, struct err *err) {
     struct venue_link *l = context;
     *count = 0;
-    if (l->of_run[i] == UINT32_MAX) return ST_OK;
+    if (l->of_run[i] == UINT32_MAX ||
+        binance_instruments(l->client)[l->of_run[i]].status == INSTRUMENT_CLOSED)
+        return ST_OK;
     return binance_bars(l->client, l->of_run[i], from_ns, to_ns, out, max, count, err);
 }
 
@@ -277,6 +279,8 @@ enum status venue_link_open_on(struct venue_link **out, const struct binance_opt
         return err_set(err, ST_NO_MEMORY, "venue: out of memory");
     }
     struct binance_options o = *options;
+    o.contracts = contracts;
+    o.contract_count = contracts ? count : 0;
     o.handlers = (struct binance_handlers){.context = l,
                                            .on_venue = on_venue,
                                            .on_bar = on_bar,
