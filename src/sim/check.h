@@ -47,7 +47,7 @@
     X(CHECK_RATCHET, "ratchet",                                                                    \
       "a stop never loosens, and is cancelled only once replaced or flat")                         \
     X(CHECK_FEATURES, "features",                                                                  \
-      "features trained on are features served: backtest/test_session*.c, learn/test_rows.c")      \
+      "features trained on are features served: feature/test_streaming.c, learn/test_served.c")    \
     X(CHECK_REPLAY, "replay",                                                                      \
       "the journal replays to the same state: check_replay; the trace: sim_result.trace_hash")     \
     X(CHECK_LIVENESS, "liveness",                                                                  \
