@@ -604,7 +604,8 @@ static enum status open_bus(struct session *s, struct err *err) {
     bo.url = s->o.bus_url ? s->o.bus_url : url;
     enum status st = bus_open(&s->bus, &bo, err);
     if (st != ST_OK) return st;
-    return bus_group(s->bus, "trade.intent", "executor", err);
+    st = bus_group(s->bus, "trade.intent", "executor", err);
+    return st == ST_OK ? session_policy_open(s, err) : st;
 }
 
 /* The equity point of a clean stop lies between the regular ones. A run that went on without stopping has no

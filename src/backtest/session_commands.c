@@ -23,11 +23,14 @@ static void confirm(struct session *s, const struct operator_command *c, enum st
             s->o.durable ? journal_commit(s->journal, s->err) : journal_flush(s->journal, s->err);
         if (kept != ST_OK) s->failed = kept;
     }
-    s->commands_taken++;
+    if (s->policy.holds)
+        session_policy_done(s);
+    else
+        s->commands_taken++;
     session_show_now(s);
 }
 
-static bool was_obeyed(const struct session *s, uint64_t command_id) {
+bool session_was_obeyed(const struct session *s, uint64_t command_id) {
     for (uint32_t i = 0; command_id != 0 && i < SESSION_COMMANDS_MAX; i++)
         if (s->state->commands[i] == command_id) return true;
     return false;
@@ -47,19 +50,22 @@ void session_obey(struct session *s, const struct operator_command *command, boo
     if (is_new) confirm(s, command, st);
 }
 
-bool session_command_next(struct session *s, struct operator_command *out, uint64_t part) {
-    while (s->failed == ST_OK && !s->o.verify && s->o.inbox && inbox_take(out, s->o.inbox)) {
-        if (was_obeyed(s, out->command_id)) {
-            log_info("kernel", "command known", "key=%s by=\"%s\"", out->key, out->given_by);
-            s->commands_taken++; /* it is on record: whoever asked is told so */
-            session_show_now(s);
-            continue;
-        }
-        out->step = s->state->next_step;
-        out->part = part;
-        return true;
+static bool from_inbox(struct session *s, struct operator_command *out) {
+    while (s->o.inbox && inbox_take(out, s->o.inbox)) {
+        if (!session_was_obeyed(s, out->command_id)) return true;
+        log_info("kernel", "command known", "key=%s by=\"%s\"", out->key, out->given_by);
+        s->commands_taken++; /* it is on record: whoever asked is told so */
+        session_show_now(s);
     }
     return false;
+}
+
+bool session_command_next(struct session *s, struct operator_command *out, uint64_t part) {
+    if (s->failed != ST_OK || s->o.verify) return false;
+    if (!from_inbox(s, out) && !session_policy_next(s, out)) return false;
+    out->step = s->state->next_step;
+    out->part = part;
+    return true;
 }
 
 static bool is_here(const struct session *s, const struct journal_record *r,

@@ -42,6 +42,13 @@ struct session_pending {
     char entry_id[BUS_ID_SIZE];
 };
 
+/* The command of the bus that is being obeyed: acknowledged once it is on record. */
+struct session_policy {
+    int64_t look_ns; /* monotonic: not before */
+    bool holds;
+    struct bus_entry entry;
+};
+
 struct session_live;
 
 /* A step as the retrainer is shown it. */
@@ -74,7 +81,8 @@ struct session {
     struct session_live *live;
     uint64_t records_checked;
     uint64_t commands_taken; /* of the inbox, and on record */
-    uint64_t bus_refused;    /* bus entries that are no intent of this run */
+    struct session_policy policy;
+    uint64_t bus_refused; /* bus entries that are no intent of this run */
     struct bus *bus;
     struct tradedb *db;
     uint64_t db_puts;
@@ -147,6 +155,14 @@ void session_commands(struct session *s, uint64_t part);
 /* A run with a port: the next one that waits, its place filled in. Then, once it is on record, what it asks for. */
 bool session_command_next(struct session *s, struct operator_command *out, uint64_t part);
 void session_obey(struct session *s, const struct operator_command *command, bool is_new);
+
+bool session_was_obeyed(const struct session *s, uint64_t command_id);
+
+/* session_policy.c: commands of the bus, stream policy.command. Nothing of it without a bus of its own (bus_url). */
+enum status session_policy_open(struct session *s, struct err *err);
+/* The next that is of our shape and new; others are acknowledged, or dead letters, by then. */
+bool session_policy_next(struct session *s, struct operator_command *out);
+void session_policy_done(struct session *s);
 
 /* session_rows.c */
 void *session_block(size_t size); /* zeroed, 64-aligned; NULL: no memory */

@@ -112,7 +112,13 @@ enum status bus_ack(struct bus *b, const struct bus_entry *entry, const char *se
 enum status bus_nack(struct bus *b, const struct bus_entry *entry, const char *service,
                      const char *reason, struct err *err) {
     b->stats.failed++;
-    return b->ops->nack(b, entry, service, reason, err);
+    return b->ops->nack(b, entry, service, reason, false, err);
+}
+
+enum status bus_reject(struct bus *b, const struct bus_entry *entry, const char *service,
+                       const char *reason, struct err *err) {
+    b->stats.failed++;
+    return b->ops->nack(b, entry, service, reason, true, err);
 }
 
 enum status bus_info(struct bus *b, const char *event_type, const char *service, uint64_t *length,

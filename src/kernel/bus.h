@@ -69,7 +69,7 @@ struct bus_stats {
     uint64_t delivered;    /* handed out, redeliveries too */
     uint64_t acknowledged; /* acknowledgements that ended a pending entry */
     uint64_t redelivered;
-    uint64_t failed;        /* bus_nack calls */
+    uint64_t failed;        /* bus_nack and bus_reject calls */
     uint64_t dead_lettered; /* gave up, rejected ones too */
     uint64_t rejected;      /* entries with unknown, missing, doubled or malformed fields */
     uint64_t reconnects;
@@ -113,6 +113,10 @@ enum status bus_ack(struct bus *b, const struct bus_entry *entry, const char *se
  * attempts_max, dead-lettered with reason now. */
 enum status bus_nack(struct bus *b, const struct bus_entry *entry, const char *service,
                      const char *reason, struct err *err);
+
+/* As bus_nack, but for what no later attempt could make better: dead-lettered with reason now. */
+enum status bus_reject(struct bus *b, const struct bus_entry *entry, const char *service,
+                       const char *reason, struct err *err);
 
 /* Length of the stream, entries pending (delivered, not done) in the group, time in ns since the
  * oldest pending one was published (0 if none). */

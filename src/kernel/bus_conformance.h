@@ -324,6 +324,32 @@ static void failures_end_as_dead_letter(void **state) {
     bus_close(b);
 }
 
+static void rejected_is_dead_at_once(void **state) {
+    (void)state;
+    struct bus_options o = options_idle(NS_PER_HOUR);
+    struct bus *b = open_bus(&o);
+    struct bus_entry e;
+    struct bus_dead_letter d;
+    uint64_t length, pending;
+    int64_t age;
+    OK(bus_group(b, TYPE, "executor", err));
+    publish(b, 1, 2);
+    assert_int_equal(take(b, &e, "executor", "c-1"), ST_OK);
+    check_entry(&e, 1);
+    OK(bus_reject(b, &e, "executor", "of no use to anybody", err));
+    OK(bus_dead_letter_next(b, &d, TYPE, "", err));
+    check_entry(&d.entry, 1);
+    assert_int_equal(d.entry.attempts, 1);
+    assert_string_equal(d.reason, "of no use to anybody");
+    assert_int_equal(take(b, &e, "executor", "c-1"), ST_OK);
+    check_entry(&e, 2);
+    OK(bus_ack(b, &e, "executor", err));
+    OK(bus_flush(b, err));
+    info(b, "executor", &length, &pending, &age);
+    assert_int_equal(pending, 0);
+    bus_close(b);
+}
+
 static void silence_ends_as_dead_letter(void **state) {
     (void)state;
     struct bus_options o = options_idle(IDLE_NS);
@@ -653,9 +679,10 @@ static void property_nothing_is_lost(void **state) {
 #define CONFORMANCE_TESTS                                                                          \
     C(order_and_fields), C(groups_are_independent), C(consumers_share_a_group),                    \
         C(limits_of_an_entry), C(unacknowledged_comes_back), C(pending_goes_before_new),           \
-        C(failures_end_as_dead_letter), C(silence_ends_as_dead_letter), C(killed_consumer),        \
-        C(poison_entry), C(reopening_keeps_the_place), C(length_is_bounded),                       \
-        C(trimmed_group_is_resynchronised), C(trimmed_while_pending_is_told), C(info_tells_lag),   \
-        C(silent_consumers_are_deleted), C(property_nothing_is_lost)
+        C(failures_end_as_dead_letter), C(rejected_is_dead_at_once),                               \
+        C(silence_ends_as_dead_letter), C(killed_consumer), C(poison_entry),                       \
+        C(reopening_keeps_the_place), C(length_is_bounded), C(trimmed_group_is_resynchronised),    \
+        C(trimmed_while_pending_is_told), C(info_tells_lag), C(silent_consumers_are_deleted),      \
+        C(property_nothing_is_lost)
 
 #endif

@@ -752,14 +752,14 @@ static enum status embedded_ack(struct bus *b, const struct bus_entry *entry, co
 }
 
 static enum status embedded_nack(struct bus *b, const struct bus_entry *entry, const char *service,
-                                 const char *reason, struct err *err) {
+                                 const char *reason, bool is_final, struct err *err) {
     struct embedded *e = (struct embedded *)b;
     struct group *g;
     struct pending *p;
     uint32_t id;
     uint64_t index;
     enum status st = pending_find(e, entry, service, &g, &id, &index, &p, err);
-    if (st != ST_OK || !p || p->attempts < b->options.attempts_max) return st;
+    if (st != ST_OK || !p || (!is_final && p->attempts < b->options.attempts_max)) return st;
     return dead_letter(e, g, id, index, reason, err);
 }
 

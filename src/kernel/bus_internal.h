@@ -19,7 +19,7 @@ struct bus_ops {
     enum status (*ack)(struct bus *b, const struct bus_entry *entry, const char *service,
                        struct err *err);
     enum status (*nack)(struct bus *b, const struct bus_entry *entry, const char *service,
-                        const char *reason, struct err *err);
+                        const char *reason, bool is_final, struct err *err);
     enum status (*info)(struct bus *b, const char *event_type, const char *service,
                         uint64_t *length, uint64_t *pending, int64_t *oldest_pending_ns,
                         struct err *err);

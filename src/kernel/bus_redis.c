@@ -943,11 +943,11 @@ static enum status redis_read(struct bus *b, struct bus_entry *out, const char *
 }
 
 static enum status redis_nack(struct bus *b, const struct bus_entry *entry, const char *service,
-                              const char *reason, struct err *err) {
+                              const char *reason, bool is_final, struct err *err) {
     struct redis *r = (struct redis *)b;
     struct group *g = group_find(r, entry->event_type, service);
     if (!g) return group_missing(entry->event_type, service, err);
-    if (entry->attempts < b->options.attempts_max)
+    if (!is_final && entry->attempts < b->options.attempts_max)
         return ST_OK; /* stays pending: claimed when idle */
     char shown[BUS_REASON_SIZE];
     snprintf(shown, sizeof shown, "%s", reason);

@@ -412,7 +412,8 @@ struct position_reduced {
     E(22, EVENT_RISK_CHANGED, risk_changed, "risk.changed", 1, true, RISK_CHANGED_FIELDS,          \
       "a circuit breaker, a mode or trigger of the emergency stop system, the link to the venue")  \
     E(23, EVENT_OPERATOR_COMMAND, operator_command, "operator.command", 2, false,                  \
-      OPERATOR_COMMAND_FIELDS, "somebody outside wants something changed")                         \
+      OPERATOR_COMMAND_FIELDS,                                                                     \
+      "somebody outside wants something changed; by HTTP, or policy.command of the bus")           \
     E(24, EVENT_VENUE_LINK, venue_link_changed, "venue.link", 1, false, VENUE_LINK_FIELDS,         \
       "the connection to a venue that is not ours was lost or is back")                            \
     E(25, EVENT_STRATEGY_CHANGED, strategy_changed, "strategy.changed", 1, true,                   \
