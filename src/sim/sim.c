@@ -203,7 +203,11 @@ static enum status make(struct sim *s, struct err *err) {
         st = sim_faults_parse(&s->faults, &s->venue.act.faults, s->o.faults, s->o.seed, err);
     if (st == ST_OK && sim_faults_are_on(&s->faults)) peer.fate = sim_act_fate;
     s->faulty = st == ST_OK && (peer.fate || faults_are_on(&s->venue.act.faults));
-    if (s->faulty) fault_rates_changed(&s->venue.act);
+    if (s->faulty) {
+        fault_rates_changed(&s->venue.act);
+        s->inbox = inbox_create();
+        if (!s->inbox) st = err_set(err, ST_NO_MEMORY, "inbox");
+    }
     if (st == ST_OK) st = sim_net_create(&s->net, &s->clock, rng_u64(&net), &peer, err);
     if (st == ST_OK) st = folder_make(s, err);
     snprintf(s->run_dir, sizeof s->run_dir, "%s/run", s->root);
@@ -217,6 +221,7 @@ static void unmake(struct sim *s) {
     sim_clock_install(NULL);
     if (s->root[0] && !s->o.keep) sim_disk_remove(s->root);
     if (s->o.keep) snprintf(s->out->run_dir, sizeof s->out->run_dir, "%.511s", s->run_dir);
+    if (s->inbox) inbox_destroy(s->inbox);
     free(s->contracts);
     free(s->model_paths);
     free(s->learner);

@@ -229,6 +229,16 @@ static void act(struct sim *s, enum sim_fault kind) {
         s->disk_bad_ns =
             s->clock.now_ns + (int64_t)draw(s, kind, 1, BAD_DISK_S_MAX) * NS_PER_SECOND;
         break;
+    case SIM_STOP:
+    case SIM_PANIC:
+    case SIM_POLICY:
+        sim_operate(s, kind);
+        break;
+    case SIM_EXECUTOR:
+        if (!s->alive) break;
+        sim_injected(s, kind, CHECK_ALL);
+        sim_second_executor(s);
+        break;
     case SIM_REQUEST_LOST:
     case SIM_REQUEST_LATE:
     case SIM_REPLY_LOST:
@@ -249,6 +259,7 @@ void sim_act_end(struct sim *s) {
     s->armed = false;
     s->disk_bad_ns = 0;
     sim_crash_disk(s);
+    sim_operate_end(s);
     sim_clock_drift(&s->clock, 0);
 }
 
@@ -260,4 +271,5 @@ void sim_act_second(struct sim *s) {
             sim_fault_ask(&s->faults, (enum sim_fault)k))
             act(s, (enum sim_fault)k);
     sim_crash_disk(s);
+    sim_operate_second(s);
 }

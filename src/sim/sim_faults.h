@@ -41,7 +41,15 @@ enum sim_fault_scope { SIM_PER_REQUEST = 0, SIM_PER_REPLY, SIM_PER_FRAME, SIM_PE
     X(SIM_ROT, disk_rot, SIM_PER_SECOND, 0.0001,                                                   \
       "the trader's process dies, and a bit of its journal's last records has turned over")        \
     X(SIM_DISK_BAD, disk_bad, SIM_PER_SECOND, 0.0003,                                              \
-      "for up to 20 s the disk fails: no space, short writes, syncs that fail")
+      "for up to 20 s the disk fails: no space, short writes, syncs that fail")                    \
+    X(SIM_STOP, operator_stop, SIM_PER_SECOND, 0.0003,                                             \
+      "the operator stops entries, for up to 10 min")                                              \
+    X(SIM_PANIC, operator_panic, SIM_PER_SECOND, 0.0001,                                           \
+      "the operator has everything closed, and entries stopped for up to 10 min")                  \
+    X(SIM_POLICY, operator_policy, SIM_PER_SECOND, 0.0003,                                         \
+      "limits are set anew, every other time to nonsense that must be refused")                    \
+    X(SIM_EXECUTOR, second_executor, SIM_PER_SECOND, 0.0002,                                       \
+      "a second process starts on the same run directory")
 
 enum sim_fault {
 #define SIM_FAULT_ID(id, name, scope, rate, about) id,

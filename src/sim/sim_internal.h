@@ -45,6 +45,10 @@ struct sim {
     uint64_t placed_seq; /* record of the last order of this life */
     bool has_intent;     /* of any life: crash points count */
     struct journal_options journal_options;
+    /* The operator: NULL where nobody gives commands. */
+    struct inbox *inbox;
+    uint64_t commands_given;
+    int64_t resume_ns; /* entries are stopped until then; 0 not */
     /* What the checker is told. */
     struct check *check;
     struct session_observer observer;
@@ -81,6 +85,8 @@ static inline bool sim_is_over(const struct sim *s) {
 
 /* sim_life.c: processes of the trader, one after another, until the time is over. */
 enum status sim_live(struct sim *s, struct err *err);
+/* Somebody starts the program again while it runs: it must refuse. */
+void sim_second_executor(struct sim *s);
 /* The journal that is left is executed again and must lead where the run ended. */
 enum status sim_verify(struct sim *s, struct err *err);
 
@@ -113,6 +119,11 @@ enum sim_fate sim_act_fate(void *context, enum sim_way way);
 void sim_act_second(struct sim *s);
 /* No more faults: rates fall to nothing, what lasts ends by itself. */
 void sim_act_end(struct sim *s);
+
+/* sim_operate.c */
+void sim_operate(struct sim *s, enum sim_fault kind);
+void sim_operate_second(struct sim *s);
+void sim_operate_end(struct sim *s);
 
 /* sim_crash.c */
 void sim_crash_arm(struct sim *s, enum sim_fault kind);

@@ -181,6 +181,7 @@ static enum status session_of(struct sim *s, struct session_options *o, struct e
     o->wallet_start = s->wallet_start;
     o->run_dir = s->run_dir;
     o->stop = &s->stop;
+    o->inbox = s->inbox;
     o->durable = true;
     o->trades_commit_ns = TRADES_COMMIT_NS;
     s->journal_options = journal_options_defaults();
@@ -255,6 +256,18 @@ enum status sim_live(struct sim *s, struct err *err) {
         if (st != ST_OK || sim_is_over(s)) return st;
         absent(s);
     }
+}
+
+void sim_second_executor(struct sim *s) {
+    static struct session_result result;
+    struct session_options o;
+    struct err err = {0};
+    enum status st = session_of(s, &o, &err);
+    if (st == ST_OK) st = session_run(&result, &o, &err);
+    session_close(&o);
+    if (st != ST_EXISTS)
+        sim_violation(s, "a second process on the same run directory: %s",
+                      st == ST_OK ? "it ran" : err.text);
 }
 
 enum status sim_verify(struct sim *s, struct err *err) {
