@@ -160,6 +160,8 @@ struct kernel_totals {
         strays; /* positions no trade of ours explained: protected or closed by rule, each with an alarm */
     uint64_t strays_left,    /* such positions left alone by the rule */
         targets_not_sent,    /* so many conditional orders wait that stops come first */
+        near_liquidation,    /* trades that came nearer to it than a quarter of the way */
+        stops_behind,        /* trades whose stop lay behind it */
         strays_refused,      /* there was no room for: asked to be closed, taken in when there was */
         positions_corrected, /* told by the venue as a whole */
         forced_beyond;       /* liquidations and settlements of more than was held: the rest opens nothing */

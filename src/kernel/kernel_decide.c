@@ -333,6 +333,7 @@ void kernel_close(struct kernel *k, struct kernel_out *out, const struct kernel_
         kernel_rebalance(k, out, in->scratch);
         emit_intents(k, out, best, count);
         measure(k);
+        kernel_watch(k, out);
     }
     k->stepped_count = 0;
 }

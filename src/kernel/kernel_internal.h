@@ -55,7 +55,9 @@ struct cold {
     px_t plan_stop_px, plan_take_px;
     /* Held by the account, signed, and no trade's: left alone by the rule, or there is no room for it. */
     qty_t left_qty;
+    px_t left_entry_px;               /* as the venue told it with the position; 0 it did not */
     uint32_t left_waiting, reserved3; /* it is to be taken in when there is room */
+    uint64_t near_told, behind_told;  /* kernel_watch.c: the trades of which it was told */
 };
 
 struct kernel {
@@ -201,6 +203,20 @@ struct exits_context kernel_exits_context(const struct kernel *k, uint32_t i);
 /* Does what the exits ask for; code: of the venue's refusal that led to it, 0 none. */
 void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
                 const struct exits_actions *actions, int32_t code);
+
+/* ---- kernel_watch.c ---- */
+
+struct holding {
+    enum side side;
+    px_t entry_px; /* > 0 */
+    qty_t qty;     /* > 0 */
+    money_t funding;
+    uint32_t leverage; /* > 0 */
+};
+/* Where isolated margin is used up; 0: nowhere above nothing. */
+px_t kernel_liquidation_px(const struct kernel *k, uint32_t i, const struct holding *h);
+/* Once a close: alarms of positions that are near it. */
+void kernel_watch(struct kernel *k, struct kernel_out *out);
 
 /* ---- kernel_stray.c ---- */
 

@@ -21,7 +21,9 @@ static void left_set(struct kernel *k, uint32_t i, int64_t qty) {
     if (c->left_qty.e8 != 0) k->left_count--;
     if (qty != 0) k->left_count++;
     c->left_qty.e8 = qty;
-    if (qty != 0 || !c->left_waiting) return;
+    if (qty != 0) return;
+    c->left_entry_px.e8 = 0;
+    if (!c->left_waiting) return;
     c->left_waiting = 0;
     k->waiting_count--;
 }
@@ -35,22 +37,6 @@ void kernel_book_money(struct kernel *k, const struct venue_event *event) {
 
 /* ---- taking in ---- */
 
-/* The wish of a position that nobody here wished for: a stop at a stated distance, and no target. */
-static struct trade_intent stray_intent(const struct kernel *k, uint32_t i, enum side side, px_t px,
-                                        uint64_t trade_id) {
-    const uint64_t id_from[4] = {k->config.seed, (uint64_t)k->now_ns, i, trade_id};
-    struct trade_intent t = {.intent_id = hash64(id_from, sizeof id_from),
-                             .instrument_index = i,
-                             .side = side,
-                             .strategy = k->config.bot.strategy,
-                             .entry_price = px,
-                             .stop_distance = k->config.exits.stray_stop_distance,
-                             .created = k->now_ns,
-                             .expires = k->now_ns};
-    memcpy(t.symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
-    return t;
-}
-
 struct stray {
     px_t px; /* at which it is taken in: of the fill, or the last one */
     money_t fees;
@@ -58,6 +44,37 @@ struct stray {
     bool closes;
     const char *reason;
 };
+
+/* At whatever leverage it was made: the stop lies before the liquidation, with as much left behind it as an entry's. */
+static double stop_distance(const struct kernel *k, uint32_t i, enum side side,
+                            const struct stray *s) {
+    double distance = k->config.exits.stray_stop_distance;
+    uint32_t leverage = cold_of(k, i)->leverage;
+    px_t entry_px = cold_of(k, i)->left_entry_px;
+    const struct holding h = {.side = side,
+                              .entry_px = entry_px.e8 > 0 ? entry_px : s->px,
+                              .qty = size_of(cold_of(k, i)->left_qty.e8),
+                              .leverage = leverage ? leverage : 1};
+    int64_t way = side_sign(side) * (s->px.e8 - kernel_liquidation_px(k, i, &h).e8);
+    double most = RISK_STOP_SHARE * (double)way / (double)s->px.e8;
+    return distance < most ? distance : most > 0 ? most : 0;
+}
+
+/* The wish of a position that nobody here wished for: a stop at a stated distance, and no target. */
+static struct trade_intent stray_intent(const struct kernel *k, uint32_t i, enum side side,
+                                        const struct stray *s) {
+    const uint64_t id_from[4] = {k->config.seed, (uint64_t)k->now_ns, i, s->trade_id};
+    struct trade_intent t = {.intent_id = hash64(id_from, sizeof id_from),
+                             .instrument_index = i,
+                             .side = side,
+                             .strategy = k->config.bot.strategy,
+                             .entry_price = s->px,
+                             .stop_distance = stop_distance(k, i, side, s),
+                             .created = k->now_ns,
+                             .expires = k->now_ns};
+    memcpy(t.symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
+    return t;
+}
 
 /* It gets a trade of its own, with a stop first. The orders of the trade before may still be ending: their names are
  * another's. */
@@ -67,7 +84,7 @@ static void take_in(struct kernel *k, struct kernel_out *out, uint32_t i, const 
     struct exits_context context = kernel_exits_context(k, i);
     enum side side = c->left_qty.e8 > 0 ? SIDE_BUY : SIDE_SELL;
     qty_t qty = size_of(c->left_qty.e8);
-    const struct trade_intent intent = stray_intent(k, i, side, s->px, s->trade_id);
+    const struct trade_intent intent = stray_intent(k, i, side, s);
     if (c->exits.phase == EXITS_FLAT) kernel_open_add(k, i);
     left_set(k, i, 0);
     c->exits = (struct exits_state){.phase = EXITS_FLAT, .deadline_ns = INT64_MAX};
@@ -92,7 +109,7 @@ static void refuse(struct kernel *k, struct kernel_out *out, uint32_t i, const s
     struct cold *c = cold_of(k, i);
     if (c->left_waiting) return; /* asked already */
     enum side side = c->left_qty.e8 > 0 ? SIDE_BUY : SIDE_SELL;
-    const struct trade_intent intent = stray_intent(k, i, side, s->px, s->trade_id);
+    const struct trade_intent intent = stray_intent(k, i, side, s);
     const struct oms_request request = {
         .leg = LEG_CLOSE,
         .side = side_opposite(side),
@@ -226,6 +243,7 @@ void kernel_position_told(struct kernel *k, struct kernel_out *out, uint32_t i,
     kernel_book_money(k, &e);
     k->totals.positions_corrected++;
     bool managed = !is_over(&cold_of(k, i)->exits);
+    if (!managed) cold_of(k, i)->left_entry_px = event->last_px;
     take_fill(k, out, i, &e, EXIT_OPERATOR, FILL_FOREIGN);
     if (managed) kernel_tell_alarm(k, out, i, "position corrected", 0);
 }

@@ -28,7 +28,7 @@ static void a_naked_position_that_was_there_before_gets_its_stop(void **state) {
     for (int sell = 0; sell < 2; sell++) {
         struct world *w = world_with(STRAY_PROTECT);
         for (int n = 0; n < 2; n++) { /* said twice it says nothing new */
-            holds(w, 0, sell ? -3 * FX_ONE : 3 * FX_ONE, 40 * FX_ONE);
+            holds(w, 0, sell ? -3 * FX_ONE : 3 * FX_ONE, (sell ? 90 : 40) * FX_ONE);
             assert_int_equal(w->command_count, 1);
         }
         assert_int_equal(newest(w)->order_type, ORDER_STOP_MARKET);
@@ -234,6 +234,100 @@ static void more_positions_than_there_is_room_for(void **state) {
     world_free(w);
 }
 
+static void leverage_is(struct world *w, uint32_t value) {
+    struct venue_event e = word(w, VENUE_LEVERAGE_SET, NULL);
+    e.leverage = value;
+    tell(w, &e);
+}
+
+/* One minute, all of it at one price. */
+static void minute_at(struct world *w, int64_t px) {
+    const struct bar b = {
+        .open_ts_ns = w->now, .open = {px}, .high = {px}, .low = {px}, .close = {px}, .volume = 1};
+    (void)kernel_bar(w->kernel, 0, &b, NULL);
+    w->now += MINUTE;
+    const struct kernel_close_input in = {.close_ts_ns = w->now};
+    kernel_close(w->kernel, &w->out, &in);
+    take_out(w);
+}
+
+/* At 25x and 2.5 % maintenance a long of 100 ends at 98.46: a stop at 98 would never be reached. */
+static void the_stop_of_a_stray_lies_before_its_liquidation(void **state) {
+    (void)state;
+    for (int sell = 0; sell < 2; sell++) {
+        struct world *w = world_with(STRAY_PROTECT);
+        leverage_is(w, 25);
+        fill(w, "web_by_hand", sell ? SIDE_SELL : SIDE_BUY, FX_ONE, 0);
+        int64_t stop = asked(w, 's')->stop_px.e8, way = sell ? stop - PX : PX - stop;
+        assert_true(way > FX_ONE && way < 15 * FX_ONE / 10);
+        world_free(w);
+    }
+    /* Made at 104 and the market at 100, five times over: 85.33 is far, and the stop where it always is. */
+    struct world *w = world_with(STRAY_PROTECT);
+    leverage_is(w, 5);
+    holds(w, 0, FX_ONE, 104 * FX_ONE);
+    assert_int_equal(asked(w, 's')->stop_px.e8, 98 * FX_ONE);
+    world_free(w);
+    /* Twenty times over it ends at 101.33, so they say, and yet it is there: out, as soon as may be. */
+    w = world_with(STRAY_PROTECT);
+    leverage_is(w, 20);
+    holds(w, 0, FX_ONE, 104 * FX_ONE);
+    assert_true(asked(w, 's')->stop_px.e8 >= PX - FX_ONE / 100);
+    world_free(w);
+}
+
+static struct world *world_held(void) {
+    struct world *w = world_new();
+    begin(w);
+    wish(w, SIDE_BUY);
+    leverage(w);
+    fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, 15 * FX_ONE / 10, 0);
+    say(w, VENUE_ORDER_ACCEPTED, asked(w, 's')->client_order_id, 0);
+    return w;
+}
+
+static void what_comes_near_its_liquidation_is_told_once(void **state) {
+    (void)state;
+    struct world *w = world_held(); /* twice over: ends at 51.28 */
+    minute_at(w, 64 * FX_ONE);
+    assert_int_equal(totals(w)->near_liquidation, 0);
+    minute_at(w, 63 * FX_ONE); /* a quarter of the way is left at 63.46 */
+    minute_at(w, 62 * FX_ONE);
+    assert_int_equal(totals(w)->near_liquidation, 1);
+    assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason, "near liquidation");
+    assert_int_equal(totals(w)->stops_behind, 0);
+    world_free(w);
+}
+
+/* Funding eats the margin of a position. */
+static void funding_brings_the_liquidation_nearer(void **state) {
+    (void)state;
+    struct world *w = world_held();
+    struct venue_event e = word(w, VENUE_FUNDING, NULL);
+    e.funding.e8 = -30 * FX_ONE; /* 20 a contract: ends at 71.79 */
+    w->wallet -= 30 * FX_ONE;
+    e.wallet.e8 = w->wallet;
+    tell(w, &e);
+    minute_at(w, 78 * FX_ONE);
+    assert_int_equal(totals(w)->near_liquidation, 1);
+    world_free(w);
+}
+
+/* Somebody raises the leverage of what we hold. */
+static void a_stop_behind_the_liquidation_is_told(void **state) {
+    (void)state;
+    struct world *w = world_held();
+    minute_at(w, PX);
+    assert_int_equal(totals(w)->stops_behind, 0);
+    leverage_is(w, 30);
+    minute_at(w, PX);
+    minute_at(w, PX);
+    assert_int_equal(totals(w)->stops_behind, 1);
+    assert_string_equal(w->last[EVENT_POSITION_ALARM].u.position_alarm.reason,
+                        "stop behind liquidation");
+    world_free(w);
+}
+
 /* A venue takes so many conditional orders of an account and no more: stops have theirs, whatever targets are wished. */
 static void targets_leave_room_for_stops(void **state) {
     (void)state;
@@ -295,6 +389,10 @@ int main(void) {
         cmocka_unit_test(a_position_of_ours_is_corrected),
         cmocka_unit_test(more_positions_than_there_is_room_for),
         cmocka_unit_test(targets_leave_room_for_stops),
+        cmocka_unit_test(the_stop_of_a_stray_lies_before_its_liquidation),
+        cmocka_unit_test(what_comes_near_its_liquidation_is_told_once),
+        cmocka_unit_test(funding_brings_the_liquidation_nearer),
+        cmocka_unit_test(a_stop_behind_the_liquidation_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

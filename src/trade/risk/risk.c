@@ -157,6 +157,19 @@ static double size_notional(enum risk_reason *bound_by, const struct risk_state 
     return notional;
 }
 
+/* Greatest leverage at which the stop lies before the liquidation; 0 there is none. */
+static uint32_t leverage_for_stop(const struct instrument *instrument, const struct risk_limits *l,
+                                  const struct trade_intent *t) {
+    /* Of the largest position this may become: maintenance only falls with less. */
+    money_t notional = t->position_size_usd.e8 < l->notional_symbol_max.e8 ? t->position_size_usd
+                                                                           : l->notional_symbol_max;
+    if (notional.e8 <= 0) return RISK_LEVERAGE_CEILING; /* sized to nothing, with its own reason */
+    double maint =
+        money_to_f64(instrument_maint_margin(instrument, notional)) / money_to_f64(notional);
+    double most = 1.0 / (t->stop_distance / RISK_STOP_SHARE + maint);
+    return most < RISK_LEVERAGE_CEILING ? (uint32_t)most : RISK_LEVERAGE_CEILING;
+}
+
 /* Floored to the step; never more than the venue takes at once, nor than an int64 of e8 holds. */
 static qty_t market_qty(const struct instrument *instrument, double qty) {
     const double max = 9e10;
@@ -187,6 +200,12 @@ void risk_check(struct risk_verdict *out, const struct risk_state *state,
     }
     out->leverage =
         intent->leverage < limits->leverage_max ? intent->leverage : limits->leverage_max;
+    uint32_t safe = leverage_for_stop(instrument, limits, intent);
+    if (safe < out->leverage) out->leverage = safe;
+    if (safe == 0) {
+        out->reason = RISK_LEVERAGE;
+        return;
+    }
     double notional =
         size_notional(&out->bound_by, state, limits, intent, out->cost, out->leverage);
     if (notional <= 0) {

@@ -53,6 +53,9 @@ const char *risk_reason_text(enum risk_reason reason);
 enum { RISK_LEVERAGE_CEILING = 10, RISK_POSITIONS_CEILING = 50 };
 #define RISK_FRACTION_CEILING 0.05 /* of equity lost at one stop */
 #define RISK_EXPOSURE_CEILING 3.0  /* total notional / equity */
+/* Of the way to the liquidation, 1 / leverage less the maintenance margin: how far away a stop may lie. The rest is for
+ * costs and for the way from its trigger to its fill. */
+#define RISK_STOP_SHARE 0.8
 
 struct risk_limits {
     uint32_t
@@ -100,7 +103,9 @@ struct risk_verdict {
     double cost; /* round trip, fraction */
 };
 
-/* All gates but those of the ledger (duplicate, stale: oms_intake). The size is the least of the wish,
+/* Leverage is lowered until the stop lies well before the liquidation.
+ *
+ * All gates but those of the ledger (duplicate, stale: oms_intake). The size is the least of the wish,
  * the risk per trade at the stop, the symbol's and the total exposure and the margin.
  * Returns nothing: "no" is a value. Pure, O(1). */
 void risk_check(struct risk_verdict *out, const struct risk_state *state,

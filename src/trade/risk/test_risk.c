@@ -514,6 +514,29 @@ static void leverage_is_the_lower_of_wish_and_limit(void **state) {
     assert_int_equal(check(&s).leverage, 3);
 }
 
+/* 0.8 of the way to the liquidation, 1 / leverage - 0.025, must hold the stop. */
+static void leverage_is_lowered_until_the_stop_lies_before_the_liquidation(void **state) {
+    (void)state;
+    static const struct {
+        double stop;
+        uint32_t leverage;
+    } rows[] = {{0.02, 10}, {0.05, 10}, {0.0601, 9}, {0.1, 6}, {0.2, 3}, {0.3, 2}, {0.49, 1}};
+    struct situation s = fine();
+    assert_int_equal(s.instrument.brackets[0].maint_margin_rate.e8, FX_ONE / 40);
+    s.limits.leverage_max = s.intent.leverage = 10;
+    for (size_t n = 0; n < sizeof rows / sizeof *rows; n++) {
+        s.intent.stop_distance = rows[n].stop;
+        struct risk_verdict v = check(&s);
+        assert_int_equal(v.reason, RISK_ALLOW);
+        assert_int_equal(v.leverage, rows[n].leverage);
+        assert_true(rows[n].stop <= RISK_STOP_SHARE * (1.0 / v.leverage - 0.025));
+    }
+    /* Nothing is borrowed and still the stop comes too late: not entered. */
+    s.instrument.brackets[0].maint_margin_rate.e8 = FX_ONE / 2;
+    s.intent.stop_distance = 0.49;
+    reason_of_intent(&s, RISK_LEVERAGE);
+}
+
 /* A dip of 1 % between decision and fill must not make the order too small for the venue. */
 static void the_notional_has_one_percent_of_room(void **state) {
     (void)state;
@@ -701,6 +724,7 @@ int main(void) {
         cmocka_unit_test(the_size_is_the_least_of_all_limits),
         cmocka_unit_test(the_size_is_cut_to_what_the_venue_takes_at_once),
         cmocka_unit_test(leverage_is_the_lower_of_wish_and_limit),
+        cmocka_unit_test(leverage_is_lowered_until_the_stop_lies_before_the_liquidation),
         cmocka_unit_test(the_notional_has_one_percent_of_room),
         cmocka_unit_test(defaults_are_within_the_ceilings),
         cmocka_unit_test(ceilings_lower_whatever_passes_them),
