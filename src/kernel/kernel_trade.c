@@ -558,6 +558,8 @@ static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
     struct cold *c = cold_of(k, i);
     c->leverage = event->leverage;
     if (!c->waiting_leverage) return;
+    /* What stood before, or somebody else's wish: ours is still under way, and asked for again if it is not. */
+    if (event->code == 0 && event->leverage != c->exits.leverage) return;
     c->waiting_leverage = 0;
     enum risk_reason reason = still_allowed(k, i, event->leverage);
     if (reason == RISK_ALLOW) {

@@ -568,6 +568,12 @@ static void another_leverage_than_asked_buys_nothing(void **state) {
     w->script.leverage = 20;
     deliver_all(w);
     assert_int_equal(w->command_count, 1);
+    assert_int_equal(totals(w)->refusals[RISK_LEVERAGE],
+                     0); /* it may be what stood before: asked again */
+    pass(w, 100 * S);
+    for (uint32_t n = 0; n < w->command_count; n++)
+        assert_int_equal(w->commands[n].kind, COMMAND_LEVERAGE_SET);
+    assert_true(w->command_count > 1);
     assert_int_equal(kernel_open_count(w->kernel), 0);
     assert_int_equal(totals(w)->refusals[RISK_LEVERAGE], 1);
     assert_int_equal(w->count[EVENT_INTENT_DENIED], 1); /* no refusal without its event (L26) */
