@@ -61,6 +61,9 @@ static void trading(struct api_page *p, const struct view *v) {
     api_prom_counter(p, "orders_submitted_total", "Orders sent to the venue.", v->orders);
     api_prom_counter(p, "order_fills_total", "Fills received from the venue.", v->fills);
     api_prom_counter(p, "trades_executed_total", "Trades closed, from flat to flat.", v->trades);
+    api_prom_counter(p, "positions_reduced_total",
+                     "Reductions of positions asked for, to obey the portfolio's caps.",
+                     v->reductions);
     api_prom_counter(p, "venue_rejects_total", "Orders the venue refused.", v->venue_rejects);
     api_prom_gauge(p, "positions_open", "Open positions.", v->position_count);
     api_prom_gauge(p, "portfolio_value_usd", "Equity: wallet plus unrealised profit and loss.",

@@ -475,6 +475,7 @@ static void metrics_please_promtool(void **state) {
         "quantum_market_timestamp_seconds 1766268060\n",
         "quantum_bars_total 900\n",
         "venue_rejects_total 1\n",
+        "positions_reduced_total 2\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (!strstr(r.body, lines[i])) fail_msg("no line %s in\n%s", lines[i], r.body);

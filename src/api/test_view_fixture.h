@@ -213,6 +213,7 @@ static inline void fixture_fill(struct view *v, int64_t now_ns) {
     v->fills = 17;
     v->trades = 5;
     v->venue_rejects = 1;
+    v->reductions = 2;
     v->bus_published = 640;
     v->bus_delivered = 639;
     v->bus_lag = 1;

@@ -147,6 +147,7 @@ static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
     out->fills = t->fills;
     out->trades = t->trades;
     out->intents_denied = t->denied;
+    out->reductions = t->reductions;
     out->venue_rejects = 0;
     for (uint32_t j = 0; j < t->reject_codes; j++) out->venue_rejects += t->rejects[j].count;
     out->wallet_start = t->wallet_start;

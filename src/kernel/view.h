@@ -162,6 +162,7 @@ struct view {
     int64_t market_ts_ns, market_from_ns, market_to_ns; /* market_to 0 = open end */
     int64_t bar_interval_ns; /* of the bars the models were trained on; 0 not known */
     uint64_t bars, events, signals, intents, orders, fills, trades, venue_rejects, intents_denied;
+    uint64_t reductions; /* of positions, to obey the portfolio's caps */
     uint64_t bus_published, bus_delivered, bus_lag;
     int64_t bus_oldest_pending_ns;
     uint64_t journal_seq, journal_durable_seq;
