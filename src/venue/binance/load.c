@@ -432,8 +432,8 @@ static enum status take_known(struct binance *b, const struct binance_known *k, 
 static bool all_known_are_resolved(const struct binance *b) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         const struct order *o = &b->orders.slots[b->orders.active[i]];
-        if (o->known_before && (o->phase == PHASE_UNKNOWN || o->query_at_ns || o->busy_query ||
-                                o->trades_at_ns || o->busy_trades))
+        if (o->known_before && (o->phase == PHASE_UNKNOWN || o->query_at_ns || o->queries_flying ||
+                                o->trades_at_ns || o->trades_flying))
             return false;
     }
     return true;

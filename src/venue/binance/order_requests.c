@@ -21,6 +21,8 @@ enum {
 #define TRADES_AGAIN_NS  (700 * NS_PER_MS)
 /* A refusal that doubts the rules is told no later, whatever became of asking for them: a stop may hang on it. */
 #define RULES_WAIT_NS (400 * NS_PER_MS)
+#define HEDGE_NS      (300 * NS_PER_MS)
+enum { FLYING_MAX = 4 };
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
@@ -191,7 +193,7 @@ static void done_query(void *context, const struct request *r, const struct answ
     struct binance *b = context;
     struct order *o = order_of(b, r->ref);
     if (!o) return;
-    o->busy_query = false;
+    if (o->queries_flying) o->queries_flying--;
     if (o->phase == PHASE_ENDED) return;
     bool algo = r->path == algo_path;
     bool was_unknown = o->phase == PHASE_UNKNOWN;
@@ -206,6 +208,8 @@ static void done_query(void *context, const struct request *r, const struct answ
     } else if (a->outcome == OUTCOME_REFUSED &&
                (a->code == CODE_ABSENT || a->code == CODE_CANCEL_UNKNOWN ||
                 (a->code == CODE_NO_PATH && algo))) {
+        if (o->queries_flying > 0)
+            return; /* asked twice at once it is one answer: the last one counts */
         binance_order_absent(&b->orders, o, venue_at_least(b, r->sent_ns), a->received_ns);
         if (was_unknown && o->phase == PHASE_ENDED) b->stats.resolved_by_query++;
     } else {
@@ -236,7 +240,8 @@ static void query(struct binance *b, struct order *o) {
     r->repeatable = true;
     r->tries_max = 4;
     name_order(b, r, o, algo);
-    o->busy_query = true;
+    o->queries_flying++;
+    o->queried_ns = binance_monotonic(b);
     o->query_at_ns = 0;
 }
 
@@ -246,7 +251,7 @@ static void done_trades(void *context, const struct request *r, const struct ans
     struct binance *b = context;
     struct order *o = order_of(b, r->ref);
     if (!o) return;
-    o->busy_trades = false;
+    if (o->trades_flying) o->trades_flying--;
     if (o->phase == PHASE_ENDED) return;
     o->trades_at_ns = a->received_ns + TRADES_AGAIN_NS; /* until the fills are complete */
     if (a->outcome != OUTCOME_DONE || !binance_rest_is_whole(a->body, a->size)) return;
@@ -281,7 +286,8 @@ static void ask_trades(struct binance *b, struct order *o) {
     binance_param(r, "symbol", symbol_of(b, o));
     binance_param_i64(r, "orderId", (int64_t)o->order_id);
     binance_param_i64(r, "limit", TRADES_PAGE);
-    o->busy_trades = true;
+    o->trades_flying++;
+    o->trades_asked_ns = binance_monotonic(b);
     o->trades_at_ns = 0;
 }
 
@@ -346,10 +352,24 @@ static void earlier(int64_t *deadline, int64_t ts_ns) {
     if (ts_ns && ts_ns < *deadline) *deadline = ts_ns;
 }
 
+/* An answer that is late may be lost: the question goes out again beside it, a few times. A stop may hang on what it
+ * says of a fill, and for what it says of an order. */
+static bool may_ask(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
+    return flying == 0 || (flying < FLYING_MAX && now_ns >= asked_ns + HEDGE_NS);
+}
+
+/* When another may go out beside them; 0: none. */
+static int64_t hedge_at(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
+    int64_t at = asked_ns + HEDGE_NS;
+    return flying < FLYING_MAX && at > now_ns ? at : 0;
+}
+
 static void work(struct binance *b, struct order *o, int64_t now_ns) {
     int64_t claimed = o->venue_qty.e8 > o->end_qty.e8 ? o->venue_qty.e8 : o->end_qty.e8;
     if (o->trades_at_ns && o->cum_qty.e8 >= claimed && o->held_count == 0) o->trades_at_ns = 0;
-    if (o->trades_at_ns && o->trades_at_ns <= now_ns && !o->busy_trades) {
+    bool is_late = o->trades_flying && o->cum_qty.e8 < claimed;
+    bool is_due = o->trades_flying ? is_late : o->trades_at_ns && o->trades_at_ns <= now_ns;
+    if (is_due && may_ask(o->trades_flying, o->trades_asked_ns, now_ns)) {
         if (o->order_id) {
             ask_trades(b, o);
         } else {
@@ -358,8 +378,10 @@ static void work(struct binance *b, struct order *o, int64_t now_ns) {
             o->query_at_ns = now_ns;
         }
     }
-    if (o->query_at_ns && o->query_at_ns <= now_ns && !o->busy_query) query(b, o);
-    if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && !o->busy_query &&
+    is_late = o->queries_flying && o->phase == PHASE_UNKNOWN;
+    is_due = o->queries_flying ? is_late : o->query_at_ns && o->query_at_ns <= now_ns;
+    if (is_due && may_ask(o->queries_flying, o->queried_ns, now_ns)) query(b, o);
+    if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && !o->queries_flying &&
         o->query_at_ns == 0 && o->end == END_NONE)
         send_cancel(b, o);
 }
@@ -374,8 +396,11 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
         }
         if (o->refused_code) earlier(&deadline, o->refused_until_ns);
         work(b, o, now_ns);
-        if (!o->busy_query) earlier(&deadline, o->query_at_ns);
-        if (!o->busy_trades) earlier(&deadline, o->trades_at_ns);
+        bool query = o->queries_flying > 0, trades = o->trades_flying > 0;
+        earlier(&deadline,
+                query ? hedge_at(o->queries_flying, o->queried_ns, now_ns) : o->query_at_ns);
+        earlier(&deadline,
+                trades ? hedge_at(o->trades_flying, o->trades_asked_ns, now_ns) : o->trades_at_ns);
     }
     return deadline;
 }

@@ -47,13 +47,13 @@ struct order {
     bool known_before;         /* from an earlier life of this process */
     bool switched;             /* sent to the other service once already */
     bool told_accepted, told_triggered;
-    bool busy_query, busy_trades; /* such a request is on its way */
-    bool ask_other;               /* the next query goes to the other service */
-    bool stream_seen;             /* the user stream has told of it */
+    bool ask_other;   /* the next query goes to the other service */
+    bool stream_seen; /* the user stream has told of it */
     bool
         told_elsewhere; /* fills of it were told as somebody else's, before it was known to be ours */
     uint8_t cancel, cancel_tries, cancel_lane;
     uint8_t end, held_count, absent_count;
+    uint8_t queries_flying, trades_flying; /* such requests on their way */
     int32_t end_code;
     px_t limit_px, stop_px;
     qty_t order_qty, cum_qty; /* cum: told */
@@ -67,6 +67,7 @@ struct order {
     int64_t window_end_ns;             /* venue time from which "does not exist" means something */
     int64_t absent_since_ns;           /* monotonic */
     int64_t query_at_ns, trades_at_ns; /* monotonic, 0: not wanted */
+    int64_t queried_ns, trades_asked_ns; /* monotonic, when the last of them left */
     int32_t
         refused_code; /* refused by rules we may not know yet: told when they are, or at refused_until_ns */
     int64_t refused_until_ns; /* monotonic */

@@ -381,7 +381,7 @@ bool binance_fills_are_due(const struct binance *b, uint32_t instrument) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         const struct order *o = &b->orders.slots[b->orders.active[i]];
         if (o->instrument != instrument) continue;
-        if (o->trades_at_ns || o->query_at_ns || o->busy_query || o->busy_trades ||
+        if (o->trades_at_ns || o->query_at_ns || o->queries_flying || o->trades_flying ||
             o->venue_qty.e8 > o->cum_qty.e8 || o->phase == PHASE_ASKED || o->phase == PHASE_UNKNOWN)
             return true;
     }
@@ -446,7 +446,8 @@ static bool orders_are_settled(const struct binance *b) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         const struct order *o = &b->orders.slots[b->orders.active[i]];
         if (o->evidence_ns >= b->reconcile.started_ns && !o->known_before) continue;
-        if (o->query_at_ns || o->busy_query || o->trades_at_ns || o->busy_trades) return false;
+        if (o->query_at_ns || o->queries_flying || o->trades_at_ns || o->trades_flying)
+            return false;
     }
     return true;
 }
