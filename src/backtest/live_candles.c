@@ -14,7 +14,8 @@
 #include "store/fs.h"
 
 enum {
-    FLUSH_AT = 1 << 16, /* candles that may wait for a training: 4.5 MiB, a day of 45 symbols' minutes */
+    FLUSH_AT =
+        1 << 16, /* candles that may wait for a training: 4.5 MiB, a day of 45 symbols' minutes */
     WAIT_MAX = 8 * FLUSH_AT /* then the older half is given up: the store has refused them long */
 };
 #define MARKET      "um"
@@ -190,8 +191,8 @@ static enum status saved_check(const struct live_candles *c, const void *bytes, 
                                struct saved_header *h, struct err *err) {
     if (size < sizeof *h) return err_set(err, ST_CORRUPT, "%s: cut short", c->saved_path);
     memcpy(h, bytes, sizeof *h);
-    const struct waiting *all = (const struct waiting *)(const void *)((const char *)bytes +
-                                                                       sizeof *h);
+    const struct waiting *all =
+        (const struct waiting *)(const void *)((const char *)bytes + sizeof *h);
     size_t body = size - sizeof *h;
     if (h->magic != SAVED_MAGIC || h->header_hash != header_hash(h) ||
         h->count > body / sizeof *all || body != h->count * sizeof *all ||
@@ -214,7 +215,8 @@ static enum status saved_read(struct live_candles *c, struct err *err) {
     if (st == ST_NOT_FOUND) return ST_OK;
     if (st != ST_OK) return st;
     st = saved_check(c, bytes, size, &h, err);
-    if (st == ST_CORRUPT) { /* a run must be able to start: the venue is asked for what is missing */
+    if (st ==
+        ST_CORRUPT) { /* a run must be able to start: the venue is asked for what is missing */
         log_error("candles", "saved candles are lost", "error=%s",
                   log_quote(text, sizeof text, err ? err->text : ""));
         if (bytes) munmap(bytes, size);

@@ -4,8 +4,7 @@
  *
  * The market is this test's own, and its truth is known: the sign of the next bars' drift is that of the takers' share,
  * and after the turn its opposite. */
-#include <math.h>
-
+#include "backtest/test_lead_market.h"
 #include "backtest/test_run.h"
 #include "kernel/journal.h"
 #include "retrain/retrain.h"
@@ -14,8 +13,7 @@ enum {
     SYMBOLS = 6,
     BARS = 6800,
     LEARNED = 3000, /* bars before the run begins */
-    TURN = 4200,
-    PHASE = 24 /* bars, on average, for which takers lead one way */
+    TURN = 4200
 };
 static char registry_dir[TAPE_PATH_SIZE + 32], work_dir[TAPE_PATH_SIZE + 32];
 static char names[SYMBOLS][SYMBOL_SIZE];
@@ -23,43 +21,13 @@ static struct bar *market; /* (SYMBOLS, BARS) */
 
 /* ---- the market ---- */
 
-static struct bar make_bar(struct rng *r, double *price, int64_t ts, double drift, double sigma) {
-    double open = *price, high = open, low = open, p = open;
-    for (int k = 0; k < 4; k++) {
-        p *= 1 + drift / 4 + sigma / 2 * rng_normal(r);
-        high = fmax(high, p);
-        low = fmin(low, p);
-    }
-    *price = p;
-    struct bar b = {.open_ts_ns = ts,
-                    .open = px_e8(fx_from_f64(open)),
-                    .high = px_e8(fx_from_f64(high)),
-                    .low = px_e8(fx_from_f64(low)),
-                    .close = px_e8(fx_from_f64(p)),
-                    .volume = 1e5 * (0.5 + rng_f64(r)),
-                    .taker_buy_ratio = (float)(0.35 + 0.3 * rng_f64(r)),
-                    .trade_count = 500 + (uint32_t)rng_below(r, 500)};
-    b.quote_volume = b.volume * p;
-    return b;
-}
-
 static void make_market(uint64_t seed) {
     struct rng parent = rng_init(seed);
     market = calloc((size_t)SYMBOLS * BARS, sizeof *market);
     assert_non_null(market);
     for (uint32_t s = 0; s < SYMBOLS; s++) {
-        struct rng r = rng_split(&parent, s);
-        double price = 100 * (1 + rng_f64(&r)), sigma = 0.0035;
-        int phase = 0;
         snprintf(names[s], sizeof names[s], "T%02uUSDT", s);
-        for (size_t t = 0; t < BARS; t++) {
-            if (rng_below(&r, PHASE) == 0) phase = (int)rng_below(&r, 3) - 1;
-            double way = t < TURN ? 1 : -1;
-            struct bar *b = &market[s * BARS + t];
-            *b = make_bar(&r, &price, TAPE_START_NS + (int64_t)t * NS_PER_MINUTE,
-                          0.5 * way * phase * sigma, sigma);
-            b->taker_buy_ratio += (float)(0.2 * phase);
-        }
+        lead_bars(market + (size_t)s * BARS, BARS, TAPE_START_NS, TURN, rng_split(&parent, s));
     }
 }
 
@@ -68,20 +36,21 @@ static void store_market(void) {
     struct err err = {0};
     memset(rules, 0, sizeof rules);
     for (uint32_t s = 0; s < SYMBOLS; s++) {
-        struct instrument *in = &rules[s].instrument;
         tape_put(store, names[s], market + (size_t)s * BARS, 0, BARS);
-        instrument_defaults(in, names[s]);
-        in->tick_size.e8 = in->px_min.e8 = FX_ONE / 10000;
-        in->step_size.e8 = in->market_step_size.e8 = FX_ONE / 1000;
-        in->qty_min.e8 = in->market_qty_min.e8 = FX_ONE / 1000;
+        lead_instrument(&rules[s].instrument, names[s]);
         rules[s].sources = RULES_FILTERS | RULES_BRACKETS | RULES_FUNDING;
     }
     tape_ok(rules_merge(store, rules, SYMBOLS, &err), &err);
 }
 
+/* Somebody presses Ctrl-C when this training has begun; 0: nobody. */
+static uint32_t stop_at_training, trainings;
+static volatile sig_atomic_t stop;
+
 static enum status source_open(void *context, struct learn_series **out, size_t *count,
                                int64_t from_ns, int64_t to_ns, struct err *err) {
     (void)context, (void)err;
+    if (++trainings == stop_at_training) stop = 1;
     struct learn_series *series = calloc(SYMBOLS, sizeof *series);
     assert_non_null(series);
     size_t a = from_ns > TAPE_START_NS
@@ -132,6 +101,7 @@ static void attempt_open(struct attempt *a) {
     a->config.schedule.period_ns = 14400 * NS_PER_SECOND;
     a->config.source = (struct retrain_source){NULL, source_open, source_close};
     a->config.threads = 1;
+    a->config.stop = a->options.stop = &stop;
     const char *paths[MODEL_COUNT] = {[MODEL_XGBOOST] = model_path};
     tape_ok(
         retrain_create(&a->options.retrain, &a->config, paths, feed_from_ns(a->options.feed), &err),
@@ -290,10 +260,44 @@ static void a_killed_run_comes_to_the_same(void **state) {
     assert_memory_equal(&s, &t, sizeof s);
 }
 
+/* Ctrl-C during a training inside a close: the run ends there, cleanly, and the next start begins that training anew. */
+static void stopped_inside_trainings(void **state) {
+    (void)state;
+    struct attempt whole, stopped;
+    struct session_result r;
+    attempt_folder(&stopped, "stopped");
+    for (uint32_t k = 1; k <= 3; k++) {
+        attempt_open(&stopped);
+        trainings = 0;
+        stop_at_training = k;
+        r = run(&stopped.options);
+        attempt_close(&stopped);
+        assert_false(r.complete);
+        assert_int_equal(stop, 1);
+        assert_int_equal(trainings, k); /* and nothing more was begun */
+        stop = 0;
+    }
+    stop_at_training = 0;
+    attempt_open(&stopped);
+    r = run(&stopped.options);
+    attempt_close(&stopped);
+    assert_true(r.complete);
+    attempt_folder(&whole, "whole");
+    char *a = outcome(stopped.dir), *b = outcome(whole.dir);
+    assert_string_equal(a, b);
+    free(a);
+    free(b);
+    struct story s, t;
+    read_story(&s, stopped.dir);
+    read_story(&t, whole.dir);
+    assert_memory_equal(&s, &t, sizeof s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_market_that_turns_is_learned_again),
         cmocka_unit_test(a_killed_run_comes_to_the_same),
+        cmocka_unit_test(stopped_inside_trainings),
     };
     return cmocka_run_group_tests(tests, learn_setup, learn_teardown);
 }
