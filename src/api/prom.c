@@ -74,6 +74,21 @@ static void trading(struct api_page *p, const struct view *v) {
                    money_to_f64(v->drawdown_max));
 }
 
+static void venue_rejects(struct api_page *p, const struct view *v) {
+    api_prom_head(p, "counter", "quantum_venue_rejects_total",
+                  "Orders the venue refused, by its code.");
+    for (uint32_t i = 0; i < v->reject_count; i++)
+        api_prom_line(p, "quantum_venue_rejects_total{code=\"%d\"} %llu\n", v->rejects[i].code,
+                      (unsigned long long)v->rejects[i].count);
+    api_prom_head(p, "counter", "quantum_position_incidents_total",
+                  "What has befallen positions besides trades.");
+#define INCIDENT_LINE(member, name)                                                                \
+    api_prom_line(p, "quantum_position_incidents_total{what=\"%s\"} %llu\n", name,                 \
+                  (unsigned long long)v->incidents.member);
+    VIEW_INCIDENT_TABLE(INCIDENT_LINE)
+#undef INCIDENT_LINE
+}
+
 static void refusals(struct api_page *p, const struct view *v) {
     char reason[VIEW_REASON_SIZE];
     api_prom_head(
@@ -220,6 +235,7 @@ enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
     if (shot->published) {
         trading(&p, shot->view);
         refusals(&p, shot->view);
+        venue_rejects(&p, shot->view);
         kernel_own(&p, shot->view);
         models(&p, shot->view);
         disagreement(&p, shot->view);

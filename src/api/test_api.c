@@ -476,6 +476,9 @@ static void metrics_please_promtool(void **state) {
         "quantum_bars_total 900\n",
         "venue_rejects_total 1\n",
         "positions_reduced_total 2\n",
+        "quantum_venue_rejects_total{code=\"-4014\"} 1\n",
+        "quantum_position_incidents_total{what=\"taken_in\"} 3\n",
+        "quantum_position_incidents_total{what=\"no_room\"} 0\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (!strstr(r.body, lines[i])) fail_msg("no line %s in\n%s", lines[i], r.body);

@@ -214,6 +214,9 @@ static inline void fixture_fill(struct view *v, int64_t now_ns) {
     v->trades = 5;
     v->venue_rejects = 1;
     v->reductions = 2;
+    v->reject_count = 1;
+    v->rejects[0] = (struct view_reject){.code = -4014, .count = 1};
+    v->incidents.strays = 3;
     v->bus_published = 640;
     v->bus_delivered = 639;
     v->bus_lag = 1;

@@ -149,7 +149,16 @@ static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
     out->intents_denied = t->denied;
     out->reductions = t->reductions;
     out->venue_rejects = 0;
-    for (uint32_t j = 0; j < t->reject_codes; j++) out->venue_rejects += t->rejects[j].count;
+    static_assert(VIEW_REJECTS_MAX * sizeof *t->rejects == sizeof t->rejects, "as many codes");
+    out->reject_count = t->reject_codes;
+    for (uint32_t j = 0; j < t->reject_codes; j++) {
+        out->rejects[j] =
+            (struct view_reject){.code = t->rejects[j].code, .count = t->rejects[j].count};
+        out->venue_rejects += t->rejects[j].count;
+    }
+#define VIEW_INCIDENT_COPY(member, name) out->incidents.member = t->member;
+    VIEW_INCIDENT_TABLE(VIEW_INCIDENT_COPY)
+#undef VIEW_INCIDENT_COPY
     out->wallet_start = t->wallet_start;
     out->wallet = t->wallet;
     out->equity = t->equity;

@@ -73,6 +73,10 @@ static inline void take_out(struct world *w) {
         w->count[e->type]++;
         w->last[e->type] = *e;
         if (e->type != EVENT_ORDER_PLACED) continue;
+        /* Nothing that could open a position may rest at the venue: decision 017. */
+        const struct venue_command *c = &e->u.venue_command;
+        if (c->kind == COMMAND_ORDER_SUBMIT && !c->reduce_only && !c->close_position)
+            assert_int_equal(c->order_type, ORDER_MARKET);
         assert_true(w->command_count < COMMANDS_MAX);
         w->commands[w->command_count++] = e->u.venue_command;
     }

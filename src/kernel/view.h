@@ -26,6 +26,7 @@ enum {
     VIEW_EQUITY_MAX = 512,
     VIEW_ROLES_MAX = 12,
     VIEW_REASONS_MAX = 48,
+    VIEW_REJECTS_MAX = 32,
     VIEW_REASON_SIZE = 32
 };
 
@@ -123,6 +124,30 @@ struct view_reason {
     uint64_t count;
 };
 
+struct view_reject { /* by the venue, of one code */
+    int32_t code;
+    uint32_t reserved;
+    uint64_t count;
+};
+
+/* What has befallen positions besides trades: X(member, name). Counts, as in kernel_totals. */
+#define VIEW_INCIDENT_TABLE(X)                                                                     \
+    X(strays, "taken_in")                                                                          \
+    X(strays_left, "left_alone")                                                                   \
+    X(strays_refused, "no_room")                                                                   \
+    X(positions_corrected, "corrected")                                                            \
+    X(forced_beyond, "forced_beyond")                                                              \
+    X(entries_quarantined, "entry_quarantined")                                                    \
+    X(targets_not_sent, "target_not_sent")                                                         \
+    X(near_liquidation, "near_liquidation")                                                        \
+    X(stops_behind, "stop_behind_liquidation")
+
+struct view_incidents {
+#define VIEW_INCIDENT_MEMBER(member, name) uint64_t member;
+    VIEW_INCIDENT_TABLE(VIEW_INCIDENT_MEMBER)
+#undef VIEW_INCIDENT_MEMBER
+};
+
 struct view_model {
     uint32_t kind, loaded, has_skill, state; /* state: enum vote_state */
     char path[160];                          /* its name, as people are shown it */
@@ -181,6 +206,9 @@ struct view {
     struct view_retrain retrain;
     struct view_risk risk;
     struct view_role roles[VIEW_ROLES_MAX];
+    struct view_reject rejects[VIEW_REJECTS_MAX];
+    uint32_t reject_count, reserved_count;
+    struct view_incidents incidents;
     struct view_reason reasons[VIEW_REASONS_MAX]; /* refusals by reason */
     struct view_position positions[VIEW_POSITIONS_MAX];
     struct view_order open_orders[VIEW_ORDERS_MAX];

@@ -13,8 +13,10 @@
  *   - each fill once, in order of the order's cumulative quantity: last_qty of all VENUE_ORDER_TRADE of an order add up to
  *     cum_qty. TRIGGERED comes before the fills, the end (CANCELED, EXPIRED) after all of them. A cancel that came too
  *     late is answered CANCEL_REJECTED behind the end that overtook it.
- *   - VENUE_LIQUIDATION, and VENUE_ORDER_TRADE without a client order id (settlement, or somebody closing our position by
- *     hand) for fills of other orders that reduce a position of ours.
+ *   - every fill of other orders, once, whatever it does to the position: VENUE_LIQUIDATION, VENUE_ORDER_TRADE without a client
+ *     order id (settlement) or with the one that somebody else gave it. Neither of the first two is of more than is held.
+ *   - VENUE_POSITION: what the account holds of a contract, where the fills told do not explain it and none that is still to be
+ *     told can (two looks found the same): it was there before, or its trades are not to be had.
  *   - EXPIRED: code > 0 the venue's expiry reason, < 0 why a conditional order was refused when it fired.
  *   - wallet of every event is the wallet balance as the client has booked it up to that event. */
 #ifndef VENUE_BINANCE_BINANCE_H
@@ -38,14 +40,16 @@ enum binance_link { LINK_DOWN = 0, LINK_CONNECTING, LINK_UP, LINK_STALE };
 enum { BINANCE_NEVER_PLACED = -2013 };
 /* Code of a VENUE_ORDER_REJECTED for an order we did not send: it waited too long for its turn (entries only). */
 enum { BINANCE_NOT_SENT = -1015 };
-/* Likewise: an entry on a symbol where the account holds something that is not ours. No code of the venue's. */
+/* Likewise: an entry on a symbol where somebody else holds something. No code of the venue's. */
 enum { BINANCE_POSITION_FOREIGN = -90001 };
 
 struct binance_reconciliation {
     int64_t ts_ns;
-    uint32_t orders, algos, positions;          /* the venue's */
-    uint32_t repaired;                          /* differences that were told through on_venue */
-    uint32_t foreign_orders, foreign_positions; /* not ours: left alone */
+    uint32_t orders, algos, positions; /* the venue's */
+    uint32_t repaired;                 /* differences that were told through on_venue */
+    uint32_t foreign_orders;           /* not ours: left alone */
+    uint32_t
+        foreign_positions; /* not ours: of the run's contracts told through on_venue, others left alone */
     money_t wallet;
 };
 
