@@ -270,6 +270,37 @@ void api_render_ensemble(struct json_writer *w, const struct api_shot *shot) {
     json_write_object_end(w);
 }
 
+/* Who chooses the strategies, and what the others would have earned at the last review. */
+static void put_policies(struct json_writer *w, const struct view_learned *l) {
+    put_text(w, "policy", strategy_policy_text((enum strategy_policy_id)l->strategy.acting));
+    put_ms(w, "policy_since", l->strategy.acting_since_ns);
+    put_u64(w, "policy_reviews", l->strategy.reviews);
+    put_u64(w, "policies_adopted", l->strategy.adopted);
+    put_u64(w, "policies_returned", l->strategy.returned);
+    PUT_COUNTS(w, "policy_verdicts", l->strategy.verdicts, STRATEGY_VERDICTS, strategy_verdict_text,
+               enum strategy_verdict);
+    put_object(w, "policies");
+    for (uint32_t k = 0; k < STRATEGY_POLICIES; k++) {
+        const struct strategy_evaluation *e = &l->strategy.policies[k];
+        if (e->rows == 0) continue;
+        put_object(w, strategy_policy_text((enum strategy_policy_id)k));
+        put_u64(w, "trades", e->rows);
+        put_f64(w, "mean_r", e->value);
+        put_f64(w, "mean_r_low", e->value_low);
+        put_f64(w, "mean_r_high", e->value_high);
+        put_f64(w, "gain", e->gain);
+        put_f64(w, "gain_low", e->gain_low);
+        put_f64(w, "gain_high", e->gain_high);
+        put_f64(w, "p_value", e->p_value);
+        put_f64(w, "level", e->level);
+        put_f64(w, "effective", e->effective);
+        if (isfinite(e->level)) /* not judged: it acts, or there was too little */
+            put_text(w, "verdict", strategy_verdict_text((enum strategy_verdict)e->verdict));
+        json_write_object_end(w);
+    }
+    json_write_object_end(w);
+}
+
 void api_render_meta_strategy(struct json_writer *w, const struct api_shot *shot) {
     const struct view *v = shot->view;
     json_write_object_begin(w);
@@ -303,6 +334,7 @@ void api_render_meta_strategy(struct json_writer *w, const struct api_shot *shot
             json_write_object_end(w);
         }
         json_write_object_end(w);
+        put_policies(w, l);
         PUT_COUNTS(w, "decisions_by_regime", v->counts.regimes, REGIME_COUNT, regime_text,
                    enum regime);
     }

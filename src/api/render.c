@@ -103,6 +103,9 @@ static void row_trade(struct json_writer *w, const struct trade_closed *t) {
     put_span_ms(w, "time_to_protected_ms", t->time_to_protected_ns);
     put_f64(w, "confidence", t->confidence);
     put_f64(w, "expected_edge", t->expected_edge);
+    put_text(w, "arm", strategy_name((enum strategy_id)t->arm));
+    put_u64(w, "targets", t->targets);
+    put_f64(w, "drawdown_max", t->drawdown_max);
     json_write_object_end(w);
 }
 

@@ -406,6 +406,9 @@ static void history_comes_from_the_trade_journal(void **state) {
     assert_string_equal(text_at(last, "trade_id"), "30");
     assert_string_equal(text_at(last, "net_pnl"), "11.8818"); /* 12.3 - 0.41 - 0.0082 */
     assert_string_equal(text_at(last, "exit_reason"), "take_profit");
+    assert_string_equal(text_at(last, "arm"), "scalp");
+    assert_int_equal(json_integer_value(at(last, "targets")), 2);
+    assert_true(json_number_value(at(last, "drawdown_max")) == 0.0125);
     json_decref(list);
     list = get_json(w->port, "/api/equity?limit=1000", 200);
     assert_int_equal(json_array_size(at(list, "data")), 30);

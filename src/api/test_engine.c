@@ -375,6 +375,12 @@ static void strategies_and_sizes_are_counted(void **state) {
     near(at(arms, "scalp"), "win_rate", 0.4);
     near(at(arms, "scalp"), "mean_r", -0.12);
     assert_true(json_is_null(at(at(arms, "trend_rider"), "mean_r")));
+    assert_string_equal(text_at(s, "policy"), "sharp");
+    near(s, "policy_reviews", 3);
+    near(at(s, "policy_verdicts"), "no_overlap", 4);
+    assert_int_equal(json_object_size(at(s, "policies")), 1); /* the others have no rows */
+    near(at(at(s, "policies"), "own"), "gain", -0.04);
+    assert_string_equal(text_at(at(at(s, "policies"), "own"), "verdict"), "not_better");
     json_decref(s);
     s = get_json(w->port, "/api/ai/metrics/rl-sizing", 200);
     near(s, "average_fraction", 0.04);

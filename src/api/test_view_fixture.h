@@ -121,6 +121,9 @@ static inline void fixture_trade(struct trade_closed *t, uint64_t id) {
     t->time_to_protected_ns = 120 * NS_PER_MS;
     t->confidence = 0.55;
     t->expected_edge = 0.0042;
+    t->arm = STRATEGY_SCALP;
+    t->targets = win ? 2 : 0;
+    t->drawdown_max = 0.0125;
 }
 
 static inline void fixture_roles(struct view *v, int64_t now_ns) {
@@ -363,6 +366,17 @@ static inline void fixture_learned(struct view_learned *l) {
     l->strategy.arms[STRATEGY_SCALP].trades = 25;
     l->strategy.arms[STRATEGY_SCALP].wins = 10;
     l->strategy.arms[STRATEGY_SCALP].mean_r = -0.12;
+    l->strategy.acting = STRATEGY_POLICY_SHARP;
+    l->strategy.reviews = 3;
+    l->strategy.adopted = 1;
+    l->strategy.verdicts[STRATEGY_NO_OVERLAP] = 4;
+    l->strategy.policies[STRATEGY_POLICY_OWN] =
+        (struct strategy_evaluation){.verdict = STRATEGY_NOT_BETTER,
+                                     .rows = 256,
+                                     .value = 0.11,
+                                     .gain = -0.04,
+                                     .p_value = 0.9,
+                                     .level = 0.0076};
     l->sizing.opened = 32;
     l->sizing.credited = 30;
     l->sizing.rows = SIZING_ROWS;

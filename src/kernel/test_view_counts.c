@@ -122,6 +122,11 @@ static void what_is_learned_is_read_from_the_engine(void **state) {
         (struct strategy_arm){.weight = 3, .mean = 0.5, .total_r = 1.5, .count = 3, .wins = 2};
     e->strategy.policies[0].arms[REGIME_RANGE_LOW_VOL][1][STRATEGY_SCALP] =
         (struct strategy_arm){.weight = 1, .mean = -1.5, .total_r = -1.5, .count = 1};
+    e->strategy.acting = STRATEGY_POLICY_SHARP;
+    e->strategy.policies[STRATEGY_POLICY_SHARP] = e->strategy.policies[0];
+    e->strategy.adopted = 1;
+    e->strategy.verdicts[STRATEGY_NOT_BETTER] = 5;
+    e->strategy.newest[STRATEGY_POLICY_QUICK].gain = 0.25;
     e->sizing.row_count[7] = 4;
     e->seated[MODEL_NHITS] = 1;
     e->supervisor[MODEL_NHITS].error.alarms = 2;
@@ -130,6 +135,11 @@ static void what_is_learned_is_read_from_the_engine(void **state) {
     assert_true(l.strategy.arms[STRATEGY_SCALP].mean_r == 0);
     assert_int_equal(l.strategy.arms[STRATEGY_SCALP].trades, 4);
     assert_int_equal(l.strategy.arms[STRATEGY_SCALP].wins, 2);
+    assert_int_equal(l.strategy.acting, STRATEGY_POLICY_SHARP);
+    assert_int_equal(l.strategy.acting_since_ns, 0);
+    assert_int_equal(l.strategy.adopted, 1);
+    assert_int_equal(l.strategy.verdicts[STRATEGY_NOT_BETTER], 5);
+    assert_true(l.strategy.policies[STRATEGY_POLICY_QUICK].gain == 0.25);
     assert_int_equal(l.sizing.rows_trained, 1);
     assert_int_equal(l.supervisor[MODEL_NHITS].error_alarms, 2);
     assert_int_equal(l.closes, 9);

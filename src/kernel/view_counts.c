@@ -66,7 +66,19 @@ void view_counts_add(struct view_counts *c, const struct engine_decision *d,
     if (d->reason == ENGINE_ALLOW) count_size(c, d);
 }
 
+static void policies_get(struct view_learned *out, const struct strategy_state *s) {
+    out->strategy.acting = s->acting;
+    out->strategy.looks = s->looks;
+    out->strategy.acting_since_ns = s->acting_since_ns == INT64_MIN ? 0 : s->acting_since_ns;
+    out->strategy.reviews = s->reviews;
+    out->strategy.adopted = s->adopted;
+    out->strategy.returned = s->returned;
+    memcpy(out->strategy.verdicts, s->verdicts, sizeof s->verdicts);
+    memcpy(out->strategy.policies, s->newest, sizeof s->newest);
+}
+
 static void strategy_get(struct view_learned *out, const struct strategy_state *s) {
+    policies_get(out, s);
     out->strategy.decisions = s->decisions;
     out->strategy.explorations = s->explorations;
     out->strategy.settled = s->settled;

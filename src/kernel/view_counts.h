@@ -56,6 +56,11 @@ struct view_learned {
             double mean_r, q; /* discounted; NaN before any trade */
             double total_r;
         } arms[STRATEGY_ARMS];
+        uint32_t acting, looks;  /* enum strategy_policy_id; looks at the log there is */
+        int64_t acting_since_ns; /* 0: from the first choice on */
+        uint64_t reviews, adopted, returned, verdicts[STRATEGY_VERDICTS];
+        struct strategy_evaluation
+            policies[STRATEGY_POLICIES]; /* at the last review; rows 0: none */
     } strategy;
     struct {
         uint64_t opened, credited, evicted, refused;
