@@ -4,6 +4,9 @@
 #include "base/hash.h"
 #include "kernel/kernel_internal.h"
 
+/* Of a placement: the venue knows no such order, and whoever tells it has made sure that none is still coming. */
+#define NEVER_PLACED (-2013)
+
 static void emit_command(struct kernel *k, struct kernel_out *out,
                          const struct venue_command *command) {
     struct event *e = kernel_emit(k, out, EVENT_ORDER_PLACED);
@@ -43,12 +46,13 @@ static void await_answer(const struct kernel *k, struct cold *c) {
     c->answer_ns = k->now_ns + k->config.exits.entry_answer_ns_max;
 }
 
-static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i) {
+static void submit_entry(struct kernel *k, struct kernel_out *out, uint32_t i, uint32_t attempt) {
     struct cold *c = cold_of(k, i);
     const struct oms_request request = {.leg = LEG_ENTRY,
                                         .side = (enum side)c->exits.intent.side,
                                         .order_type = ORDER_MARKET,
                                         .intent_id = c->exits.intent.intent_id,
+                                        .attempt = attempt,
                                         .order_qty = c->entry_qty};
     kernel_submit(k, out, i, &request);
     await_answer(k, c);
@@ -376,7 +380,7 @@ void kernel_intent(struct kernel *k, struct kernel_out *out, const struct trade_
     kernel_open_add(k, i);
     kernel_risk_entered(k, out, i);
     if (c->leverage == verdict.leverage) {
-        submit_entry(k, out, i);
+        submit_entry(k, out, i, 0);
         return;
     }
     /* Leverage is read back from the venue before anything is bought with it. */
@@ -476,6 +480,33 @@ static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum 
     kernel_act(k, out, i, &actions, code);
 }
 
+/* Every gate was passed, and then the leverage was asked for: what has been said since holds for what is not sent. */
+static enum risk_reason still_allowed(const struct kernel *k, uint32_t i, uint32_t leverage) {
+    const struct exits_state *x = &cold_of(k, i)->exits;
+    if (k->emergency_stop) return RISK_EMERGENCY_STOP;
+    if (k->closing || x->close_wanted != EXIT_NONE) return RISK_CLOSING;
+    enum risk_reason word = breaker_word_still(breaker_of(k), i, x->intent.intent_id);
+    return word != RISK_ALLOW                            ? word
+           : leverage != x->leverage                     ? RISK_LEVERAGE
+           : k->now_ns >= x->intent.expires              ? RISK_STALE_INTENT
+           : hot_of(k, i)->trading != INSTRUMENT_TRADING ? RISK_SYMBOL_NOT_TRADING
+                                                         : RISK_ALLOW;
+}
+
+/* It never reached the venue: the process died between the record and the wire, or the wire broke. Once more, while it is
+ * wanted as it was: as another order, should anything of the first still come. */
+static bool enter_again(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct oms_order *order, const struct venue_event *event) {
+    const struct cold *c = cold_of(k, i);
+    if (order->leg != LEG_ENTRY || order->attempt > 0 || c->exits.phase != EXITS_ENTERING)
+        return false;
+    if (event->kind != VENUE_ORDER_REJECTED || event->code != NEVER_PLACED) return false;
+    if (k->now_ns >= c->asked_ts_ns + k->config.exits.entry_unknown_ns_max) return false;
+    if (still_allowed(k, i, c->leverage) != RISK_ALLOW) return false;
+    submit_entry(k, out, i, order->attempt + 1);
+    return true;
+}
+
 /* What an order of the trade under way tells its exits. */
 static void on_order_of_trade(struct kernel *k, struct kernel_out *out, uint32_t i,
                               const struct venue_event *event, const struct oms_order *order,
@@ -497,7 +528,8 @@ static void on_order_of_trade(struct kernel *k, struct kernel_out *out, uint32_t
         exits_stop_confirmed(&actions, &c->exits, &context, &stop);
         kernel_act(k, out, i, &actions, 0);
     }
-    if (order_state_is_terminal(update->after) && !order_state_is_terminal(update->before))
+    if (order_state_is_terminal(update->after) && !order_state_is_terminal(update->before) &&
+        !enter_again(k, out, i, order, event))
         on_ended(k, out, i, leg, order->attempt, update->after == ORDER_FILLED ? 0 : event->code);
 }
 
@@ -540,19 +572,6 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     }
 }
 
-/* Every gate was passed, and then the leverage was asked for: what has been said since holds for what is not sent. */
-static enum risk_reason still_allowed(const struct kernel *k, uint32_t i, uint32_t leverage) {
-    const struct exits_state *x = &cold_of(k, i)->exits;
-    if (k->emergency_stop) return RISK_EMERGENCY_STOP;
-    if (k->closing || x->close_wanted != EXIT_NONE) return RISK_CLOSING;
-    enum risk_reason word = breaker_word_still(breaker_of(k), i, x->intent.intent_id);
-    return word != RISK_ALLOW                            ? word
-           : leverage != x->leverage                     ? RISK_LEVERAGE
-           : k->now_ns >= x->intent.expires              ? RISK_STALE_INTENT
-           : hot_of(k, i)->trading != INSTRUMENT_TRADING ? RISK_SYMBOL_NOT_TRADING
-                                                         : RISK_ALLOW;
-}
-
 static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
                         const struct venue_event *event) {
     struct cold *c = cold_of(k, i);
@@ -563,7 +582,7 @@ static void on_leverage(struct kernel *k, struct kernel_out *out, uint32_t i,
     c->waiting_leverage = 0;
     enum risk_reason reason = still_allowed(k, i, event->leverage);
     if (reason == RISK_ALLOW) {
-        submit_entry(k, out, i);
+        submit_entry(k, out, i, 0);
         return;
     }
     const struct trade_intent intent = c->exits.intent;

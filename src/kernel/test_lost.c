@@ -274,6 +274,34 @@ static void an_entry_answered_late_ends_as_the_venue_says(void **state) {
     }
 }
 
+/* Once more, as another order; not when the wish is over, nor for ever. */
+static void an_entry_that_never_arrived_is_asked_for_once_more(void **state) {
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        struct world *w = world_entering();
+        char first[CLIENT_ORDER_ID_SIZE];
+        memcpy(first, asked(w, 'e')->client_order_id, sizeof first);
+        qty_t qty = asked(w, 'e')->order_qty;
+        if (how == 2) pass(w, 59 * S);
+        if (how == 2) w->now += 2 * S;
+        say(w, VENUE_ORDER_REJECTED, first, -2013);
+        assert_int_equal(asked_count(w, 'e'), how < 2 ? 2 : 1);
+        assert_int_equal(kernel_open_count(w->kernel), how < 2);
+        if (how == 0) {
+            assert_string_not_equal(asked(w, 'e')->client_order_id, first);
+            assert_int_equal(asked(w, 'e')->order_qty.e8, qty.e8);
+            fill(w, asked(w, 'e')->client_order_id, SIDE_BUY, qty.e8, 0);
+            assert_int_equal(asked_count(w, 's'), 1);
+        } else if (how == 1) {
+            say(w, VENUE_ORDER_REJECTED, asked(w, 'e')->client_order_id, -2013);
+            assert_int_equal(asked_count(w, 'e'), 2);
+            assert_int_equal(kernel_open_count(w->kernel), 0);
+        }
+        check_books(w);
+        world_free(w);
+    }
+}
+
 static void an_entry_the_venue_has_is_waited_for(void **state) {
     (void)state;
     struct world *w = world_entering();
@@ -314,6 +342,7 @@ int main(void) {
         cmocka_unit_test(an_entry_never_answered_is_asked_after_and_given_up),
         cmocka_unit_test(an_entry_in_quarantine_that_fills_is_booked_and_closed),
         cmocka_unit_test(an_entry_answered_late_ends_as_the_venue_says),
+        cmocka_unit_test(an_entry_that_never_arrived_is_asked_for_once_more),
         cmocka_unit_test(an_entry_the_venue_has_is_waited_for),
         cmocka_unit_test(a_leverage_never_answered_denies_and_frees_the_slot),
         cmocka_unit_test(a_fill_behind_the_second_refusal_of_a_cancel_is_booked_and_closed),
