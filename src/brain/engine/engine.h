@@ -226,7 +226,8 @@ bool engine_bar(struct engine *e, uint32_t symbol, const struct bar *bar, const 
                 const struct engine_market *market);
 /* All bars that end at close_ts_ns are given. Outcomes that are over by now: a round of governance, an error
  * and a step of every seated model's supervisor, a round of the interval, the reliability table, the
- * market's share of BUY, the memory of forecasts. False, nothing changed: not later than the last one. */
+ * market's share of BUY, the memory of forecasts; once in so many closed trades the strategies' policy is reviewed.
+ * False, nothing changed: not later than the last one. */
 bool engine_close(struct engine *e, struct engine_events *out, struct engine_scratch *scratch,
                   int64_t close_ts_ns);
 
@@ -285,7 +286,7 @@ struct engine_decision {
     uint32_t states[MODEL_COUNT]; /* enum vote_state, the supervisor's word included */
     struct vote_spread spread;
     double trust; /* share of the weights that stands by its vote: multiplies the size */
-    double expected_return;
+    double expected_return; /* of the price until a barrier, or the horizon's end if none is met */
     struct conformal_interval interval; /* of the return; all zero where has_interval is 0 */
     uint32_t has_interval;
     uint32_t was_noted; /* it will be judged when its horizon is over */

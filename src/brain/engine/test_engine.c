@@ -228,6 +228,58 @@ static void contradictions_are_named(void **state) {
     assert_string_equal(err.text, "engine: configuration: horizon");
 }
 
+/* The defensive way earns and the bold one loses, the original's rule prefers the bold one: another policy is adopted, and
+ * as early and to the same bytes where the block is sealed, thrown away and restored at every fiftieth close. */
+static void a_better_policy_is_adopted_restored_or_not(void **state) {
+    (void)state;
+    const double arm_r[STRATEGY_ARMS] = {
+        [STRATEGY_DEFENSIVE] = 0.5, [STRATEGY_MODERATE] = -0.3, [STRATEGY_TREND_RIDER] = -0.5};
+    struct engine_config config = world_config();
+    size_t size = engine_size(WORLD_SYMBOLS);
+    struct err err = {0};
+    struct engine *whole = NULL, *kept = malloc(size);
+    struct strategy_review first = {0};
+    assert_non_null(kept);
+    config.strategy.algorithm = STRATEGY_CLASSIC;
+    config.strategy.epsilon = 0.7;
+    for (int restored = 0; restored < 2; restored++) {
+        trader_init(&trader, world_engine(&config));
+        trader.arm_r = arm_r;
+        for (uint32_t t = 0; t < 2000; t++) {
+            trader_step(&trader, t);
+            if (!restored || t % 50) continue;
+            engine_seal(trader.e);
+            memcpy(kept, trader.e, size);
+            memset(trader.e, 0, size);
+            if (engine_restore(trader.e, kept, size, &err) != ST_OK) fail_msg("%s", err.text);
+        }
+        engine_seal(trader.e);
+        const struct strategy_state *s = &trader.e->strategy;
+        assert_int_equal(s->reviews, trader.closed / 128);
+        assert_int_equal(trader.kinds[ENGINE_POLICY], s->adopted + s->returned);
+        assert_true(trader.kinds[ENGINE_POLICY] >= 1);
+        const struct strategy_review *r = &trader.policies[0];
+        assert_int_equal(r->why, STRATEGY_BETTER);
+        assert_int_equal(r->from, STRATEGY_POLICY_OWN);
+        assert_true(r->judged.gain_low > 0 && r->judged.rows >= 200 && r->ts_ns > world_begin);
+        if (!restored) {
+            print_message("%u trades: %s at review %llu of %llu, gain %.2f R [%.2f, %.2f]\n",
+                          trader.closed, strategy_policy_text((enum strategy_policy_id)r->to),
+                          (unsigned long long)r->review, (unsigned long long)s->reviews,
+                          r->judged.gain, r->judged.gain_low, r->judged.gain_high);
+            first = *r;
+            whole = trader.e;
+        } else {
+            assert_memory_equal(r, &first, sizeof first);
+            assert_memory_equal(trader.e, whole, size);
+            free(trader.e);
+        }
+        free(trader.scratch);
+    }
+    free(whole);
+    free(kept);
+}
+
 static void parts_pass_their_self_tests(void **state) {
     (void)state;
     struct engine_scratch *scratch = calloc(1, sizeof *scratch);
@@ -250,6 +302,7 @@ int main(void) {
         cmocka_unit_test(a_new_model_is_not_judged_by_what_its_predecessor_said),
         cmocka_unit_test(inputs_far_from_training_halve_the_weight),
         cmocka_unit_test(contradictions_are_named),
+        cmocka_unit_test(a_better_policy_is_adopted_restored_or_not),
         cmocka_unit_test(parts_pass_their_self_tests),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

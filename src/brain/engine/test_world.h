@@ -138,7 +138,9 @@ struct trader {
     struct world_trade trades[PORTFOLIO_POSITIONS_CEILING];
     struct portfolio_holding holdings[PORTFOLIO_POSITIONS_CEILING];
     uint32_t count, entered, dropped, closed;
-    uint32_t kinds[8]; /* events by kind */
+    const double *arm_r; /* (STRATEGY_ARMS) planted: what an arm earns, NULL as the market has it */
+    uint32_t kinds[8];   /* events by kind */
+    struct strategy_review policies[8]; /* the first of their kind */
     uint32_t reasons[ENGINE_REASON_COUNT];
     uint32_t excluded[MODEL_COUNT], wanted[MODEL_COUNT]; /* close of the first such event */
 };
@@ -183,6 +185,8 @@ static inline void trader_close(struct trader *tr, uint32_t t) {
                              world_begin + (int64_t)(t + 1) * NS_PER_HOUR));
     for (uint32_t i = 0; i < tr->events.count; i++) {
         const struct engine_event *event = &tr->events.items[i];
+        if (event->kind == ENGINE_POLICY && tr->kinds[ENGINE_POLICY] < 8)
+            tr->policies[tr->kinds[ENGINE_POLICY]] = event->policy;
         tr->kinds[event->kind]++;
         if (event->kind == ENGINE_EXCLUDED && !tr->excluded[event->model])
             tr->excluded[event->model] = t;
@@ -213,6 +217,11 @@ static inline void trader_enter(struct trader *tr, const struct engine_decision 
         return;
     }
     double result = sign * ret - d->cost;
+    if (tr->arm_r) {
+        struct rng dice = rng_init(id);
+        result = (tr->arm_r[d->strategy.arm] + rng_normal(&dice)) * d->stop_distance;
+        result = fmax(result, -0.9);
+    }
     tr->entered++;
     tr->trades[tr->count++] = (struct world_trade){
         .id = id,

@@ -105,7 +105,8 @@ void ensemble_step_recalibrated(struct ensemble_signal *out, double raw[LABEL_CO
                                 const struct ensemble_config *config,
                                 const struct model_vote *votes, const struct recalibration *r);
 
-/* What the ensemble expects the price to return over the horizon, fraction, signed: move * (p_buy - p_sell).
+/* What the ensemble expects the price to return until a barrier is met, or the horizon ends without, fraction,
+ * signed: move * (p_buy - p_sell).
  * The centre of the conformal interval (conformal.h). */
 double ensemble_expected_return(const struct ensemble_signal *signal);
 
