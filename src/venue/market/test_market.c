@@ -206,6 +206,58 @@ static void the_path_has_the_volatility_asked_for(void **state) {
     fixture_free(f);
 }
 
+/* With lead 1 a contract goes half a minute's deviation a minute the way its phase says; without, no way. */
+static double drift_of(double lead, uint64_t seed) {
+    struct fixture *f = fixture_new(PATHS, seed);
+    double sum = 0, weight = 0, each = 0.06 * sqrt(1.0 / 1440), before[PATHS] = {0};
+    f->config.volatility_day = 0.06;
+    f->config.levels = 1;
+    f->config.trades_per_s = 0;
+    f->config.lead = lead;
+    fixture_open(f, NULL);
+    fixture_advance(f, TEST_START);
+    for (int t = 0; t <= MINUTES; t++) {
+        int64_t ts = TEST_START + t * NS_PER_MINUTE;
+        fixture_run(f, ts);
+        for (uint32_t i = 0; i < PATHS; i++) {
+            int phase = market_phase(f->config.seed, i, ts - NS_PER_SECOND);
+            double now = log(px_to_f64(prices_of(f, i).index));
+            if (t > 0) {
+                sum += phase * (now - before[i]) / each;
+                weight += phase * phase;
+            }
+            before[i] = now;
+        }
+    }
+    fixture_free(f);
+    return sum / weight;
+}
+
+static void takers_lead_as_far_as_asked(void **state) {
+    (void)state;
+    double with = drift_of(1, test_seed()), without = drift_of(0, test_seed());
+    print_message("drift along the phase: %.3f with lead 1, %.3f without\n", with, without);
+    assert_true(fabs(with - 0.5) < 0.15);
+    assert_true(fabs(without) < 0.15);
+}
+
+static void a_shock_moves_the_price_at_once(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new(3, test_seed());
+    fixture_open(f, NULL);
+    fixture_run(f, TEST_START + 10 * NS_PER_SECOND);
+    struct exchange_prices before = prices_of(f, 1), other = prices_of(f, 2);
+    market_shock(f->market, f->ex, 1, -100000);
+    fixture_run(f, TEST_START + 12 * NS_PER_SECOND);
+    struct exchange_prices after = prices_of(f, 1);
+    double fell = px_to_f64(after.index) / px_to_f64(before.index) - 1;
+    assert_true(fabs(fell + 0.1) < 0.01);
+    assert_true(after.bid.e8 < before.bid.e8 * 92 / 100 && after.ask.e8 > after.bid.e8);
+    double stood = px_to_f64(prices_of(f, 2).index) / px_to_f64(other.index) - 1;
+    assert_true(fabs(stood) < 0.01);
+    fixture_free(f);
+}
+
 static void a_gap_is_jumped(void **state) {
     (void)state;
     enum { N = 8, JUMPS = 400 };
@@ -528,6 +580,8 @@ int main(void) {
         cmocka_unit_test(quotes_keep_to_the_filters_and_are_few),
         cmocka_unit_test(trades_come_from_both_sides),
         cmocka_unit_test(the_path_has_the_volatility_asked_for),
+        cmocka_unit_test(takers_lead_as_far_as_asked),
+        cmocka_unit_test(a_shock_moves_the_price_at_once),
         cmocka_unit_test(a_gap_is_jumped),
         cmocka_unit_test(missed_fundings_are_settled_at_their_times),
         cmocka_unit_test(the_rate_follows_the_formula),
