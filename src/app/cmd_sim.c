@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/tstamp.h"
+#include "sim/sim_faults.h"
 #include "sim/swarm.h"
 
 static const char help[] =
@@ -27,6 +28,7 @@ static const char help[] =
     "  --symbols N       contracts, 1 to 64 (8)\n"
     "  --strategy NAME   momentum, random, sma-cross or ensemble (momentum)\n"
     "  --faults LIST     none, all, or NAME[=RATE],… (none)\n"
+    "  --list-faults     the names, with their rates under all\n"
     "  --models DIR      where the trained voters of --strategy ensemble are kept (trained again "
     "else)\n"
     "  --work DIR        where run directories lie meanwhile (/dev/shm, else $TMPDIR, else /tmp)\n"
@@ -56,7 +58,7 @@ struct sim_command {
     struct sim_options sim;
     uint32_t swarm, jobs; /* swarm 0: one seed, in this process */
     const char *csv;
-    bool json, verbose, same, no_shrink;
+    bool json, verbose, same, no_shrink, list_faults;
 };
 
 enum option_id {
@@ -65,6 +67,7 @@ enum option_id {
     SYMBOLS,
     STRATEGY,
     FAULTS,
+    LIST_FAULTS,
     MODELS,
     WORK,
     KEEP,
@@ -124,6 +127,9 @@ static bool apply(void *options, int option) {
     case FAULTS:
         c->sim.faults = optarg;
         return true;
+    case LIST_FAULTS:
+        c->list_faults = true;
+        return true;
     case MODELS:
         c->sim.models = optarg;
         return true;
@@ -171,6 +177,7 @@ static int read_options(struct sim_command *c, int argc, char **argv) {
                                           {"symbols", required_argument, NULL, SYMBOLS},
                                           {"strategy", required_argument, NULL, STRATEGY},
                                           {"faults", required_argument, NULL, FAULTS},
+                                          {"list-faults", no_argument, NULL, LIST_FAULTS},
                                           {"models", required_argument, NULL, MODELS},
                                           {"work", required_argument, NULL, WORK},
                                           {"keep", no_argument, NULL, KEEP},
@@ -369,11 +376,23 @@ static int run_swarm(struct sim_command *c) {
     return r.violations > 0 ? EXIT_FAILED : code;
 }
 
+static int print_faults(void) {
+    puts("of a simulation, with their rates under all:");
+    for (int k = 0; k < SIM_FAULT_COUNT; k++)
+        printf("  %-20s %-8g %s\n", sim_fault_name((enum sim_fault)k),
+               sim_fault_rate((enum sim_fault)k), sim_fault_about((enum sim_fault)k));
+    puts("of the exchange (docs/faults.md):");
+    for (int k = 0; k < FAULT_COUNT; k++)
+        printf("  %-20s          %s\n", fault_name((enum fault)k), fault_about((enum fault)k));
+    return EXIT_DONE;
+}
+
 int cmd_sim(int argc, char **argv) {
     static struct sim_command c;
     c.sim = sim_options_defaults();
     int code = read_options(&c, argc, argv);
     if (code >= 0) return code;
+    if (c.list_faults) return print_faults();
     log_level_set(c.verbose ? LOG_INFO : LOG_ERROR);
     c.sim.stop = &stop;
     signal(SIGINT, on_signal);

@@ -24,7 +24,7 @@ struct sim_options {
     double hours;     /* simulated */
     uint32_t symbols; /* 8; at most 64 */
     enum strategy_kind strategy;
-    /* "none", "all", or names of sim_faults_print and of `quantum exchange --faults`, NAME[=RATE] with commas. */
+    /* "none", "all", or names of sim_faults.h and of `quantum exchange --faults`, NAME[=RATE] with commas. */
     const char *faults;
     const char
         *work; /* where run directories are kept while they run; NULL: /dev/shm, $TMPDIR, /tmp */
