@@ -14,14 +14,18 @@
 
 enum { TIMEOUT_SECONDS = 5, REQUEST_SIZE = 2048 };
 
-static int dial(uint16_t port) {
+static int dial(const char *host, uint16_t port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     struct timeval limit = {.tv_sec = TIMEOUT_SECONDS};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) return fd;
     int saved = errno;
     close(fd);
@@ -62,17 +66,11 @@ static bool request_make(char out[REQUEST_SIZE], uint16_t port, const char *path
     return n > 0 && n < REQUEST_SIZE;
 }
 
-int ask_quietly(char *reply, size_t size, char **body, struct err *err, uint16_t port,
-                const char *path, const char *json) {
-    char request[REQUEST_SIZE];
-    if (!request_make(request, port, path, json)) {
-        err_set(err, ST_RANGE, "$QUANTUM_API_TOKEN is too long");
-        return 0;
-    }
-    int fd = dial(port);
+int ask_host(char *reply, size_t size, char **body, struct err *err, const char *host,
+             uint16_t port, const char *request) {
+    int fd = dial(host, port);
     if (fd < 0) {
-        err_set(err, ST_NOT_FOUND, "nothing runs on 127.0.0.1:%u (%s). Start it: quantum up", port,
-                strerror(errno));
+        err_set(err, ST_NOT_FOUND, "nothing runs on %s:%u (%s)", host, port, strerror(errno));
         return 0;
     }
     ssize_t got = exchange(fd, reply, size, request);
@@ -81,12 +79,27 @@ int ask_quietly(char *reply, size_t size, char **body, struct err *err, uint16_t
     char *end = got > 0 ? strstr(reply, "\r\n\r\n") : NULL;
     if (!end || strncmp(reply, "HTTP/1.", 7) != 0 || got < 12) {
         err_set(err, got < 0 ? ST_TIMEOUT : ST_DISCONNECTED,
-                "127.0.0.1:%u does not answer as quantum does%s%s", port, got < 0 ? ": " : "",
+                "%s:%u does not answer as quantum does%s%s", host, port, got < 0 ? ": " : "",
                 got < 0 ? strerror(saved) : "");
         return 0;
     }
     *body = end + 4;
     return atoi(reply + 9);
+}
+
+int ask_quietly(char *reply, size_t size, char **body, struct err *err, uint16_t port,
+                const char *path, const char *json) {
+    char request[REQUEST_SIZE];
+    if (!request_make(request, port, path, json)) {
+        err_set(err, ST_RANGE, "$QUANTUM_API_TOKEN is too long");
+        return 0;
+    }
+    int code = ask_host(reply, size, body, err, "127.0.0.1", port, request);
+    if (code == 0 && err->st == ST_NOT_FOUND) {
+        struct err why = *err;
+        err_set(err, ST_NOT_FOUND, "%s. Start it: quantum up", why.text);
+    }
+    return code;
 }
 
 int ask(char *reply, size_t size, char **body, const char *command, uint16_t port, const char *path,

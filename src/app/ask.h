@@ -18,6 +18,9 @@ int ask(char *reply, size_t size, char **body, const char *command, uint16_t por
  * have heard the request, ST_RANGE it was never made. */
 int ask_quietly(char *reply, size_t size, char **body, struct err *err, uint16_t port,
                 const char *path, const char *json);
+/* One request, as it is sent, to a server that closes the connection behind its answer. As ask_quietly. */
+int ask_host(char *reply, size_t size, char **body, struct err *err, const char *host,
+             uint16_t port, const char *request);
 /* The field "error" of an answer into out; the whole body if there is none. */
 void ask_error(char *out, size_t size, const char *body);
 

@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "app/ask.h"
 #include "app/command.h"
+#include "app/operate.h"
 #include "base/json.h"
 #include "base/tstamp.h"
 
@@ -64,7 +65,7 @@ struct operate {
     const char *name;
     const char *state, *by;
     uint32_t port, timeout_s;
-    bool json;
+    bool json, quiet;
 };
 
 enum { OPT_STATE = 1, OPT_PORT, OPT_BY, OPT_TIMEOUT, OPT_JSON };
@@ -237,6 +238,7 @@ static bool is_flat(const struct risk *r) {
 }
 
 static void say(const struct operate *o, const struct risk *r, const char *body) {
+    if (o->quiet) return;
     if (o->json)
         printf("%s\n", body);
     else if (strcmp(o->name, "stop") == 0)
@@ -285,10 +287,33 @@ static void id_make(char out[24]) {
     snprintf(out, 24, "%016" PRIx64, number);
 }
 
-static int operate(int argc, char **argv, const char *help, uint32_t timeout_s, const char *path,
-                   const char *value, done_fn done) {
+static const struct {
+    const char *path, *value; /* of the body, with its comma */
+    done_fn done;
+} WISHES[] = {
+    [OPERATE_STOP] = {"/api/emergency_stop", "\"value\":1,", is_stopped},
+    [OPERATE_RESUME] = {"/api/emergency_stop", "\"value\":0,", is_resumed},
+    [OPERATE_PANIC] = {"/api/positions/close", "", is_flat},
+};
+
+static int tell(const struct operate *o, enum operate_wish wish) {
+    char json[192], id[24];
+    id_make(id);
+    snprintf(json, sizeof json, "{%s\"by\":\"%s\",\"id\":\"%s\"}", WISHES[wish].value, o->by, id);
+    return run(o, WISHES[wish].path, json, WISHES[wish].done);
+}
+
+int operate_wish(const char *command, enum operate_wish wish, uint32_t port, const char *by,
+                 uint32_t timeout_s) {
+    const struct operate o = {
+        .name = command, .by = by, .port = port, .timeout_s = timeout_s, .quiet = true};
+    return tell(&o, wish);
+}
+
+static int operate(int argc, char **argv, const char *help, uint32_t timeout_s,
+                   enum operate_wish wish) {
     struct operate o = {.name = argv[0], .by = "quantum", .timeout_s = timeout_s};
-    char name[32], json[192], id[24];
+    char name[32];
     snprintf(name, sizeof name, "quantum %s", argv[0]);
     const struct command_options c = {
         .command = name, .help = help, .table = TABLE, .apply = apply};
@@ -302,19 +327,17 @@ static int operate(int argc, char **argv, const char *help, uint32_t timeout_s, 
         o.port = ask_port(state);
     }
     if (!o.port) o.port = API_PORT_DEFAULT;
-    id_make(id);
-    snprintf(json, sizeof json, "{%s\"by\":\"%s\",\"id\":\"%s\"}", value, o.by, id);
-    return run(&o, path, json, done);
+    return tell(&o, wish);
 }
 
 int cmd_stop(int argc, char **argv) {
-    return operate(argc, argv, stop_usage, 10, "/api/emergency_stop", "\"value\":1,", is_stopped);
+    return operate(argc, argv, stop_usage, 10, OPERATE_STOP);
 }
 
 int cmd_resume(int argc, char **argv) {
-    return operate(argc, argv, resume_usage, 10, "/api/emergency_stop", "\"value\":0,", is_resumed);
+    return operate(argc, argv, resume_usage, 10, OPERATE_RESUME);
 }
 
 int cmd_panic(int argc, char **argv) {
-    return operate(argc, argv, panic_usage, 60, "/api/positions/close", "", is_flat);
+    return operate(argc, argv, panic_usage, 60, OPERATE_PANIC);
 }

@@ -20,6 +20,7 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_REFUSED = 
     X(stop, "entries off, exits on: told to a running system")                                     \
     X(panic, "close everything a running system holds, and wait until it is flat")                 \
     X(resume, "entries on again")                                                                  \
+    X(drill, "panic, restart or naked, on a running paper system: measured, PASS or FAIL")         \
     X(doctor,                                                                                      \
       "check clock, keys, rules, modes and capabilities of a venue, and say what up would do")     \
     X(exchange, "a futures exchange of your own, with the venue's interface, for any client")      \
