@@ -496,11 +496,13 @@ static enum risk_reason still_allowed(const struct kernel *k, uint32_t i, uint32
 /* It never reached the venue: the process died between the record and the wire, or the wire broke. Once more, while it is
  * wanted as it was: as another order, should anything of the first still come. */
 static bool enter_again(struct kernel *k, struct kernel_out *out, uint32_t i,
-                        const struct oms_order *order, const struct venue_event *event) {
+                        const struct oms_order *order, enum order_state before,
+                        const struct venue_event *event) {
     const struct cold *c = cold_of(k, i);
     if (order->leg != LEG_ENTRY || order->attempt > 0 || c->exits.phase != EXITS_ENTERING)
         return false;
-    if (event->kind != VENUE_ORDER_REJECTED || event->code != NEVER_PLACED) return false;
+    if (event->code != NEVER_PLACED || (before != ORDER_PENDING_NEW && before != ORDER_UNKNOWN))
+        return false;
     if (k->now_ns >= c->asked_ts_ns + k->config.exits.entry_unknown_ns_max) return false;
     if (still_allowed(k, i, c->leverage) != RISK_ALLOW) return false;
     submit_entry(k, out, i, order->attempt + 1);
@@ -529,7 +531,7 @@ static void on_order_of_trade(struct kernel *k, struct kernel_out *out, uint32_t
         kernel_act(k, out, i, &actions, 0);
     }
     if (order_state_is_terminal(update->after) && !order_state_is_terminal(update->before) &&
-        !enter_again(k, out, i, order, event))
+        !enter_again(k, out, i, order, update->before, event))
         on_ended(k, out, i, leg, order->attempt, update->after == ORDER_FILLED ? 0 : event->code);
 }
 

@@ -284,7 +284,8 @@ static void an_entry_that_never_arrived_is_asked_for_once_more(void **state) {
         qty_t qty = asked(w, 'e')->order_qty;
         if (how == 2) pass(w, 59 * S);
         if (how == 2) w->now += 2 * S;
-        say(w, VENUE_ORDER_REJECTED, first, -2013);
+        /* Of an order of an earlier process it is told as an end. */
+        say(w, how == 1 ? VENUE_ORDER_EXPIRED : VENUE_ORDER_REJECTED, first, -2013);
         assert_int_equal(asked_count(w, 'e'), how < 2 ? 2 : 1);
         assert_int_equal(kernel_open_count(w->kernel), how < 2);
         if (how == 0) {
