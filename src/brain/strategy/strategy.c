@@ -14,6 +14,9 @@ static const double spread_bps_bar = 10, depth_bar = 100e3;
 static const double volume_main = 500e6, volume_l1 = 50e6;
 /* In what the candidates differ. */
 static const double sharp_width = 0.5, quick_forget = 0.99, local_samples = 0.25;
+/* At most six strategies suit a context: each has 0.05, so on its own log no weight is above 20 and it
+ * can be left again on evidence. */
+static const double classic_epsilon = 0.30;
 enum { STREAM_WATCH = 1 }; /* a generator split off the seed's */
 
 static const struct strategy_profile profiles[STRATEGY_ARMS] = {
@@ -156,6 +159,7 @@ static struct strategy_config policy_config(const struct strategy_config *own,
     if (id == STRATEGY_POLICY_OWN) return c;
     bool classic = id == STRATEGY_POLICY_OTHER_RULE && own->algorithm == STRATEGY_THOMPSON;
     c.algorithm = classic ? STRATEGY_CLASSIC : STRATEGY_THOMPSON;
+    if (classic) c.epsilon = fmax(c.epsilon, classic_epsilon);
     if (id == STRATEGY_POLICY_SHARP) c.width *= sharp_width;
     if (id == STRATEGY_POLICY_QUICK) c.forget = fmin(c.forget, quick_forget);
     if (id == STRATEGY_POLICY_LOCAL) c.symbol_samples *= local_samples;

@@ -132,7 +132,8 @@ struct strategy_arm {
  * every trade from the first one on; so one that begins to act goes on with exactly what it was
  * judged with. X(id, text)
  *   own         as configured; the first to act
- *   other_rule  the other algorithm: the original's where own is Thompson, Thompson where it is not
+ *   other_rule  the other algorithm: the original's where own is Thompson (by chance in 0.30 at least, so
+ *               that its log tells of the others, too), Thompson where it is not
  *   sharp       Thompson with half the posterior's deviation (Chapelle, Li 2011, 3): explores less
  *   quick       Thompson that forgets at 0.99 a trade: half at 69
  *   local       Thompson that believes a symbol's own record at a quarter of the samples
