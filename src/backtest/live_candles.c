@@ -102,7 +102,8 @@ static void reclaim(struct live_candles *c) {
     if (batch_state(c) != BATCH_MERGED) return;
     ASSERT(c->batch_count <= c->waiting_count);
     c->waiting_count -= c->batch_count;
-    memmove(c->waiting, c->waiting + c->batch_count, c->waiting_count * sizeof *c->waiting);
+    if (c->waiting_count > 0)
+        memmove(c->waiting, c->waiting + c->batch_count, c->waiting_count * sizeof *c->waiting);
     c->flush_at = c->waiting_count + FLUSH_AT;
     batch_state_set(c, BATCH_NONE);
 }
@@ -111,7 +112,7 @@ enum status live_candles_flush(struct live_candles *c, struct err *err) {
     reclaim(c);
     struct waiting *copy = calloc(c->waiting_count + 1, sizeof *copy);
     if (!copy) return err_set(err, ST_NO_MEMORY, "%zu candles", c->waiting_count);
-    memcpy(copy, c->waiting, c->waiting_count * sizeof *copy);
+    if (c->waiting_count > 0) memcpy(copy, c->waiting, c->waiting_count * sizeof *copy);
     enum status st = merge_all(c, copy, c->waiting_count, err);
     free(copy);
     if (st != ST_OK || batch_state(c) == BATCH_HANDED) return st;
@@ -344,7 +345,7 @@ static enum status source_prepare(void *context, struct err *err) {
     c->batch = calloc(c->batch_count + 1, sizeof *c->batch);
     batch_state_set(c, BATCH_NONE);
     if (!c->batch) return err_set(err, ST_NO_MEMORY, "%zu candles", c->batch_count);
-    memcpy(c->batch, c->waiting, c->batch_count * sizeof *c->batch);
+    if (c->batch_count > 0) memcpy(c->batch, c->waiting, c->batch_count * sizeof *c->batch);
     batch_state_set(c, BATCH_HANDED);
     return ST_OK;
 }

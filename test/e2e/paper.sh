@@ -91,6 +91,6 @@ kept
 [[ $(sqlite3 "$journal" 'SELECT count(*) - count(DISTINCT intent_id) FROM trades') == 0 ]] || die "an intent was traded twice"
 # It retrains, in a thread that ends when it ends, and was killed meanwhile: executed again from its first record it
 # comes to the same.
-"$quantum" replay "$(run_dir "$state")" --verify --json >"$work/out" 2>&1 || { cat "$work/out" >&2; die "verify"; }
+"$quantum" replay "$(run_dir "$state")" --verify --json >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; die "verify"; }
 jq -e '.verified and .first_record == 1 and .records > 1000' "$work/out" >/dev/null || { cat "$work/out" >&2; die "verify"; }
 say "$(cat "$work/out")"
