@@ -125,6 +125,9 @@ enum venue_event_kind {
     /* What the account holds of a contract, where the fills told do not explain it: side and last_qty (NONE and 0:
      * nothing), last_px its average entry, 0 unknown. No money moves with it. */
     VENUE_POSITION,
+    /* The wallet as the venue says it, where what was told does not add up to it: a deposit, a rebate, a fee of a fill
+     * that nobody told of. Of no contract: instrument_index is 0. */
+    VENUE_BALANCE,
 };
 
 struct venue_event {

@@ -235,8 +235,9 @@ static const char *command_text(uint32_t kind) {
 
 static const char *venue_event_text(uint32_t kind) {
     static const char *const texts[] = {
-        "?",       "accepted",        "rejected",     "triggered", "trade",       "canceled",
-        "expired", "cancel_rejected", "leverage_set", "funding",   "liquidation", "position"};
+        "?",           "accepted", "rejected",        "triggered",    "trade",
+        "canceled",    "expired",  "cancel_rejected", "leverage_set", "funding",
+        "liquidation", "position", "balance"};
     return kind < sizeof texts / sizeof *texts ? texts[kind] : "?";
 }
 

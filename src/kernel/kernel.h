@@ -175,6 +175,7 @@ struct kernel_totals {
     } rejects[32];
     uint32_t reject_codes, reserved;
     money_t wallet_start, wallet, realized_pnl, fees, funding; /* sums of venue events */
+    money_t unexplained; /* the rest: wallet = wallet_start + realized_pnl - fees + funding + unexplained */
     money_t equity, equity_peak, exposure;
     money_t drawdown_money_max; /* deepest fall from the peak, quote units */
     struct hist time_to_protected;

@@ -127,6 +127,7 @@ void kernel_risk_evidence(struct kernel *k, struct kernel_out *out,
     case VENUE_FUNDING:
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
+    case VENUE_BALANCE:
         break;
     }
     struct breaker_changes changes = {0};

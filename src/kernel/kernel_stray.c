@@ -29,6 +29,8 @@ static void left_set(struct kernel *k, uint32_t i, int64_t qty) {
 }
 
 void kernel_book_money(struct kernel *k, const struct venue_event *event) {
+    int64_t told = event->realized_pnl.e8 - event->commission.e8 + event->funding.e8;
+    k->totals.unexplained.e8 += event->wallet.e8 - k->totals.wallet.e8 - told;
     k->totals.wallet = event->wallet;
     k->totals.realized_pnl.e8 += event->realized_pnl.e8;
     k->totals.fees.e8 += event->commission.e8;

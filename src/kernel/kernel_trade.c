@@ -634,6 +634,9 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     case VENUE_POSITION:
         kernel_position_told(k, out, i, event);
         break;
+    case VENUE_BALANCE:
+        kernel_book_money(k, event);
+        break;
     }
     finish_cleanup(k, i);
     kernel_take_waiting(k, out);

@@ -204,6 +204,7 @@ static enum order_event event_of(const struct venue_event *event) {
     case VENUE_FUNDING:
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
+    case VENUE_BALANCE:
         break;
     }
     return ORDER_EVENT_COUNT;

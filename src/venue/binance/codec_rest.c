@@ -364,14 +364,15 @@ enum status binance_rest_listen_key(char out[LISTEN_KEY_TEXT_SIZE], const char *
     return ST_OK;
 }
 
-enum status binance_rest_wallet(money_t *wallet, const char *text, size_t size) {
+enum status binance_rest_wallet(money_t *wallet, int64_t *update_ns, const char *text,
+                                size_t size) {
     struct json_reader r;
     bool found = false;
     json_reader_init(&r, text, size);
     json_array_begin(&r);
     while (json_array_next(&r)) {
         struct json_text key;
-        int64_t balance = 0;
+        int64_t balance = 0, updated = 0;
         bool usdt = false;
         json_object_begin(&r);
         while (json_object_next(&r, &key)) {
@@ -380,6 +381,8 @@ enum status binance_rest_wallet(money_t *wallet, const char *text, size_t size) 
                 usdt = json_text_is(&t, "USDT");
             } else if (json_text_is(&key, "balance")) {
                 balance = binance_read_decimal(&r);
+            } else if (json_text_is(&key, "updateTime")) {
+                updated = binance_read_ms(&r);
             } else {
                 json_skip(&r);
             }
@@ -387,6 +390,7 @@ enum status binance_rest_wallet(money_t *wallet, const char *text, size_t size) 
         if (!usdt) continue;
         found = true;
         wallet->e8 = balance;
+        *update_ns = updated;
     }
     if (json_finish(&r) != ST_OK) return ST_INVALID;
     return found ? ST_OK : ST_NOT_FOUND;

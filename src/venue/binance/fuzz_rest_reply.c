@@ -57,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)binance_rest_time(&ns, text, size);
     (void)binance_rest_leverage(&leverage, text, size);
     if (binance_rest_listen_key(key, text, size) == ST_OK && strpbrk(key, "/?#% ")) abort();
-    (void)binance_rest_wallet(&wallet, text, size);
+    int64_t update_ns;
+    (void)binance_rest_wallet(&wallet, &update_ns, text, size);
     (void)binance_rest_fees(&maker, &taker, text, size);
     (void)binance_rest_flag(&flag, "canTrade", text, size);
     (void)binance_rest_listings(&limits, text, size, each, NULL);

@@ -371,7 +371,10 @@ static enum status load_wallet(struct loading *l, struct err *err) {
     if (st != ST_OK) return st;
     b->wallet_ns = asked_ns;
     b->orders.wallet_ns = least_ns;
-    st = binance_rest_wallet(&b->orders.wallet, a.body, a.size);
+    int64_t update_ns = 0;
+    st = binance_rest_wallet(&b->orders.wallet, &update_ns, a.body, a.size);
+    if (update_ns > least_ns)
+        b->orders.wallet_ns = update_ns; /* it changed while it was asked for */
     binance_ask_free(&a);
     if (st == ST_INVALID) return err_set(err, st, "/fapi/v3/balance: not a list of balances");
     return ST_OK; /* without a row for USDT there is none */

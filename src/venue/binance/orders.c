@@ -529,6 +529,16 @@ void binance_orders_position(struct orders *os, uint32_t instrument, qty_t qty, 
     os->tell(os->context, &e);
 }
 
+void binance_orders_balance(struct orders *os, money_t wallet, int64_t wallet_ns, int64_t ts_ns) {
+    bool is_news = os->wallet.e8 != wallet.e8 || !os->balance_told;
+    os->balance_told = true;
+    os->wallet = wallet;
+    os->wallet_ns = wallet_ns;
+    if (!is_news) return;
+    const struct venue_event e = {.kind = VENUE_BALANCE, .ts_event_ns = ts_ns, .wallet = wallet};
+    os->tell(os->context, &e);
+}
+
 void binance_orders_funding(struct orders *os, uint32_t instrument, int64_t ts_ns, money_t amount) {
     struct order_symbol *s = &os->symbols[instrument];
     /* The stream and the income history stamp one settlement a few milliseconds apart. */

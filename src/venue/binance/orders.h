@@ -100,6 +100,7 @@ struct orders {
     uint32_t fresh, serial_next;
     struct order_symbol symbols[INSTRUMENTS_MAX];
     money_t wallet;
+    bool balance_told; /* since this life began */
     int64_t wallet_ns; /* venue time: what happened until then is in it, told or not */
     struct {
         int64_t until_ns;
@@ -129,6 +130,8 @@ static inline uint32_t binance_order_slot(const struct orders *os, const struct 
 
 /* ---- evidence; now_ns is monotonic, times inside events are the venue's ---- */
 
+/* The wallet as the venue has it, everything up to wallet_ns in it; told if what was told makes another one. */
+void binance_orders_balance(struct orders *os, money_t wallet, int64_t wallet_ns, int64_t ts_ns);
 /* The venue refused it for good. */
 void binance_order_refused(struct orders *os, struct order *o, int32_t code, int64_t ts_ns,
                            int64_t now_ns);

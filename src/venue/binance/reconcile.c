@@ -157,7 +157,10 @@ static void done_wallet(void *context, const struct request *r, const struct ans
     struct binance *b = context;
     (void)r;
     if (!arrived(b, a)) return;
-    enum status st = binance_rest_wallet(&b->reconcile.wallet, a->body, a->size);
+    int64_t update_ns = 0;
+    enum status st = binance_rest_wallet(&b->reconcile.wallet, &update_ns, a->body, a->size);
+    if (update_ns > b->reconcile.wallet_ns)
+        b->reconcile.wallet_ns = update_ns;             /* it changed while it was asked for */
     if (st == ST_NOT_FOUND) b->reconcile.wallet.e8 = 0; /* an account without USDT */
     b->reconcile.has_wallet = st == ST_OK || st == ST_NOT_FOUND;
     if (!b->reconcile.has_wallet) b->reconcile.failed = true;
@@ -462,10 +465,9 @@ static void finish(struct binance *b, int64_t now_ns) {
     }
     if (doubt_positions(b) && c->next_ns > now_ns + RETRY_NS) c->next_ns = now_ns + RETRY_NS;
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. */
-    if (c->has_wallet && c->fills_before == b->orders.stats.fills) {
-        b->orders.wallet = c->wallet;
-        b->orders.wallet_ns = c->wallet_ns;
-    }
+    if (c->has_wallet && c->fills_before == b->orders.stats.fills)
+        binance_orders_balance(&b->orders, c->wallet, c->wallet_ns,
+                               binance_clock_now(&b->clock, now_ns));
     b->session.user_gap =
         b->session.feed_count == 0 ||
         b->session.feeds[0].sockets[b->session.feeds[0].current].phase != SOCKET_OPEN ||

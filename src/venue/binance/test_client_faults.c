@@ -54,6 +54,7 @@ static enum order_event event_of(const struct venue_event *e) {
     case VENUE_FUNDING:
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
+    case VENUE_BALANCE:
         break;
     }
     return ORDER_EVENT_COUNT;

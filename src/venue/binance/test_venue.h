@@ -511,11 +511,12 @@ static inline void tv_load(struct test_venue *v) {
     if (binance_load(v->b, 60 * NS_PER_SECOND, &err) != ST_OK) fail_msg("load: %s", err.text);
 }
 
-/* Every start tells what leverages stand; the tests are about what comes after. */
+/* Every start tells what leverages stand, and the balance; the tests are about what comes after. */
 static inline void tv_forget_leverages(struct test_venue *v) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < v->told_count; i++)
-        if (v->told[i].kind != VENUE_LEVERAGE_SET) v->told[kept++] = v->told[i];
+        if (v->told[i].kind != VENUE_LEVERAGE_SET && v->told[i].kind != VENUE_BALANCE)
+            v->told[kept++] = v->told[i];
     assert_true(v->told_count - kept >= VENUE_CONTRACTS);
     v->told_count = kept;
 }

@@ -69,7 +69,8 @@ static uint32_t number_of(const struct venue_link *l, uint32_t client_number) {
 static void on_venue(void *context, const struct venue_event *event) {
     struct venue_link *l = context;
     struct venue_event e = *event;
-    e.instrument_index = number_of(l, event->instrument_index);
+    e.instrument_index = event->kind == VENUE_BALANCE ? 0 /* of no contract */
+                                                      : number_of(l, event->instrument_index);
     if (e.instrument_index != UINT32_MAX && l->sink.context) l->sink.venue(l->sink.context, &e);
 }
 
