@@ -89,6 +89,7 @@ struct check {
     int64_t call_fault_ns;              /* last call that something injected struck */
     /* Money of the account, e8: what it says, and what fills and incomes make of it. */
     int64_t wallet, by_fills, by_income, insurance, transfers;
+    int64_t money_moved, money_moved_foreign; /* sums of what each fill did to it, without signs */
     bool
         money_open; /* an execution report or an income may still be on its way to go with the wallet */
     uint64_t late_closed; /* spans that had to be alarmed */

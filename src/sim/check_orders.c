@@ -190,7 +190,10 @@ static void fill(struct check *c, const struct exchange_event *e, struct check_o
     int64_t before = s->qty, sign = side_sign((enum side)e->side);
     s->qty += sign * e->qty.e8;
     c->report.fills++;
-    c->by_fills += e->realized.e8 - e->commission.e8;
+    int64_t money = e->realized.e8 - e->commission.e8;
+    c->by_fills += money;
+    c->money_moved += check_abs(money);
+    if (!ours) c->money_moved_foreign += check_abs(money);
     if (o) o->cum_qty += e->qty.e8;
     if (!ours && !forced) {
         s->foreign_ns = c->foreign_any_ns = c->now_ns;

@@ -662,7 +662,8 @@ static void test_funding_and_transfers(void **state) {
     }
     p->totals.wallet.e8 = p->wallet;
     p->totals.funding.e8 = 12345;
-    p->totals.unexplained.e8 = 2 * 12345; /* it is told of no transfers, and of no money of the fund */
+    p->totals.unexplained.e8 =
+        2 * 12345; /* it is told of no transfers, and of no money of the fund */
     live(p, 0, id_of(INTENT, LEG_STOP, 0), ORDER_NEW);
     pass(p, 50 * SECOND);
     believe(p, 0, NULL);
@@ -672,6 +673,31 @@ static void test_funding_and_transfers(void **state) {
     p->totals.unexplained.e8 += 1;
     believe(p, 0, NULL);
     end_with(p, CHECK_MONEY);
+}
+
+/* A hand's round trip while nobody listened: its fees are unexplained, and nothing beside them. */
+static void test_unexplained(void **state) {
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct play *p = play();
+        const int64_t fees = 2 * 5 * ONE / 100;
+        for (int i = 0; i < 2; i++) {
+            const enum side side = i == 0 ? SIDE_BUY : SIDE_SELL;
+            const char *id = i == 0 ? "web_1" : "web_2";
+            check_injected(p->c, CHECK_SIM(SIM_HUMAN_OPEN), 0, p->now);
+            order_event(p, 0, id, EXEC_NEW, EXO_NEW, side, ONE, false);
+            fill(p, 0, id, side, ONE, 0);
+        }
+        p->totals.fees.e8 = more;
+        p->totals.unexplained.e8 = more - fees;
+        pass(p, 50 * SECOND);
+        believe(p, 0, NULL);
+        assert_int_equal(check_violations(p->c), 0);
+        p->totals.fees.e8 = -1;
+        p->totals.unexplained.e8 = -fees - 1;
+        if (more) believe(p, 0, NULL);
+        end_with(p, more ? CHECK_MONEY : CHECK_NONE);
+    }
 }
 
 /* ---- 5 ---- */
@@ -1018,6 +1044,7 @@ int main(void) {
         cmocka_unit_test(test_cycle_that_was_struck),
         cmocka_unit_test(test_money),
         cmocka_unit_test(test_funding_and_transfers),
+        cmocka_unit_test(test_unexplained),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_close_refused),
         cmocka_unit_test(test_codes),
