@@ -45,6 +45,8 @@ struct bench_parameters {
     X(rest_order, "a signed order's round trip to `quantum exchange` over loopback, and the rate") \
     X(ws_fanout, "messages to 20 clients over the streams of 300 contracts, none lost")            \
     X(signal_http, "a signal over HTTP at 1,000 requests a second, from when each is due")         \
+    X(restart_10m, "a killed trader's restart, reconciled: ten million journal records, last "     \
+                   "snapshot as old as can be")                                                    \
     X(sim_rate, "simulated time to real time of the whole system, with a rule and with four "      \
                 "voters")
 
