@@ -13,7 +13,9 @@ port=$(free_port)
 # The runs that drills have started are ours to end.
 finish_all() {
     local file
-    for file in "$work"/*.pid; do [[ -s $file ]] && kill -9 "$(<"$file")" 2>/dev/null || true; done
+    for file in "$work"/*.pid; do
+        if [[ -s $file ]]; then kill -9 "$(<"$file")" 2>/dev/null || true; fi
+    done
     finish
 }
 trap finish_all EXIT
