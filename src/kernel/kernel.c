@@ -191,9 +191,14 @@ void kernel_sum_up(const struct kernel *k, money_t *equity, money_t *exposure, m
         uint32_t i = k->open[j], leverage = cold_of(k, i)->exits.leverage;
         money_t value = value_of(k, i);
         int64_t notional = value.e8 < 0 ? -value.e8 : value.e8;
-        equity->e8 += gain_of(k, i, value).e8;
+        money_t gain = gain_of(k, i, value);
+        int64_t paid = value.e8 - gain.e8;
+        equity->e8 += gain.e8;
         exposure->e8 += notional;
-        margin->e8 += leverage > 1 ? notional / leverage : notional;
+        /* What was put aside at the entry stays aside though the price has gone elsewhere since. */
+        int64_t bound = paid < 0 ? -paid : paid;
+        if (bound < notional) bound = notional;
+        margin->e8 += leverage > 1 ? bound / leverage : bound;
     }
     /* What is left alone binds margin all the same; what it gains is not ours to know. */
     for (uint32_t i = 0; k->left_count > 0 && i < k->n; i++) {
