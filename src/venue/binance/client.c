@@ -522,6 +522,8 @@ void binance_stats_get(const struct binance *b, struct binance_stats *out) {
     out->duplicates_dropped += b->orders.stats.duplicates;
     out->fills = b->orders.stats.fills;
     out->late_fills = b->orders.stats.late_fills;
+    out->foreign_untold = b->orders.stats.foreign_fills;
+    out->positions_told = b->orders.stats.positions;
     out->weight_used_1m = b->requests.budget.weight_1m + b->requests.budget.foreign_weight;
     out->orders_10s = b->requests.budget.orders_10s + b->requests.budget.foreign_orders_10s;
     out->orders_1m = b->requests.budget.orders_1m + b->requests.budget.foreign_orders_1m;

@@ -548,6 +548,9 @@ static void test_left_over(void **state) {
         assert_int_equal(told_qty(v, 1, i), sell ? QTY(0.07) : -QTY(0.07));
         tv_run(v, 30 * NS_PER_SECOND);
         assert_int_equal(told_kind(v, VENUE_POSITION), 1);
+        struct binance_stats stats;
+        binance_stats_get(v->b, &stats);
+        assert_int_equal(stats.positions_told, 1);
         tv_close_venue(v);
     }
 }
