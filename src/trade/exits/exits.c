@@ -321,6 +321,11 @@ void exits_time(struct exits_actions *out, struct exits_state *state,
         else
             exits_submit_stop(out, state, context);
     } else if (state->phase == EXITS_CLOSING) {
+        bool late = context->now_ns >= state->naked_ts_ns + context->config->unprotected_ns_max;
+        if (state->is_bare && late && state->alarms == 0) { /* somebody must know */
+            state->alarms++;
+            exits_tell(out, EXITS_ALARM);
+        }
         exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
     } else if (state->phase == EXITS_PROTECTED && state->move == MOVE_ASKED) {
         exits_drop_move(out, state);

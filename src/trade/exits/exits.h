@@ -165,6 +165,8 @@ struct exits_state {
     uint32_t whole_asked, whole_foreign;
     struct exits_target targets[EXITS_TARGETS_MAX];
     uint32_t targets_made, targets_reached;
+    uint32_t is_bare; /* CLOSING without a stop beneath it, since naked_ts_ns */
+    uint32_t reserved;
     struct exits_reduction reduction;
 };
 

@@ -178,6 +178,7 @@ static void unprotected_ended(struct exits_actions *out, struct exits_state *sta
                               const struct exits_context *context, uint32_t attempt, int32_t code) {
     if (code == CODE_WOULD_TRIGGER || is_crossed(state, state->stop_px, context->last_px)) {
         /* The market is already beyond the stop: what the stop would have done is done now. */
+        state->is_bare = 1;
         exits_submit_close(out, state, context, EXIT_STOP);
         return;
     }
@@ -191,12 +192,13 @@ static void unprotected_ended(struct exits_actions *out, struct exits_state *sta
 /* The stop that stood is gone, and something is held. */
 static void lost(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, int32_t code) {
+    state->naked_ts_ns = context->now_ns;
     if (code == CODE_WOULD_TRIGGER || is_crossed(state, state->stop_px, context->last_px)) {
+        state->is_bare = 1;
         exits_submit_close(out, state, context, EXIT_STOP);
         return;
     }
     state->phase = EXITS_UNPROTECTED;
-    state->naked_ts_ns = context->now_ns;
     enum exits_move move = (enum exits_move)state->move;
     state->move = MOVE_NONE;
     /* A venue that takes a stop only to drop it at once has so many attempts and no more. */

@@ -378,6 +378,29 @@ static void what_the_rules_do_not_let_anybody_sell_waits_for_them(void **state) 
     expect(&l, EXITS_CLEANUP, "closed cancel");
 }
 
+/* The stop fired into nothing and the venue takes no closing order either: nobody is left to it unalarmed. */
+static void a_position_that_cannot_be_closed_raises_an_alarm(void **state) {
+    (void)state;
+    struct life l;
+    life_protected(&l, SIDE_BUY);
+    l.now.last_px.e8 = 97 * FX_ONE;
+    stop_failed(&l, 9);
+    expect(&l, EXITS_CLOSING, "close");
+    time_passes(&l, 2 * S);
+    expect(&l, EXITS_CLOSING, "close");
+    time_passes(&l, 2 * S);
+    expect(&l, EXITS_CLOSING, "alarm close");
+    time_passes(&l, 2 * S);
+    expect(&l, EXITS_CLOSING, "close"); /* once */
+    /* Where its stop stands beneath it there is nothing to be alarmed about. */
+    life_protected(&l, SIDE_BUY);
+    close_asked(&l, EXIT_OPERATOR);
+    for (int i = 0; i < 5; i++) {
+        time_passes(&l, 2 * S);
+        expect(&l, EXITS_CLOSING, "close");
+    }
+}
+
 static void no_answer_to_a_stop_is_asked_again_at_the_deadline(void **state) {
     (void)state;
     struct life l;
@@ -807,6 +830,7 @@ int main(void) {
         cmocka_unit_test(a_rejected_stop_is_tried_again_then_the_position_is_closed_with_an_alarm),
         cmocka_unit_test(a_stop_asked_for_again_obeys_the_rules_of_the_moment),
         cmocka_unit_test(what_the_rules_do_not_let_anybody_sell_waits_for_them),
+        cmocka_unit_test(a_position_that_cannot_be_closed_raises_an_alarm),
         cmocka_unit_test(no_answer_to_a_stop_is_asked_again_at_the_deadline),
         cmocka_unit_test(the_unprotected_limit_holds_even_if_attempts_remain),
         cmocka_unit_test(a_stop_the_market_has_passed_is_done_at_market),
