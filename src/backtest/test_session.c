@@ -271,6 +271,55 @@ static void paper_goes_on_where_it_was(void **state) {
     feed_close(feed);
 }
 
+/* A bit of the journal turned over on the disk: the records from there on are lost, and so is the snapshot that holds
+ * them. Other records get their numbers; no later start may take that snapshot for theirs. */
+static void a_snapshot_of_lost_records_is_removed(void **state) {
+    (void)state;
+    enum { STEPS = 2500 };
+    char dir[TAPE_PATH_SIZE + 32], path[TAPE_PATH_SIZE + 128];
+    struct synth_config config = tape_synth(8);
+    struct journal_options jo = journal_options_defaults();
+    struct journal_repair repair;
+    struct journal *journal = NULL;
+    struct feed *feed = NULL;
+    struct err err = {0};
+    tape_ok(feed_open_synth(&feed, &config, config.start_ts_ns + 500 * config.interval_ns, &err),
+            &err);
+    struct session_options o = session_options_defaults();
+    o.feed = feed;
+    o.mode = MODE_PAPER;
+    o.strategy = STRATEGY_SMA_CROSS;
+    o.run_dir = new_dir(dir);
+    o.step_end = STEPS;
+    struct session_result whole = run(&o);
+    o.run_dir = new_dir(dir);
+    o.step_limit = 1800;
+    uint64_t held = run(&o).journal_last_seq;
+    snprintf(path, sizeof path, "%s/journal/00000000000000000001.seg", dir);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    fseek(f, ftell(f) / 2, SEEK_SET);
+    int byte = fgetc(f);
+    fseek(f, -1, SEEK_CUR);
+    fputc(byte ^ 4, f);
+    fclose(f);
+    snprintf(path, sizeof path, "%s/journal", dir);
+    tape_ok(journal_open(&journal, &repair, path, &jo, &err), &err);
+    tape_ok(journal_close(journal, &err), &err);
+    assert_true(repair.bytes_dropped > 0 && repair.last_seq < held);
+    snprintf(path, sizeof path, "%s/snapshots/snapshot-%020" PRIu64 ".bin", dir, held);
+    assert_int_equal(access(path, F_OK), 0);
+    o.step_limit = 1;
+    struct session_result r = run(&o);
+    assert_true(access(path, F_OK) != 0);
+    o.step_limit = 0;
+    while (r.steps < STEPS) r = run(&o);
+    assert_int_equal(r.fingerprint, whole.fingerprint);
+    assert_int_equal(r.state_hash, whole.state_hash);
+    feed_close(feed);
+}
+
 /* ---- the journal ---- */
 
 struct change {
@@ -588,6 +637,7 @@ int main(void) {
         cmocka_unit_test(another_configuration_is_refused),
         cmocka_unit_test(identity_names_what_decides),
         cmocka_unit_test(paper_goes_on_where_it_was),
+        cmocka_unit_test(a_snapshot_of_lost_records_is_removed),
         cmocka_unit_test(verify_follows_a_journal),
         cmocka_unit_test(verify_names_the_altered_record),
         cmocka_unit_test(resuming_on_an_altered_journal_is_refused),
