@@ -154,8 +154,13 @@ static bool sink_framed(void *context, const void *data, size_t size) {
     return true;
 }
 
+/* A line that is dead is noticed once the network is back. */
+static int64_t back_ns(const struct sim_net *n) {
+    return n->outage_ns > n->clock->now_ns ? n->outage_ns : n->clock->now_ns;
+}
+
 static void down(struct socket *s) {
-    int64_t due = s->net->clock->now_ns + one_way(s->net);
+    int64_t due = back_ns(s->net) + one_way(s->net);
     if (due < s->last_due_ns) due = s->last_due_ns;
     socket_mail(s, MAIL_DOWN, due, "", 0);
 }
@@ -247,7 +252,10 @@ static void port_open(void *context, uint32_t socket, const char *path) {
     if (n->muted) return;
     s->serial++;
     s->last_due_ns = 0;
-    socket_mail(s, MAIL_OPEN, n->clock->now_ns + one_way(n), path, strlen(path));
+    if (n->outage_ns > n->clock->now_ns)
+        down(s);
+    else
+        socket_mail(s, MAIL_OPEN, n->clock->now_ns + one_way(n), path, strlen(path));
 }
 
 static void port_message(void *context, uint32_t socket, const char *text, size_t size) {
@@ -381,7 +389,8 @@ void sim_net_client(struct sim_net *n, struct binance *client) {
 }
 
 void sim_net_outage(struct sim_net *n, int64_t until_ns) {
-    n->outage_ns = until_ns;
+    if (until_ns > n->outage_ns) n->outage_ns = until_ns;
+    for (uint32_t i = 0; i < SOCKETS_MAX; i++) (void)sim_net_cut(n, i);
 }
 
 void sim_net_mute(struct sim_net *n, bool muted) {

@@ -67,7 +67,8 @@ int64_t sim_net_answer(struct sim_net *n, uint32_t ticket, const struct sim_answ
                        int64_t delay_ns);
 /* Ends an open socket (0 … SOCKETS_MAX - 1) as a broken line does. False: it is not open. */
 bool sim_net_cut(struct sim_net *n, uint32_t socket);
-/* Until then nothing gets through, either way: what is under way arrives, what is sent is lost. */
+/* Until then nothing gets through, either way: what is under way arrives, what is sent is lost, and every open socket
+ * ends, which the client notices once the network is back. */
 void sim_net_outage(struct sim_net *n, int64_t until_ns);
 /* Whether something reached the client since this was asked last. */
 bool sim_net_heard(struct sim_net *n);

@@ -57,6 +57,12 @@ static void cut(struct sim *s) {
         if (sim_net_cut(s->net, (from + k) % SOCKETS_MAX)) return;
 }
 
+static void outage(struct sim *s) {
+    int64_t until = s->clock.now_ns + (int64_t)draw(s, SIM_OUTAGE, 1, OUTAGE_S_MAX) * NS_PER_SECOND;
+    if (until > s->outage_ns) s->outage_ns = until;
+    sim_net_outage(s->net, s->outage_ns);
+}
+
 /* ---- market ---- */
 
 static void crash(struct sim *s) {
@@ -183,8 +189,7 @@ static void act(struct sim *s, enum sim_fault kind) {
         break;
     case SIM_OUTAGE:
         sim_injected(s, kind, CHECK_ALL);
-        s->outage_ns = s->clock.now_ns + (int64_t)draw(s, kind, 1, OUTAGE_S_MAX) * NS_PER_SECOND;
-        sim_net_outage(s->net, s->outage_ns);
+        outage(s);
         break;
     case SIM_CLOCK_STEP:
         sim_injected(s, kind, CHECK_ALL);
