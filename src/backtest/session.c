@@ -123,16 +123,11 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
 
 /* A live market is not the same twice, its rules and the wallet neither: such a run is known by what was asked for. */
 static uint64_t live_identity(const struct session_options *o) {
-    const uint64_t words[] = {(uint64_t)o->mode,
-                              (uint64_t)o->strategy,
-                              (uint64_t)o->stray,
-                              o->seed,
-                              feed_hash(o->feed),
-                              (uint64_t)feed_interval_ns(o->feed),
-                              session_models_hash(o),
-                              feature_list_hash(),
-                              o->engine.rule,
-                              o->engine.strategy_confidence};
+    const uint64_t words[] = {(uint64_t)o->mode,      (uint64_t)o->strategy,
+                              (uint64_t)o->stray,     o->seed,
+                              feed_hash(o->feed),     (uint64_t)feed_interval_ns(o->feed),
+                              session_models_hash(o), feature_list_hash(),
+                              o->engine.rule,         o->engine.strategy_confidence};
     return hash_chain(hash64(words, sizeof words), o->engine.weights, sizeof o->engine.weights);
 }
 

@@ -285,7 +285,7 @@ struct engine_decision {
     uint32_t is_opinion, reserved;
     uint32_t states[MODEL_COUNT]; /* enum vote_state, the supervisor's word included */
     struct vote_spread spread;
-    double trust; /* share of the weights that stands by its vote: multiplies the size */
+    double trust;           /* share of the weights that stands by its vote: multiplies the size */
     double expected_return; /* of the price until a barrier, or the horizon's end if none is met */
     struct conformal_interval interval; /* of the return; all zero where has_interval is 0 */
     uint32_t has_interval;
