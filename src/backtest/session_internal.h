@@ -12,6 +12,7 @@ enum {
     SESSION_COMMANDS_MAX =
         256, /* ids remembered: more than wait anywhere, and a day of them by hand */
     SESSION_ROLES = 6,
+    SESSION_SNAPSHOTS_MAX = 64,     /* looked at in a folder */
     SESSION_SNAPSHOT_BARS = 1 << 20 /* a fraction of a second of replay, hours of paper trading */
 };
 

@@ -317,7 +317,7 @@ static enum status fill_gap(struct session *s, int64_t from_ns) {
 
 /* Where the store has no candles before those that are about to come, a training would have nothing to learn from (a
  * first start), or a hole (a long absence). A venue that does not tell them is no reason not to trade. */
-static void fill_history(struct session *s, int64_t end_ns) {
+static void fill_history(struct session *s, int64_t end_ns, bool is_first) {
     static struct bar bars[BACKFILL_MAX];
     struct live_candles *c = s->o.candles;
     int64_t interval = feed_interval_ns(s->o.feed), now = now_of(s);
@@ -330,6 +330,8 @@ static void fill_history(struct session *s, int64_t end_ns) {
         for (int64_t t = from; st == ST_OK && t < end_ns && !session_stopped(s); t = gap.to_ns) {
             st = live_candles_gap(&gap, c, i, t, end_ns, &err);
             if (st != ST_OK || gap.from_ns == gap.to_ns) break;
+            /* What was asked for once, or nobody has: not again while positions wait for their venue. */
+            if (!is_first && gap.from_ns == from) continue;
             if (gap.to_ns > gap.from_ns + BACKFILL_MAX * interval)
                 gap.to_ns = gap.from_ns + BACKFILL_MAX * interval;
             size_t count = 0;
@@ -487,7 +489,7 @@ void session_live(struct session *s) {
         int64_t begin = known ? known - known % interval - interval : from - from % interval - warm;
         if (s->o.candles) {
             int64_t now = now_of(s), earliest = now - now % interval - BACKFILL_MAX * interval;
-            fill_history(s, begin > earliest ? begin : earliest + 2 * interval);
+            fill_history(s, begin > earliest ? begin : earliest + 2 * interval, known == 0);
         }
         enum status st = fill_gap(s, begin);
         if (st == ST_OK && s->failed == ST_OK) st = connect(s);

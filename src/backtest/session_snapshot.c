@@ -16,7 +16,6 @@
 enum {
     SNAPSHOT_VERSION = 10,
     SNAPSHOTS_KEPT = 2,
-    SNAPSHOTS_MAX = 64,
     /* Older ones of a market that goes on: 2^19 records are about a segment of the journal, 64 MiB. */
     ANCHORS_MAX = 8,
     ANCHOR_RECORDS = 1 << 19
@@ -83,7 +82,8 @@ size_t session_snapshot_list(uint64_t *seqs, size_t max, const struct session *s
 /* Which go, of seqs (n), newest first; the oldest that stays. The newest two are for restarts. Of those before, a market
  * that goes on keeps a few, far apart, for a verification to begin from: from the oldest on, each that is far enough
  * behind the one before it, so that what stays does not change with every new one. */
-static uint64_t choose(bool gone[SNAPSHOTS_MAX], const uint64_t *seqs, size_t n, bool goes_on) {
+static uint64_t choose(bool gone[SESSION_SNAPSHOTS_MAX], const uint64_t *seqs, size_t n,
+                       bool goes_on) {
     size_t anchors = 0;
     uint64_t last = 0, oldest = 0;
     for (size_t i = n; i-- > 0;) {
@@ -103,10 +103,10 @@ static uint64_t choose(bool gone[SNAPSHOTS_MAX], const uint64_t *seqs, size_t n,
 }
 
 static void forget_old(struct session *s) {
-    uint64_t seqs[SNAPSHOTS_MAX];
-    bool gone[SNAPSHOTS_MAX];
+    uint64_t seqs[SESSION_SNAPSHOTS_MAX];
+    bool gone[SESSION_SNAPSHOTS_MAX];
     char path[4200];
-    size_t n = list_snapshots(seqs, SNAPSHOTS_MAX, s->snapshot_dir);
+    size_t n = list_snapshots(seqs, SESSION_SNAPSHOTS_MAX, s->snapshot_dir);
     uint64_t oldest = choose(gone, seqs, n, s->o.mode != MODE_REPLAY);
     for (size_t i = 0; i < n; i++) {
         if (!gone[i]) continue;
@@ -211,9 +211,9 @@ enum status session_snapshot_load_at(struct session *s, uint64_t seq, struct err
 }
 
 enum status session_snapshot_load(struct session *s, uint64_t *seq, struct err *err) {
-    uint64_t seqs[SNAPSHOTS_MAX];
+    uint64_t seqs[SESSION_SNAPSHOTS_MAX];
     char path[4200];
-    size_t n = list_snapshots(seqs, SNAPSHOTS_MAX, s->snapshot_dir);
+    size_t n = list_snapshots(seqs, SESSION_SNAPSHOTS_MAX, s->snapshot_dir);
     for (size_t i = 0; i < n; i++) {
         snprintf(path, sizeof path, "%s/snapshot-%020" PRIu64 ".bin", s->snapshot_dir, seqs[i]);
         if (s->journal && seqs[i] > journal_last_seq(s->journal)) {

@@ -6,8 +6,6 @@
 
 #include "backtest/session_internal.h"
 
-enum { SNAPSHOTS_MAX = 64 };
-
 struct scan {
     uint64_t first, gone;          /* records; gone: the last one whose model's file is, 0 none */
     uint64_t pending[MODEL_COUNT]; /* by kind: a training that ended last, its file gone */
@@ -50,13 +48,13 @@ static enum status read_all(struct scan *scan, const struct session *s, const ch
 enum status session_verify_start(struct session *s, struct session_result *out,
                                  const char *journal_dir, struct err *err) {
     struct scan scan = {0};
-    uint64_t seqs[SNAPSHOTS_MAX];
+    uint64_t seqs[SESSION_SNAPSHOTS_MAX];
     enum status st = read_all(&scan, s, journal_dir, err);
     if (st != ST_OK) return st;
     out->journal_first_seq = scan.first;
     out->model_gone_seq = scan.gone;
     bool whole = scan.first == 1 && scan.gone == 0;
-    size_t n = whole ? 0 : session_snapshot_list(seqs, SNAPSHOTS_MAX, s);
+    size_t n = whole ? 0 : session_snapshot_list(seqs, SESSION_SNAPSHOTS_MAX, s);
     for (size_t i = n; i-- > 0 && s->covered == 0;) {
         if (seqs[i] + 1 < scan.first || seqs[i] <= scan.gone) continue;
         if (session_snapshot_load_at(s, seqs[i], err) == ST_OK) s->covered = seqs[i];
