@@ -65,7 +65,7 @@ struct drill_stop {
     bool is_algo;
     uint64_t id; /* 0 none */
 };
-/* The protective stop that stands for the symbol, other than those below `after`; id 0: none. */
+/* The protective stop that stands for the symbol, asked for after `except` (NULL: whenever); id 0: none. */
 enum status drill_venue_stop(struct drill_stop *out, struct drill_venue *v, const char *symbol,
                              const struct drill_stop *except, struct err *err);
 enum status drill_venue_cancel(struct drill_venue *v, const char *symbol,

@@ -88,7 +88,7 @@ static const char *call(struct drill_venue *v, const char *method, const char *p
     return NULL;
 }
 
-/* The newest row of an array of orders that is a stop and not the excepted one. */
+/* The newest row of an array of orders that is a stop, asked for after the excepted one. */
 static bool newest_stop(uint64_t *out, const char *body, const char *id_name, const char *type_name,
                         uint64_t except) {
     struct json_reader r;
@@ -110,7 +110,7 @@ static bool newest_stop(uint64_t *out, const char *body, const char *id_name, co
                 json_skip(&r);
             }
         }
-        if (is_stop && id != except && id > *out) *out = id;
+        if (is_stop && id > except && id > *out) *out = id; /* a later one than that */
     }
     return json_finish(&r) == ST_OK;
 }
