@@ -1,6 +1,7 @@
 /* Commands from outside. They come when they come, so each is on record with the place in the step at which it was obeyed:
  * going over that record again, it is obeyed at that place again. Who has no answer, for a process died on either side, asks
  * again under the same id: it is on record once, whatever died when. */
+#include <math.h>
 #include <string.h>
 
 #include "backtest/session_internal.h"
@@ -62,7 +63,13 @@ static bool from_inbox(struct session *s, struct operator_command *out) {
 
 bool session_command_next(struct session *s, struct operator_command *out, uint64_t part) {
     if (s->failed != ST_OK || s->o.verify) return false;
-    if (!from_inbox(s, out) && !session_policy_next(s, out)) return false;
+    do {
+        if (!from_inbox(s, out) && !session_policy_next(s, out)) return false;
+        /* No record can hold it: whoever put it there did not look. It is gone, and said so. */
+        if (!isfinite(out->value))
+            log_warn("session", "command without a number dropped", "key=%s by=%s", out->key,
+                     out->given_by);
+    } while (!isfinite(out->value));
     out->step = s->state->next_step;
     out->part = part;
     return true;
