@@ -158,13 +158,13 @@ struct kernel_totals {
         reductions,   /* positions of which less was asked for, to obey the portfolio's caps */
         entries_quarantined, /* never answered: given up with an alarm, no entry there before the venue speaks */
         strays; /* positions no trade of ours explained: protected or closed by rule, each with an alarm */
-    uint64_t strays_left,    /* such positions left alone by the rule */
-        targets_not_sent,    /* so many conditional orders wait that stops come first */
-        near_liquidation,    /* trades that came nearer to it than a quarter of the way */
-        stops_behind,        /* trades whose stop lay behind it */
-        strays_refused,      /* there was no room for: asked to be closed, taken in when there was */
+    uint64_t strays_left, /* such positions left alone by the rule */
+        targets_not_sent, /* so many conditional orders wait that stops come first */
+        near_liquidation, /* trades that came nearer to it than a quarter of the way */
+        stops_behind,     /* trades whose stop lay behind it */
+        strays_refused,   /* there was no room for: asked to be closed, taken in when there was */
         positions_corrected, /* told by the venue as a whole */
-        forced_beyond;       /* liquidations and settlements of more than was held: the rest opens nothing */
+        forced_beyond; /* liquidations and settlements of more than was held: the rest opens nothing */
     uint64_t refusals[RISK_REASON_COUNT];
     uint64_t
         decisions[ENGINE_REASON_COUNT]; /* of the AI engine; ENGINE_ALLOW: what became an intent */
@@ -175,7 +175,8 @@ struct kernel_totals {
     } rejects[32];
     uint32_t reject_codes, reserved;
     money_t wallet_start, wallet, realized_pnl, fees, funding; /* sums of venue events */
-    money_t unexplained; /* the rest: wallet = wallet_start + realized_pnl - fees + funding + unexplained */
+    money_t
+        unexplained; /* the rest: wallet = wallet_start + realized_pnl - fees + funding + unexplained */
     money_t equity, equity_peak, exposure;
     money_t drawdown_money_max; /* deepest fall from the peak, quote units */
     struct hist time_to_protected;

@@ -70,8 +70,8 @@ struct retrain_config {
      * may need, eight of a kind, never. A journal can be executed from where the first file that is gone was trained. */
     uint64_t keep_rejected_bytes;
     const volatile sig_atomic_t
-        *stop; /* not threaded: non-zero ends a training at its next step; NULL never */
-    bool at_once;      /* the first training is due at the first close, not one period later */
+        *stop;    /* not threaded: non-zero ends a training at its next step; NULL never */
+    bool at_once; /* the first training is due at the first close, not one period later */
     struct promotion_schedule_config schedule;
     struct promotion_config promotion; /* its horizon must be that of the labels */
     struct retrain_source source;

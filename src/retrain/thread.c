@@ -48,8 +48,7 @@ static void *run(void *context) {
     /* On Linux this is the calling thread's own, and that of the threads it starts. */
     if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
         log_warn("retrain", "trainings run at the kernel's priority");
-    while (order_wait(t))
-        training_run_all(t->training, t->r, &t->at_hand, &cancel, kind_done, t);
+    while (order_wait(t)) training_run_all(t->training, t->r, &t->at_hand, &cancel, kind_done, t);
     return NULL;
 }
 

@@ -43,7 +43,8 @@ static struct learn_config configure(const struct retrain *r, enum model_kind ki
 
 static enum status train(struct training *t, const struct retrain *r, enum model_kind kind,
                          const struct training_order *order, const struct learn_series *series,
-                         size_t count, const char *warm_start, const struct training_cancel *cancel) {
+                         size_t count, const char *warm_start,
+                         const struct training_cancel *cancel) {
     const struct learn_config l = configure(r, kind, order, warm_start);
     return r->hooks->train(&t->report, t->path, series, count, &l, go_on, (void *)cancel, &t->err);
 }

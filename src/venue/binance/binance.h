@@ -175,7 +175,8 @@ struct binance_stats {
     bool algo_service; /* conditional orders go to the algo endpoint */
     int64_t clock_offset_ns, clock_error_ns;
     uint64_t orders_sent, fills, late_fills, reconciliations, repaired, service_switches;
-    uint64_t foreign_untold, positions_told; /* fills that close what nobody told of; VENUE_POSITION */
+    uint64_t foreign_untold,
+        positions_told;        /* fills that close what nobody told of; VENUE_POSITION */
     struct hist round_trip_ns; /* of orders: sent to answered */
 };
 void binance_stats_get(const struct binance *b, struct binance_stats *out);
