@@ -57,7 +57,7 @@ kill -9 "$started"
 reap "$started"
 begin
 await $patience is_up || { cat "$work/log" >&2; die "it does not come up after kill -9"; }
-risk .emergency_stop || die "kill -9 undid the stop"
+await 30 risk .emergency_stop || die "kill -9 undid the stop" # it may be shown before its journal is gone over
 await $patience risk '.positions == 0' || die "exits do not go on under a stop: $(<"$work/risk")"
 await $patience risk ".market_time > $stopped + 3600 * 1000" || die "the market stands still"
 risk '.positions == 0 and .emergency_stop' || die "a position was opened under a stop: $(<"$work/risk")"
