@@ -89,22 +89,10 @@ static void on_signal(int number) {
     stop = 1;
 }
 
+/* The rule's name as everywhere, and as this command's page writes it. */
 static bool strategy_of(enum strategy_kind *out, const char *text) {
-    static const struct {
-        const char *name;
-        enum strategy_kind kind;
-    } all[] = {
-        {"momentum", STRATEGY_MOMENTUM},
-        {"random", STRATEGY_RANDOM},
-        {"sma-cross", STRATEGY_SMA_CROSS},
-        {"sma_cross", STRATEGY_SMA_CROSS}, /* as events and commands to repeat a run name it */
-        {"ensemble", STRATEGY_ENSEMBLE}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(all[i].name, text) == 0) {
-            *out = all[i].kind;
-            return true;
-        }
-    return false;
+    return strategy_find(out,
+                         strcmp(text, "sma-cross") == 0 ? strategy_text(STRATEGY_SMA_CROSS) : text);
 }
 
 static bool hours_of(double *out, const char *text) {
@@ -356,7 +344,9 @@ static int run_swarm(struct sim_command *c) {
     if (r.has_wrong) print_wrong(&r);
     double hours = 0;
     uint64_t seeds = 0, wrong = 0;
-    if (c->csv && swarm_csv_total(&hours, &seeds, &wrong, c->csv, &err) == ST_OK)
+    if (c->csv && swarm_csv_total(&hours, &seeds, &wrong, c->csv, &err) != ST_OK)
+        fprintf(stderr, "quantum sim: %s\n", err.text);
+    else if (c->csv)
         fprintf(stderr, "%s: %.0f h over %" PRIu64 " seeds, %" PRIu64 " violations so far\n",
                 c->csv, hours, seeds, wrong);
     const struct check_coverage_counts seen = check_coverage_count(&r.coverage);

@@ -54,16 +54,7 @@ static const char up_usage[] =
     "trained on earlier\n"
     "                     bars, kept in STATE/models)\n"
     "  --voters A,B       who may vote (default xgboost,lightgbm,nhits,patchtst); the other seats "
-    "stay empty\n"
-    "  --ensemble-rule R  pool (default): the answers' probabilities by weight; classic: the "
-    "original's count of votes\n"
-    "  --ensemble-weights W  what the voters' weights begin at: equal (default), report (.3333 .25 "
-    ".5 1.0), or four\n"
-    "                     numbers above 0 for xgboost,lightgbm,nhits,patchtst; normalised, then "
-    "learned\n"
-    "  --strategy-confidence on|off  a strategy's least confidence bars it (off: the figures are "
-    "not of calibrated\n"
-    "                     probabilities)\n"
+    "stay empty\n" RUN_ENGINE_HELP
     "  --retrain-every D  new models from the newest bars, tried beside those that serve, promoted "
     "when "
     "better:\n"
@@ -210,15 +201,6 @@ static bool set_mode(struct up *u, const char *text) {
     return false;
 }
 
-static bool set_strategy(struct run_options *o, const char *text) {
-    for (int k = 0; k < STRATEGY_COUNT; k++)
-        if (strcmp(text, strategy_text((enum strategy_kind)k)) == 0) {
-            o->strategy = (enum strategy_kind)k;
-            return true;
-        }
-    return false;
-}
-
 /* Minutes, hours or days; at most a year. */
 static bool set_retrain(struct run_options *o, const char *text) {
     static const struct {
@@ -274,7 +256,7 @@ static bool set_market_option(struct up *u, int option) {
     case OPT_MODE:
         return set_mode(u, optarg);
     case OPT_STRATEGY:
-        return set_strategy(o, optarg);
+        return strategy_find(&o->strategy, optarg);
     case OPT_DATA:
         return copy(o->data, sizeof o->data, optarg);
     case OPT_INTERVAL:

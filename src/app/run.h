@@ -71,6 +71,19 @@ int run_prepare(struct run *run, const struct run_options *options,
                 const volatile sig_atomic_t *stop);
 void run_release(struct run *run);
 
+/* Of every command that takes run_rule_option, run_weights_option and run_confidence_option. */
+#define RUN_ENGINE_HELP                                                                            \
+    "  --ensemble-rule R  pool (default): the answers' probabilities by weight; classic: the "     \
+    "original's count of votes\n"                                                                  \
+    "  --ensemble-weights W  what the voters' weights begin at: equal (default), report (.3333 "   \
+    ".25 "                                                                                         \
+    ".5 1.0), or four\n"                                                                           \
+    "                     numbers above 0 for xgboost,lightgbm,nhits,patchtst; normalised, then "  \
+    "learned\n"                                                                                    \
+    "  --strategy-confidence on|off  a strategy's least confidence bars it (off: the figures are " \
+    "not of calibrated\n"                                                                          \
+    "                     probabilities)\n"
+
 /* run_venue.c: a run on a venue somewhere else; the run folder is made here, for what the venue said at the first start
  * (contracts, wallet, moment) is kept in it and holds for every later one. Returns an exit code. */
 int run_prepare_venue(struct run *run, struct err *err);

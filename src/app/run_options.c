@@ -157,14 +157,8 @@ static enum status apply(struct run_options *o, const char *key, const char *val
             }
         return ST_INVALID;
     }
-    if (strcmp(key, "strategy") == 0) {
-        for (int k = 0; k < STRATEGY_COUNT; k++)
-            if (strcmp(value, strategy_text((enum strategy_kind)k)) == 0) {
-                o->strategy = (enum strategy_kind)k;
-                return ST_OK;
-            }
-        return ST_INVALID;
-    }
+    if (strcmp(key, "strategy") == 0)
+        return strategy_find(&o->strategy, value) ? ST_OK : ST_INVALID;
     if (strcmp(key, "stray") == 0) return run_stray_option(o, value);
     if (strcmp(key, "model") == 0) return *value ? run_model_option(o, value, NULL) : ST_OK;
     if (strcmp(key, "voters") == 0) return run_voters_option(o, value, NULL);

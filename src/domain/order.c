@@ -1,5 +1,7 @@
 #include "domain/order.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "domain/trade.h"
 
@@ -178,4 +180,13 @@ const char *strategy_text(enum strategy_kind kind) {
         break;
     }
     return "?";
+}
+
+bool strategy_find(enum strategy_kind *out, const char *text) {
+    for (int k = 0; k < STRATEGY_COUNT; k++)
+        if (strcmp(text, strategy_text((enum strategy_kind)k)) == 0) {
+            *out = (enum strategy_kind)k;
+            return true;
+        }
+    return false;
 }

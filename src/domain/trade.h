@@ -2,6 +2,7 @@
 #ifndef DOMAIN_TRADE_H
 #define DOMAIN_TRADE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/fx.h"
@@ -41,6 +42,8 @@ enum strategy_kind {
     STRATEGY_COUNT
 };
 const char *strategy_text(enum strategy_kind kind); /* "ensemble" "momentum" "random" "sma_cross" */
+bool strategy_find(enum strategy_kind *out,
+                   const char *text); /* false: none of them, out as it was */
 
 /* How a trade is managed: the number of one of brain/strategy's profiles, ARM_NONE for a rule that
  * brings its own. Kept equal to them where both are known (kernel/events.c). */
