@@ -597,6 +597,8 @@ static enum status open_bus(struct session *s, struct err *err) {
     struct bus_options bo = bus_options_defaults();
     snprintf(url, sizeof url, "embedded:%s/bus", s->o.run_dir);
     bo.url = s->o.bus_url ? s->o.bus_url : url;
+    if (s->o.journal_options && s->o.journal_options->segment_bytes < bo.segment_bytes)
+        bo.segment_bytes = s->o.journal_options->segment_bytes;
     enum status st = bus_open(&s->bus, &bo, err);
     if (st != ST_OK) return st;
     st = bus_group(s->bus, "trade.intent", "executor", err);

@@ -14,7 +14,8 @@ struct bus_options bus_options_defaults(void) {
                                 .attempts_max = 5,
                                 .idle_ns = 30 * NS_PER_SECOND,
                                 .outbox_max = 65536,
-                                .consumer_stale_ns = NS_PER_HOUR};
+                                .consumer_stale_ns = NS_PER_HOUR,
+                                .segment_bytes = 16 << 20};
 }
 
 static enum status redis_url_open(struct bus **out, const struct bus_options *o, struct err *err) {

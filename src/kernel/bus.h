@@ -61,6 +61,7 @@ struct bus_options {
     int64_t idle_ns;           /* pending longer than this is claimed: 30 s */
     uint32_t outbox_max;       /* 65536 */
     int64_t consumer_stale_ns; /* a consumer silent this long that holds nothing is deleted: 1 h */
+    size_t segment_bytes;      /* of the embedded one's journal: 16 MiB; 4 entries must fit */
 };
 struct bus_options bus_options_defaults(void);
 

@@ -17,7 +17,6 @@
 enum {
     RECORD_VERSION = 1,
     CONSUMERS_MAX = 64,
-    SEGMENT_BYTES = 16 << 20,
     CHECKPOINT_BYTES = 64 << 20, /* at least so much is written between checkpoints */
     CHECKPOINT_RATIO = 4,        /* and so many times what the last checkpoint took */
 };
@@ -847,7 +846,7 @@ enum status bus_embedded_open(struct bus **out, const char *dir, const struct bu
     e->base.options = *options;
     e->base.options.url = NULL;
     struct journal_options jo = journal_options_defaults();
-    jo.segment_bytes = SEGMENT_BYTES;
+    jo.segment_bytes = options->segment_bytes;
     enum status st = journal_open(&e->journal, NULL, dir, &jo, err);
     if (st == ST_OK) st = replay(e, dir, err);
     if (st != ST_OK) {

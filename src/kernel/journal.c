@@ -347,7 +347,11 @@ enum status journal_retain(struct journal *j, uint64_t keep_from, struct err *er
 
 /* --- opening ----------------------------------------------------------------------------------- */
 
+/* A preallocated segment is mostly zeros: by blocks first. */
 static size_t nonzero_end(const uint8_t *data, size_t size) {
+    static const uint8_t zeros[512];
+    while (size >= sizeof zeros && memcmp(data + size - sizeof zeros, zeros, sizeof zeros) == 0)
+        size -= sizeof zeros;
     while (size > 0 && data[size - 1] == 0) size--;
     return size;
 }
