@@ -103,6 +103,40 @@ static void refusals(struct api_page *p, const struct view *v) {
                       (unsigned long long)v->reasons[i].count);
 }
 
+static void seconds(struct api_page *p, const char *name, const char *help, int64_t ns) {
+    api_prom_head(p, "gauge", name, help);
+    api_prom_line(p, "%s %.9g\n", name, (double)ns / 1e9);
+}
+
+/* What an outage or a kill interrupted says nothing of how fast we are: apart, with its longest. */
+static void protection(struct api_page *p, const struct view *v) {
+    uint64_t count = 0;
+    api_prom_head(
+        p, "histogram", "quantum_time_to_protected_seconds",
+        "First entry fill to the stop the venue confirmed, where nothing interrupted it.");
+    for (uint32_t i = 0; i < VIEW_PROTECTED_EDGES; i++) {
+        count += v->protected_counts[i];
+        api_prom_line(p, "quantum_time_to_protected_seconds_bucket{le=\"%.9g\"} %llu\n",
+                      (double)view_protected_edges_ns[i] / 1e9, (unsigned long long)count);
+    }
+    count += v->protected_counts[VIEW_PROTECTED_EDGES];
+    api_prom_line(p, "quantum_time_to_protected_seconds_bucket{le=\"+Inf\"} %llu\n",
+                  (unsigned long long)count);
+    api_prom_line(p, "quantum_time_to_protected_seconds_sum %.9g\n",
+                  (double)v->protected_ns_sum / 1e9);
+    api_prom_line(p, "quantum_time_to_protected_seconds_count %llu\n", (unsigned long long)count);
+    seconds(p, "quantum_time_to_protected_p99_seconds",
+            "99 % of these spans are no longer (within 1/16).", v->time_to_protected_ns_p99);
+    seconds(p, "quantum_time_to_protected_max_seconds", "The longest of these spans.",
+            v->time_to_protected_ns_max);
+    api_prom_counter(p, "quantum_protection_interrupted_total",
+                     "Spans from fill to confirmed stop in which the venue was out of reach or "
+                     "the process dead.",
+                     v->protected_interrupted);
+    seconds(p, "quantum_protection_interrupted_max_seconds",
+            "The longest of those, the outage included.", v->protected_interrupted_ns_max);
+}
+
 static void kernel_own(struct api_page *p, const struct view *v) {
     api_prom_counter(p, "quantum_bars_total", "Closed candles folded in.", v->bars);
     api_prom_counter(p, "quantum_events_total", "Events the kernel has stepped through.",
@@ -121,14 +155,7 @@ static void kernel_own(struct api_page *p, const struct view *v) {
     api_prom_gauge(p, "quantum_positions_unprotected",
                    "Open positions without a confirmed full stop, now.",
                    (double)v->positions_unprotected_now);
-    api_prom_head(p, "summary", "quantum_time_to_protected_seconds",
-                  "First entry fill to confirmed stop.");
-    api_prom_line(p, "quantum_time_to_protected_seconds{quantile=\"0.5\"} %.9g\n",
-                  (double)v->time_to_protected_ns_p50 / 1e9);
-    api_prom_line(p, "quantum_time_to_protected_seconds{quantile=\"0.99\"} %.9g\n",
-                  (double)v->time_to_protected_ns_p99 / 1e9);
-    api_prom_line(p, "quantum_time_to_protected_seconds{quantile=\"1\"} %.9g\n",
-                  (double)v->time_to_protected_ns_max / 1e9);
+    protection(p, v);
 }
 
 /* A seat that is empty has no state and no time. */

@@ -344,6 +344,8 @@ static void put_protection(struct json_writer *w, const struct view *v) {
     put_span_ms(w, "time_to_protected_ms_p50", v->time_to_protected_ns_p50);
     put_span_ms(w, "time_to_protected_ms_p99", v->time_to_protected_ns_p99);
     put_span_ms(w, "time_to_protected_ms_max", v->time_to_protected_ns_max);
+    put_u64(w, "interrupted", v->protected_interrupted);
+    put_span_ms(w, "interrupted_ms_max", v->protected_interrupted_ns_max);
     json_write_object_end(w);
 }
 

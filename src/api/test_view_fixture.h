@@ -228,6 +228,11 @@ static inline void fixture_fill(struct view *v, int64_t now_ns) {
     v->positions_unprotected_ever = 2;
     v->time_to_protected_ns_p50 = 110 * NS_PER_MS;
     v->time_to_protected_ns_p99 = 240 * NS_PER_MS;
+    v->protected_counts[3] = 5, v->protected_counts[5] = 2;
+    v->protected_counts[VIEW_PROTECTED_EDGES] = 1;
+    v->protected_ns_sum = 91 * NS_PER_SECOND;
+    v->protected_interrupted = 3;
+    v->protected_interrupted_ns_max = 42 * NS_PER_SECOND;
     v->time_to_protected_ns_max = 260 * NS_PER_MS;
     fixture_model(&v->models[MODEL_XGBOOST]);
     v->disagreement =

@@ -79,6 +79,10 @@ struct report {
     char cost_model[160];   /* fees, spread, slippage, latency, in words */
     money_t wallet_start;   /* 0: the wallet of the first equity point */
     uint64_t unprotected_at_end;
+    /* Of the kernel's own count, open positions included: spans from fill to confirmed stop that nothing interrupted
+     * (p99 within 1/16), and those with an outage of the venue or a death of the process in between. 0: none. */
+    uint64_t protected_whole, protected_interrupted;
+    int64_t protected_p99_ns, protected_max_ns, interrupted_max_ns;
     uint32_t reject_count, refusal_count, baseline_count;
     struct report_count rejects[REPORT_KEYS_MAX], refusals[REPORT_KEYS_MAX];
     struct report_baseline baselines[REPORT_BASELINES_MAX];

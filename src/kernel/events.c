@@ -145,6 +145,9 @@ static const struct field venue_link_changed_fields[] = {VENUE_LINK_FIELDS(FIELD
 #define FIELD_TAG position_reduced
 static const struct field position_reduced_fields[] = {POSITION_REDUCED_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG report_written
+static const struct field report_written_fields[] = {REPORT_WRITTEN_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1

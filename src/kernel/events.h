@@ -298,6 +298,16 @@
     F(U32, whole, "1: all of it, the rest would not be worth an order")                            \
     F(U32, reserved, "0")
 
+#define REPORT_WRITTEN_FIELDS(F)                                                                   \
+    F(U64, trades, "closed trades it is of: the run's first so many")                              \
+    F(PROB, win_rate, "net of costs, from fills")                                                  \
+    F(PROB, win_rate_low, "lower end of its 95 % interval")                                        \
+    F(PROB, win_rate_high, "upper end")                                                            \
+    F(F64, expectancy, "mean net result of a trade, quote units")                                  \
+    F(F64, expectancy_low, "lower end of its 95 % interval")                                       \
+    F(F64, expectancy_high, "upper end")                                                           \
+    F(TEXT, file, "in reports/ of the run's folder")
+
 struct run_started {
     RUN_STARTED_FIELDS(FIELD_MEMBER)
 };
@@ -365,6 +375,9 @@ struct venue_link_changed {
 struct position_reduced {
     POSITION_REDUCED_FIELDS(FIELD_MEMBER)
 };
+struct report_written {
+    REPORT_WRITTEN_FIELDS(FIELD_MEMBER)
+};
 
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
@@ -419,7 +432,9 @@ struct position_reduced {
     E(25, EVENT_STRATEGY_CHANGED, strategy_changed, "strategy.changed", 1, true,                   \
       STRATEGY_CHANGED_FIELDS, "another policy chooses the strategies")                            \
     E(26, EVENT_POSITION_REDUCED, position_reduced, "position.reduced", 1, true,                   \
-      POSITION_REDUCED_FIELDS, "what is held passes a cap: a part of it is being closed, or all")
+      POSITION_REDUCED_FIELDS, "what is held passes a cap: a part of it is being closed, or all")  \
+    E(27, EVENT_REPORT_WRITTEN, report_written, "report.written", 1, true, REPORT_WRITTEN_FIELDS,  \
+      "a report of every fiftieth closed trade; on the bus alone, and told again at a start")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

@@ -69,6 +69,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
     k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak =
         config->wallet_start;
     hist_init(&k->totals.time_to_protected);
+    hist_init(&k->totals.protected_interrupted);
     return k;
 }
 

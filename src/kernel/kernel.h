@@ -179,7 +179,11 @@ struct kernel_totals {
         unexplained; /* the rest: wallet = wallet_start + realized_pnl - fees + funding + unexplained */
     money_t equity, equity_peak, exposure;
     money_t drawdown_money_max; /* deepest fall from the peak, quote units */
-    struct hist time_to_protected;
+    /* First entry fill to the stop that the venue confirmed, once a trade: of those whose venue could be asked all the
+     * while by a process that lived; counted exactly up to view_protected_edges_ns, the last count is of what is beyond.
+     * Interrupted ones apart. */
+    struct hist time_to_protected, protected_interrupted;
+    uint64_t protected_counts[VIEW_PROTECTED_EDGES + 1];
 };
 const struct kernel_totals *kernel_totals(const struct kernel *k);
 uint32_t kernel_open_count(const struct kernel *k);

@@ -29,6 +29,8 @@ struct hot {
 };
 static_assert(sizeof(struct hot) == 64, "one cache line");
 
+enum { SPAN_INTERRUPTED = 1, SPAN_COUNTED = 2 };
+
 struct cold {
     struct oms_book book;
     struct exits_state exits;
@@ -55,9 +57,10 @@ struct cold {
     px_t plan_stop_px, plan_take_px;
     /* Held by the account, signed, and no trade's: left alone by the rule, or there is no room for it. */
     qty_t left_qty;
-    px_t left_entry_px;               /* as the venue told it with the position; 0 it did not */
-    uint32_t left_waiting, reserved3; /* it is to be taken in when there is room */
-    uint64_t near_told, behind_told;  /* kernel_watch.c: the trades of which it was told */
+    px_t left_entry_px;    /* as the venue told it with the position; 0 it did not */
+    uint32_t left_waiting; /* it is to be taken in when there is room */
+    uint32_t span; /* SPAN_*: of the trade, from its first fill to its first confirmed stop */
+    uint64_t near_told, behind_told; /* kernel_watch.c: the trades of which it was told */
 };
 
 struct kernel {

@@ -172,6 +172,8 @@ void kernel_risk_contract(struct kernel *k, uint32_t i, bool is_trading) {
 void kernel_link(struct kernel *k, struct kernel_out *out, bool is_up, int64_t now_ns) {
     if (now_ns > k->now_ns) k->now_ns = now_ns;
     struct breaker_changes changes = {0};
+    for (uint32_t j = 0; !is_up && j < k->open_count; j++)
+        cold_of(k, k->open[j])->span |= SPAN_INTERRUPTED;
     breaker_link(&changes, breaker_of(k), is_up, k->now_ns);
     tell(k, out, &changes);
 }

@@ -93,6 +93,20 @@ static void tell_closed(struct kernel *k, struct kernel_out *out, uint32_t i) {
     if (k->recent_count < RECENT_MAX) k->recent_count++;
 }
 
+/* A stop that is lost and stands again is told again; the trade's span is counted once. */
+static void count_span(struct kernel *k, struct cold *c, int64_t span_ns) {
+    if (c->span & SPAN_COUNTED) return;
+    c->span |= SPAN_COUNTED;
+    if (c->span & SPAN_INTERRUPTED) {
+        hist_add(&k->totals.protected_interrupted, span_ns);
+        return;
+    }
+    hist_add(&k->totals.time_to_protected, span_ns);
+    uint32_t edge = 0;
+    while (edge < VIEW_PROTECTED_EDGES && span_ns > view_protected_edges_ns[edge]) edge++;
+    k->totals.protected_counts[edge]++;
+}
+
 static void tell_protected(struct kernel *k, struct kernel_out *out, uint32_t i) {
     const struct exits_state *x = &cold_of(k, i)->exits;
     struct event *e = kernel_emit(k, out, EVENT_POSITION_PROTECTED);
@@ -102,7 +116,7 @@ static void tell_protected(struct kernel *k, struct kernel_out *out, uint32_t i)
     e->u.position_protected.time_to_protected = x->protected_ts_ns - x->entry_ts_ns;
     e->u.position_protected.stop_loss = x->stop_px;
     kernel_seal(k, e);
-    hist_add(&k->totals.time_to_protected, x->protected_ts_ns - x->entry_ts_ns);
+    count_span(k, cold_of(k, i), x->protected_ts_ns - x->entry_ts_ns);
 }
 
 void kernel_tell_alarm(struct kernel *k, struct kernel_out *out, uint32_t i, const char *reason,
@@ -417,6 +431,7 @@ void kernel_tell_opened(struct kernel *k, struct kernel_out *out, uint32_t i, px
     t->take_profit = x->take_px;
     kernel_seal(k, e);
     k->totals.positions++;
+    cold_of(k, i)->span = breaker_of(k)->is_down ? SPAN_INTERRUPTED : 0;
 }
 
 static enum exit_reason reason_of_leg(const struct exits_state *x, enum oms_leg leg) {

@@ -170,6 +170,10 @@ static void view_totals_fill(const struct kernel_totals *t, struct view *out) {
     out->time_to_protected_ns_p50 = hist_quantile(&t->time_to_protected, 0.50);
     out->time_to_protected_ns_p99 = hist_quantile(&t->time_to_protected, 0.99);
     out->time_to_protected_ns_max = t->time_to_protected.count ? t->time_to_protected.max : 0;
+    memcpy(out->protected_counts, t->protected_counts, sizeof out->protected_counts);
+    out->protected_ns_sum = t->time_to_protected.sum;
+    out->protected_interrupted = t->protected_interrupted.count;
+    out->protected_interrupted_ns_max = t->protected_interrupted.max;
     out->reason_count = 0;
     for (uint32_t r = 1; r < RISK_REASON_COUNT; r++)
         view_reason_add(out, risk_reason_text((enum risk_reason)r), t->refusals[r]);

@@ -6,9 +6,15 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/tstamp.h"
 
 /* READERS_MAX readers hold at most READERS_MAX buffers; one more is the newest, one more is free. */
 enum { READERS_MAX = 4, BUFFERS = READERS_MAX + 2 };
+
+const int64_t view_protected_edges_ns[VIEW_PROTECTED_EDGES] = {
+    10 * NS_PER_MS,    20 * NS_PER_MS,     50 * NS_PER_MS,     100 * NS_PER_MS,   200 * NS_PER_MS,
+    300 * NS_PER_MS,   500 * NS_PER_MS,    NS_PER_SECOND,      2 * NS_PER_SECOND, 3 * NS_PER_SECOND,
+    5 * NS_PER_SECOND, 10 * NS_PER_SECOND, 30 * NS_PER_SECOND, 60 * NS_PER_SECOND};
 
 struct view_box {
     atomic_int newest;           /* index of the newest publication, -1 none yet */

@@ -124,6 +124,10 @@ struct view_reason {
     uint64_t count;
 };
 
+/* Spans from fill to stop are counted up to these, inclusive; one more count is of what is beyond the last. */
+enum { VIEW_PROTECTED_EDGES = 14 };
+extern const int64_t view_protected_edges_ns[VIEW_PROTECTED_EDGES];
+
 struct view_reject { /* by the venue, of one code */
     int32_t code;
     uint32_t reserved;
@@ -193,7 +197,12 @@ struct view {
     uint64_t journal_seq, journal_durable_seq;
     money_t wallet_start, wallet, equity, realized_pnl, fees, funding, drawdown_max;
     uint64_t positions_unprotected_now, positions_unprotected_ever;
+    /* Of trades whose span from fill to stop nothing interrupted; protected_counts: kernel_totals'. */
     int64_t time_to_protected_ns_p50, time_to_protected_ns_p99, time_to_protected_ns_max;
+    uint64_t protected_counts[VIEW_PROTECTED_EDGES + 1], protected_ns_sum;
+    /* Of the others: the venue was out of reach, or the process dead, in between. */
+    uint64_t protected_interrupted;
+    int64_t protected_interrupted_ns_max;
     uint32_t symbol_count, position_count, order_count, trade_count, equity_count, role_count,
         reason_count, warming;
     struct view_model models[MODEL_COUNT];
