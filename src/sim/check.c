@@ -28,15 +28,8 @@ const char *check_text(enum check_number number) {
 }
 
 const char *check_injection_name(uint32_t kind) {
-    static const char *const own[] = {
-#define INJECTION(id, name) [id - FAULT_COUNT - SIM_FAULT_COUNT] = name,
-        CHECK_INJECTION_TABLE(INJECTION)
-#undef INJECTION
-    };
     if (kind < FAULT_COUNT) return fault_name((enum fault)kind);
-    if (kind < CHECK_SIM(SIM_FAULT_COUNT))
-        return sim_fault_name((enum sim_fault)(kind - FAULT_COUNT));
-    return kind < INJECT_COUNT ? own[kind - CHECK_SIM(SIM_FAULT_COUNT)] : "?";
+    return kind < INJECT_COUNT ? sim_fault_name((enum sim_fault)(kind - FAULT_COUNT)) : "?";
 }
 
 /* A rule or a price of the symbol is another afterwards: the next refusal may be one of the conditional ones. */

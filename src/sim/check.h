@@ -64,21 +64,9 @@ enum check_number {
 const char *check_name(enum check_number number);
 const char *check_text(enum check_number number);
 
-/* What goes wrong, by one number: a fault of the exchange (enum fault), one of the simulation (CHECK_SIM(enum sim_fault)),
- * or one of these. */
+/* What goes wrong, by one number: a fault of the exchange (enum fault), or one of the simulation (CHECK_SIM(enum sim_fault)). */
 #define CHECK_SIM(kind) (FAULT_COUNT + (uint32_t)(kind))
-#define CHECK_INJECTION_TABLE(X)                                                                   \
-    X(INJECT_EXECUTOR, "executor") /* a second executor on the same stream */                      \
-    X(INJECT_CONFIG, "config")     /* a wrong configuration is loaded */                           \
-    X(INJECT_OPERATOR, "operator") /* stop, panic, resume, policy */
-
-enum check_injection {
-    INJECT_BASE = FAULT_COUNT + SIM_FAULT_COUNT - 1,
-#define INJECT_ENUM(id, name) id,
-    CHECK_INJECTION_TABLE(INJECT_ENUM)
-#undef INJECT_ENUM
-        INJECT_COUNT
-};
+enum { INJECT_COUNT = (int)FAULT_COUNT + (int)SIM_FAULT_COUNT };
 const char *check_injection_name(uint32_t kind);
 
 #define CHECK_ALL UINT32_MAX /* every instrument */

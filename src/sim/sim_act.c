@@ -234,6 +234,11 @@ static void act(struct sim *s, enum sim_fault kind) {
         s->disk_bad_ns =
             s->clock.now_ns + (int64_t)draw(s, kind, 1, BAD_DISK_S_MAX) * NS_PER_SECOND;
         break;
+    case SIM_RESTART:
+        if (!s->alive) break;
+        sim_injected(s, kind, CHECK_ALL);
+        s->stop = 1;
+        break;
     case SIM_STOP:
     case SIM_PANIC:
     case SIM_POLICY:

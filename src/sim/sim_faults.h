@@ -42,6 +42,8 @@ enum sim_fault_scope { SIM_PER_REQUEST = 0, SIM_PER_REPLY, SIM_PER_FRAME, SIM_PE
       "the trader's process dies, and a bit of its journal's last records has turned over")        \
     X(SIM_DISK_BAD, disk_bad, SIM_PER_SECOND, 0.0003,                                              \
       "for up to 20 s the disk fails: no space, short writes, syncs that fail")                    \
+    X(SIM_RESTART, operator_restart, SIM_PER_SECOND, 0.0003,                                       \
+      "the operator ends the trader, as Ctrl-C does, and starts it again")                         \
     X(SIM_STOP, operator_stop, SIM_PER_SECOND, 0.0003,                                             \
       "the operator stops entries, for up to 10 min")                                              \
     X(SIM_PANIC, operator_panic, SIM_PER_SECOND, 0.0001,                                           \

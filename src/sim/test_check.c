@@ -979,11 +979,11 @@ static void test_coverage(void **state) {
     p = protected();
     check_injected(p->c, CHECK_SIM(SIM_KILL), 0, p->now);
     check_injected(p->c, FAULT_LOST_ACK, 0, p->now);
-    check_injected(p->c, INJECT_EXECUTOR, 0, p->now);
+    check_injected(p->c, CHECK_SIM(SIM_EXECUTOR), 0, p->now);
     check_coverage(p->c, &b);
     check_coverage_merge(&a, &b);
     assert_int_equal(check_coverage_count(&a).phases, 5);
-    assert_string_equal(check_injection_name(INJECT_EXECUTOR), "executor");
+    assert_string_equal(check_injection_name(CHECK_SIM(SIM_EXECUTOR)), "second_executor");
     assert_string_equal(check_injection_name(CHECK_SIM(SIM_KILL)), "process_crash");
     assert_string_equal(check_injection_name(FAULT_LOST_ACK), "lost_ack");
     end_with(p, CHECK_NONE);
