@@ -30,8 +30,17 @@ static bool series_push(struct series *s, const void *item) {
     return true;
 }
 
+/* A closed trade's part in a fall of equity. */
+struct loss {
+    int64_t exit_ts_ns;
+    int64_t beyond_e8; /* lost at prices beyond the first stop */
+    int64_t costs_e8;
+};
+
 struct gathered {
     struct series net, protected_ns, points; /* int64_t, int64_t, struct equity_point */
+    struct series losses_of;                 /* struct loss */
+    int64_t until_ns;                        /* points behind it are not looked at */
     struct report *r;
     int64_t cut_ns;                  /* closed trades up to here make the fallback ledger */
     money_t realized, fees, funding; /* sums over closed trades up to cut_ns */
@@ -66,17 +75,35 @@ static bool gather_trade(void *context, const struct trade_closed *t) {
         g->funding.e8 += t->funding.e8;
     }
     r->positions++;
-    bool ok = series_push(&g->net, &t->net_pnl.e8);
+    struct loss loss = {t->exit_ts_ns, -t->realized_pnl.e8 - t->risk.e8,
+                        t->fees.e8 - t->funding.e8};
+    if (loss.beyond_e8 <= 0 || t->risk.e8 <= 0) loss.beyond_e8 = 0;
+    r->beyond_stops += loss.beyond_e8 > 0;
+    r->beyond_stops_sum.e8 += loss.beyond_e8;
+    if (loss.beyond_e8 > r->beyond_stops_max.e8) r->beyond_stops_max.e8 = loss.beyond_e8;
+    bool ok = series_push(&g->losses_of, &loss) && series_push(&g->net, &t->net_pnl.e8);
     if (t->time_to_protected_ns < 0)
         r->unprotected_positions++;
     else
         ok = ok && series_push(&g->protected_ns, &t->time_to_protected_ns);
     g->no_memory = !ok;
-    return ok;
+    return ok && r->trades != r->trades_max;
+}
+
+struct last_trade {
+    uint64_t left;
+    int64_t exit_ts_ns;
+};
+
+static bool find_last(void *context, const struct trade_closed *t) {
+    struct last_trade *last = context;
+    last->exit_ts_ns = t->exit_ts_ns;
+    return --last->left > 0;
 }
 
 static bool gather_point(void *context, const struct equity_point *p) {
     struct gathered *g = context;
+    if (p->ts_ns > g->until_ns) return false;
     g->no_memory = !series_push(&g->points, p);
     return !g->no_memory;
 }
@@ -130,6 +157,36 @@ static bool daily_returns(struct series *out, const struct report *r, const stru
         }
     }
     return true;
+}
+
+/* Where the largest fall lay, and what of it is beyond stops and costs. */
+static void drawdown_figures(struct report *r, const struct gathered *g) {
+    const struct equity_point *p = g->points.items;
+    const struct loss *losses = g->losses_of.items;
+    double peak = money_to_f64(r->wallet_start), deepest = 0, top = peak;
+    int64_t peak_ns = r->from_ns;
+    for (size_t i = 0; i < g->points.count; i++) {
+        double equity = money_to_f64(p[i].equity);
+        if (equity > peak) {
+            peak = equity;
+            peak_ns = p[i].ts_ns;
+        }
+        if (!(peak > 0) || (peak - equity) / peak <= deepest) continue;
+        deepest = (peak - equity) / peak;
+        top = peak;
+        r->drawdown_from_ns = peak_ns;
+        r->drawdown_to_ns = p[i].ts_ns;
+    }
+    if (r->drawdown_to_ns == 0) return;
+    int64_t beyond = 0, costs = 0;
+    for (size_t i = 0; i < g->losses_of.count; i++) {
+        if (losses[i].exit_ts_ns <= r->drawdown_from_ns || losses[i].exit_ts_ns > r->drawdown_to_ns)
+            continue;
+        beyond += losses[i].beyond_e8;
+        costs += losses[i].costs_e8;
+    }
+    r->drawdown_beyond_stops = fx_to_f64(beyond) / top;
+    r->drawdown_costs = fx_to_f64(costs) / top;
 }
 
 static bool equity_figures(struct report *r, const struct equity_point *p, size_t n) {
@@ -187,7 +244,13 @@ static void trade_figures(struct report *r, struct gathered *g) {
 
 static enum status gather_and_fill(struct gathered *g, struct tradedb *db, struct err *err) {
     struct report *r = g->r;
-    enum status st = tradedb_equity(db, 0, gather_point, g, err);
+    struct last_trade last = {.left = r->trades_max};
+    enum status st = ST_OK;
+    if (r->trades_max > 0) {
+        st = tradedb_trades(db, 0, find_last, &last, err);
+        if (last.left == 0) g->until_ns = r->to_ns = last.exit_ts_ns;
+    }
+    if (st == ST_OK) st = tradedb_equity(db, 0, gather_point, g, err);
     const struct equity_point *p = g->points.items;
     size_t n = g->points.count;
     if (st == ST_OK && n > 0) {
@@ -205,6 +268,7 @@ static enum status gather_and_fill(struct gathered *g, struct tradedb *db, struc
     if (st != ST_OK) return st;
     if (g->no_memory || !equity_figures(r, p, n))
         return err_set(err, ST_NO_MEMORY, "report: out of memory");
+    drawdown_figures(r, g);
     trade_figures(r, g);
     return ST_OK;
 }
@@ -213,14 +277,21 @@ enum status report_from_db(struct report *r, struct tradedb *db, struct err *err
     struct gathered g = {.net.item_size = sizeof(int64_t),
                          .protected_ns.item_size = sizeof(int64_t),
                          .points.item_size = sizeof(struct equity_point),
+                         .losses_of.item_size = sizeof(struct loss),
+                         .until_ns = INT64_MAX,
                          .r = r,
                          .cut_ns = INT64_MAX};
     r->trades = r->wins = r->positions = r->unprotected_positions = 0;
+    r->beyond_stops = 0;
+    r->beyond_stops_sum = r->beyond_stops_max = money_e8(0);
+    r->drawdown_from_ns = r->drawdown_to_ns = 0;
+    r->drawdown_beyond_stops = r->drawdown_costs = 0;
     memset(r->exits, 0, sizeof r->exits);
     enum status st = gather_and_fill(&g, db, err);
     free(g.net.items);
     free(g.protected_ns.items);
     free(g.points.items);
+    free(g.losses_of.items);
     return st;
 }
 

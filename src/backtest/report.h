@@ -68,6 +68,10 @@ struct report_disagreement {
 };
 
 struct report {
+    /* The caller's, not kept: 0 all, else the run's first so many closed trades, with the money up to the last equity
+     * point that is not behind the last of them. */
+    uint64_t trades_max;
+
     /* The caller's; kept by report_save. */
     char mode[16], strategy[16], symbols_text[16];
     bool synthetic;
@@ -83,6 +87,9 @@ struct report {
      * (p99 within 1/16), and those with an outage of the venue or a death of the process in between. 0: none. */
     uint64_t protected_whole, protected_interrupted;
     int64_t protected_p99_ns, protected_max_ns, interrupted_max_ns;
+    /* Falls at which entries end: below the day's highest equity, of the day's first, below the highest ever. 0: off,
+     * or a run of a version that did not keep them. */
+    double breaker_loss_max, breaker_daily_loss_max, breaker_drawdown_max;
     uint32_t reject_count, refusal_count, baseline_count;
     struct report_count rejects[REPORT_KEYS_MAX], refusals[REPORT_KEYS_MAX];
     struct report_baseline baselines[REPORT_BASELINES_MAX];
@@ -101,6 +108,12 @@ struct report {
     double average_win, average_loss; /* USDT, loss < 0; NaN without any */
     struct sharpe sharpe;             /* of daily equity returns, 365 a year */
     double max_drawdown;
+    int64_t drawdown_from_ns, drawdown_to_ns; /* peak and bottom of it; 0 none */
+    /* Of it, as shares of the peak, of the trades that closed in between: what they lost at prices beyond their first
+     * stop, which no limit can hold; their fees and funding. */
+    double drawdown_beyond_stops, drawdown_costs;
+    uint64_t beyond_stops; /* trades that lost more than their first stop allowed, costs aside */
+    money_t beyond_stops_sum, beyond_stops_max;
     double exposure; /* time-weighted notional / equity */
     struct report_exit exits[EXIT_REASON_COUNT];
     money_t wallet_end, realized_pnl, fees, funding, wallet_change;

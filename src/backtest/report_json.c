@@ -100,6 +100,26 @@ static void write_money(struct json_writer *w, const struct report *r) {
     real(w, "sharpe_high", r->sharpe.high);
     count(w, "sharpe_days", r->sharpe.n);
     real(w, "max_drawdown", r->max_drawdown);
+    real(w, "drawdown_beyond_stops", r->drawdown_beyond_stops);
+    real(w, "drawdown_costs", r->drawdown_costs);
+    json_write_key(w, "drawdown_span");
+    if (r->drawdown_to_ns) {
+        json_write_object_begin(w);
+        utc(w, "from", r->drawdown_from_ns);
+        utc(w, "to", r->drawdown_to_ns);
+        json_write_object_end(w);
+    } else {
+        json_write_null(w);
+    }
+    json_write_key(w, "entries_end_at");
+    json_write_object_begin(w);
+    real(w, "below_day_high", r->breaker_loss_max);
+    real(w, "daily_loss", r->breaker_daily_loss_max);
+    real(w, "below_highest", r->breaker_drawdown_max);
+    json_write_object_end(w);
+    count(w, "beyond_stops", r->beyond_stops);
+    integer(w, "beyond_stops_sum_e8", r->beyond_stops_sum.e8);
+    integer(w, "beyond_stops_max_e8", r->beyond_stops_max.e8);
     real(w, "exposure", r->exposure);
     count(w, "equity_points", r->equity_points);
     integer(w, "wallet_start_e8", r->wallet_start.e8);
@@ -122,6 +142,17 @@ static void write_protection(struct json_writer *w, const struct report *r) {
     milliseconds(w, "p50", r->ttp_p50_ns);
     milliseconds(w, "p99", r->ttp_p99_ns);
     milliseconds(w, "max", r->ttp_max_ns);
+    json_write_object_end(w);
+    json_write_key(w, "time_to_protected_uninterrupted");
+    json_write_object_begin(w);
+    count(w, "count", r->protected_whole);
+    milliseconds(w, "p99_ms", r->protected_whole ? r->protected_p99_ns : -1);
+    milliseconds(w, "max_ms", r->protected_whole ? r->protected_max_ns : -1);
+    json_write_object_end(w);
+    json_write_key(w, "time_to_protected_interrupted");
+    json_write_object_begin(w);
+    count(w, "count", r->protected_interrupted);
+    milliseconds(w, "max_ms", r->protected_interrupted ? r->interrupted_max_ns : -1);
     json_write_object_end(w);
     json_write_key(w, "time_to_protected_histogram");
     json_write_array_begin(w);

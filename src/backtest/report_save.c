@@ -7,7 +7,7 @@
 
 #include "backtest/report.h"
 
-enum kind { TEXT, U64, I64, BOOL };
+enum kind { TEXT, U64, I64, BOOL, F64 };
 
 struct field {
     const char *key;
@@ -19,23 +19,43 @@ struct field {
     { "report." #name, kind, offsetof(struct report, name), sizeof(((struct report *)0)->name) }
 
 static const struct field FIELDS[] = {
-    FIELD(mode, TEXT),           FIELD(strategy, TEXT),
-    FIELD(symbols_text, TEXT),   FIELD(synthetic, BOOL),
-    FIELD(from_ns, I64),         FIELD(to_ns, I64),
-    FIELD(interval_ns, I64),     FIELD(bars, U64),
-    FIELD(symbols, U64),         FIELD(signals, U64),
-    FIELD(intents, U64),         FIELD(orders, U64),
-    FIELD(fills, U64),           FIELD(instruments_inferred, U64),
-    FIELD(funding_assumed, U64), FIELD(seed, U64),
-    FIELD(model_window, TEXT),   FIELD(cost_model, TEXT),
-    FIELD(wallet_start.e8, I64), FIELD(unprotected_at_end, U64),
+    FIELD(mode, TEXT),
+    FIELD(strategy, TEXT),
+    FIELD(symbols_text, TEXT),
+    FIELD(synthetic, BOOL),
+    FIELD(from_ns, I64),
+    FIELD(to_ns, I64),
+    FIELD(interval_ns, I64),
+    FIELD(bars, U64),
+    FIELD(symbols, U64),
+    FIELD(signals, U64),
+    FIELD(intents, U64),
+    FIELD(orders, U64),
+    FIELD(fills, U64),
+    FIELD(instruments_inferred, U64),
+    FIELD(funding_assumed, U64),
+    FIELD(seed, U64),
+    FIELD(model_window, TEXT),
+    FIELD(cost_model, TEXT),
+    FIELD(wallet_start.e8, I64),
+    FIELD(unprotected_at_end, U64),
     FIELD(fingerprint, U64),
+    /* From here on: not in a journal of an earlier version. */
+    FIELD(protected_whole, U64),
+    FIELD(protected_interrupted, U64),
+    FIELD(protected_p99_ns, I64),
+    FIELD(protected_max_ns, I64),
+    FIELD(interrupted_max_ns, I64),
+    FIELD(breaker_loss_max, F64),
+    FIELD(breaker_daily_loss_max, F64),
+    FIELD(breaker_drawdown_max, F64),
 };
-enum { FIELD_COUNT = sizeof FIELDS / sizeof *FIELDS, VALUE_SIZE = 512 };
+enum { FIELD_COUNT = sizeof FIELDS / sizeof *FIELDS, FIELD_NEW = 21, VALUE_SIZE = 512 };
 
 static void field_format(char out[VALUE_SIZE], const struct field *f, const char *at) {
     uint64_t u;
     int64_t i;
+    double d;
     bool b;
     switch (f->kind) {
     case TEXT:
@@ -53,6 +73,10 @@ static void field_format(char out[VALUE_SIZE], const struct field *f, const char
         memcpy(&b, at, sizeof b);
         snprintf(out, VALUE_SIZE, "%d", b);
         return;
+    case F64:
+        memcpy(&d, at, sizeof d);
+        snprintf(out, VALUE_SIZE, "%.17g", d);
+        return;
     }
 }
 
@@ -60,6 +84,7 @@ static bool field_parse(char *at, const struct field *f, const char *text) {
     char *end = NULL;
     uint64_t u;
     int64_t i;
+    double d;
     switch (f->kind) {
     case TEXT:
         if (strlen(text) >= f->size) return false;
@@ -76,6 +101,10 @@ static bool field_parse(char *at, const struct field *f, const char *text) {
     case BOOL:
         *(bool *)(void *)at = text[0] == '1';
         return (text[0] == '0' || text[0] == '1') && text[1] == '\0';
+    case F64:
+        d = strtod(text, &end);
+        memcpy(at, &d, sizeof d);
+        break;
     }
     return end != text && *end == '\0';
 }
@@ -265,6 +294,10 @@ enum status report_load(struct report *out, struct tradedb *db, struct err *err)
     enum status st = ST_OK;
     for (size_t i = 0; st == ST_OK && i < FIELD_COUNT; i++) {
         st = tradedb_meta_get(db, FIELDS[i].key, value, sizeof value, err);
+        if (st == ST_NOT_FOUND && i >= FIELD_NEW) {
+            st = ST_OK;
+            continue;
+        }
         if (st == ST_OK && !field_parse((char *)out + FIELDS[i].offset, &FIELDS[i], value))
             st = err_set(err, ST_CORRUPT, "journal: meta %s is \"%s\"", FIELDS[i].key, value);
     }

@@ -208,6 +208,22 @@ static void print_risk(FILE *out, const struct report *r) {
          r->sharpe.n);
     line(out, "Largest drawdown", "%s (over %" PRIu64 " equity points)",
          figure(a, r->max_drawdown, 100, 2, " % of the peak", "no equity curve"), r->equity_points);
+    if (r->drawdown_to_ns) {
+        char from[TSTAMP_TEXT_SIZE], to[TSTAMP_TEXT_SIZE];
+        line(out, "  from, to",
+             "%s, %s UTC; %.2f %% of it beyond first stops, %.2f %% fees and funding",
+             minute(from, r->drawdown_from_ns), minute(to, r->drawdown_to_ns),
+             100 * r->drawdown_beyond_stops, 100 * r->drawdown_costs);
+    }
+    if (r->breaker_loss_max > 0)
+        line(out, "  no entries at",
+             "%.1f %% below the day's highest equity, a day's loss of %.1f %%, %.1f %% below the "
+             "highest ever",
+             100 * r->breaker_loss_max, 100 * r->breaker_daily_loss_max,
+             100 * r->breaker_drawdown_max);
+    line(out, "Beyond first stops",
+         "%" PRIu64 " trades, %s USDT in all, %s the largest (gaps, slippage)", r->beyond_stops,
+         money(a, r->beyond_stops_sum.e8), money(b, r->beyond_stops_max.e8));
     line(out, "Exposure", "%s",
          figure(a, r->exposure, 100, 1, " % of equity, time-weighted", "no equity curve"));
 }
@@ -224,6 +240,14 @@ static void print_protection(FILE *out, const struct report *r) {
     }
     line(out, "Time to protected", "median %s, 99 %% %s, longest %s", duration(a, r->ttp_p50_ns),
          duration(b, r->ttp_p99_ns), duration(c, r->ttp_max_ns));
+    if (r->protected_whole)
+        line(out, "  nothing in between", "%" PRIu64 " positions, 99 %% %s, longest %s",
+             r->protected_whole, duration(a, r->protected_p99_ns),
+             duration(b, r->protected_max_ns));
+    if (r->protected_interrupted)
+        line(out, "  interrupted",
+             "%" PRIu64 " positions (venue out of reach, or our process dead), longest %s",
+             r->protected_interrupted, duration(a, r->interrupted_max_ns));
     uint64_t most = 1;
     for (uint32_t i = 0; i < r->ttp_bucket_count; i++)
         if (r->ttp_buckets[i].count > most) most = r->ttp_buckets[i].count;

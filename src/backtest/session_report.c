@@ -24,6 +24,14 @@ static void fill_run(const struct session *s, struct report *r) {
     r->funding_assumed = feed_funding_assumed(s->o.feed);
     r->wallet_start = s->o.wallet_start;
     r->unprotected_at_end = kernel_unprotected_count(s->kernel);
+    r->protected_whole = t->time_to_protected.count;
+    r->protected_p99_ns = hist_quantile(&t->time_to_protected, 0.99);
+    r->protected_max_ns = t->time_to_protected.max;
+    r->protected_interrupted = t->protected_interrupted.count;
+    r->interrupted_max_ns = t->protected_interrupted.max;
+    r->breaker_loss_max = s->kernel_config.breaker.loss_max;
+    r->breaker_daily_loss_max = s->kernel_config.breaker.daily_loss_max;
+    r->breaker_drawdown_max = s->kernel_config.breaker.drawdown_max;
     if (r->symbols == 1)
         snprintf(r->symbols_text, sizeof r->symbols_text, "%.15s",
                  feed_instruments(s->o.feed)[0].symbol);

@@ -367,6 +367,106 @@ static void assert_member(const char *text, const char *name, const char *value)
         fail_msg("%s is %.*s, not %s", name, (int)got.size, got.data, value);
 }
 
+/* Of the example: trade 2 lost 5 where its first stop allowed 6, nothing beyond; then one that lost 50 of 20. */
+static void a_fall_is_taken_apart(void **state) {
+    struct place *p = *state;
+    put_example(p);
+    put_trade(p, 5, -50, 2, 0.5, EXIT_STOP, 20, 10); /* ends 6 h behind START */
+    put_trade(p, 6, -25, 1, 0, EXIT_STOP, 20, 10);   /* 7 h */
+    put_trade(p, 90, -30, 1, 0, EXIT_STOP, 20, 10);  /* behind the bottom of the fall */
+    put_equity(p, START + 8 * NS_PER_HOUR, 900, 900, 0);
+    struct report r = from_db(p);
+    assert_int_equal(r.beyond_stops, 3);
+    assert_int_equal(r.beyond_stops_sum.e8, 45 * FX_ONE);
+    assert_int_equal(r.beyond_stops_max.e8, 30 * FX_ONE);
+    assert_near(r.max_drawdown, 120.0 / 1020);
+    assert_int_equal(r.drawdown_from_ns, START + 6 * NS_PER_HOUR);
+    assert_int_equal(r.drawdown_to_ns, START + 8 * NS_PER_HOUR);
+    assert_near(r.drawdown_beyond_stops,
+                5.0 / 1020); /* trade 6: what ended with the peak was before it */
+    assert_near(r.drawdown_costs, 1.0 / 1020);
+}
+
+static void a_report_of_the_first_trades_stays_the_same(void **state) {
+    struct place *p = *state;
+    put_example(p);
+    struct report early = from_db(p);
+    put_trade(p, 15, 5, 1, 0, EXIT_STOP, 6, 80); /* 16 h behind START */
+    put_trade(p, 16, -50, 1, 0, EXIT_STOP, 6, 80);
+    put_equity(p, START + 17 * NS_PER_HOUR, 900, 900, 0);
+    static struct report r;
+    memset(&r, 0, sizeof r);
+    r.trades_max = 4;
+    assert_ok(p, report_from_db(&r, p->db, &p->err));
+    assert_int_equal(r.trades, 4);
+    assert_int_equal(r.wins, early.wins);
+    assert_near(r.win_rate_low, early.win_rate_low);
+    assert_near(r.expectancy, early.expectancy);
+    assert_int_equal(r.to_ns, START + 5 * NS_PER_HOUR); /* the fourth's end */
+    assert_int_equal(r.equity_points, 1);               /* the only one before it */
+    assert_int_equal(r.wallet_end.e8, 1000 * FX_ONE);
+    r.trades_max = 7; /* more than there are: all of it */
+    r.to_ns = r.from_ns = 0;
+    assert_ok(p, report_from_db(&r, p->db, &p->err));
+    assert_int_equal(r.trades, 6);
+    assert_int_equal(r.equity_points, 6);
+}
+
+/* The keys of the version before: figures it did not keep are none, and nothing is wrong with its journal. */
+static void a_journal_of_before_is_read(void **state) {
+    struct place *p = *state;
+    static const char *const rows[][2] = {{"mode", "paper"},
+                                          {"strategy", "momentum"},
+                                          {"symbols_text", ""},
+                                          {"synthetic", "1"},
+                                          {"from_ns", "1"},
+                                          {"to_ns", "2"},
+                                          {"interval_ns", "3"},
+                                          {"bars", "4"},
+                                          {"symbols", "5"},
+                                          {"signals", "6"},
+                                          {"intents", "7"},
+                                          {"orders", "8"},
+                                          {"fills", "9"},
+                                          {"instruments_inferred", "0"},
+                                          {"funding_assumed", "0"},
+                                          {"seed", "1"},
+                                          {"model_window", "none"},
+                                          {"cost_model", "none"},
+                                          {"wallet_start.e8", "10"},
+                                          {"unprotected_at_end", "2"},
+                                          {"fingerprint", "11"},
+                                          {"rejects", "0"},
+                                          {"refusals", "0"},
+                                          {"baselines", "0"}};
+    char key[64];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(key, sizeof key, "report.%s", rows[i][0]);
+        assert_ok(p, tradedb_meta_put(p->db, key, rows[i][1], &p->err));
+    }
+    static struct report got;
+    assert_ok(p, report_load(&got, p->db, &p->err));
+    assert_int_equal(got.unprotected_at_end, 2);
+    assert_int_equal(got.protected_whole, 0);
+    assert_true(got.breaker_loss_max == 0);
+}
+
+static void figures_of_protection_are_kept(void **state) {
+    struct place *p = *state;
+    struct report r = full_report(p);
+    r.protected_whole = 7;
+    r.protected_p99_ns = 250 * NS_PER_MS;
+    r.interrupted_max_ns = 31 * NS_PER_SECOND;
+    r.breaker_loss_max = 0.04;
+    assert_ok(p, report_save(&r, p->db, &p->err));
+    static struct report got;
+    assert_ok(p, report_load(&got, p->db, &p->err));
+    assert_int_equal(got.protected_whole, 7);
+    assert_int_equal(got.protected_p99_ns, 250 * NS_PER_MS);
+    assert_int_equal(got.interrupted_max_ns, 31 * NS_PER_SECOND);
+    assert_true(got.breaker_loss_max == 0.04);
+}
+
 static void json_has_the_promised_members(void **state) {
     struct place *p = *state;
     struct report r = full_report(p);
@@ -527,6 +627,10 @@ int main(void) {
         TEST(json_has_the_promised_members),
         TEST(text_shows_what_it_rests_on),
         TEST(trade_hash_sees_every_field_and_the_order),
+        TEST(a_fall_is_taken_apart),
+        TEST(a_report_of_the_first_trades_stays_the_same),
+        TEST(a_journal_of_before_is_read),
+        TEST(figures_of_protection_are_kept),
         cmocka_unit_test(counts_never_overflow_their_table),
         cmocka_unit_test(trade_hash_layout_is_stable),
     };
