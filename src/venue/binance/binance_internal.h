@@ -82,6 +82,7 @@ struct reconcile {
     bool running, wanted, failed, compared;
     bool report;        /* finished: to be told behind its events */
     bool income_wanted; /* funding history too */
+    bool income_asked;  /* in this look */
     uint32_t pending;   /* replies */
     int64_t started_ns, next_ns, income_from_ns;
     uint64_t fills_before;

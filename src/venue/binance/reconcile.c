@@ -363,6 +363,7 @@ static void start(struct binance *b, int64_t now_ns) {
     struct request *r = b->session.user_gap || c->income_wanted || c->income_from_ns == 0
                             ? ask(b, "/fapi/v1/income", INCOME_WEIGHT, done_income)
                             : NULL;
+    c->income_asked = r != NULL;
     if (!r) return;
     c->income_wanted = false;
     if (c->income_from_ns == 0) c->income_from_ns = binance_clock_now(&b->clock, now_ns);
@@ -464,8 +465,12 @@ static void finish(struct binance *b, int64_t now_ns) {
         return;
     }
     if (doubt_positions(b) && c->next_ns > now_ns + RETRY_NS) c->next_ns = now_ns + RETRY_NS;
-    /* A fill told meanwhile may or may not be in the balance: the next one will tell. */
-    if (c->has_wallet && c->fills_before == b->orders.stats.fills)
+    /* A fill told meanwhile may or may not be in the balance: the next one will tell. Another balance than what was told
+     * makes is one of the venue's own after the history of funding has been asked: a stream may have kept it back. */
+    if (c->has_wallet && b->orders.balance_told && !c->income_asked &&
+        c->wallet.e8 != b->orders.wallet.e8)
+        c->wanted = c->income_wanted = true;
+    else if (c->has_wallet && c->fills_before == b->orders.stats.fills)
         binance_orders_balance(&b->orders, c->wallet, c->wallet_ns,
                                binance_clock_now(&b->clock, now_ns));
     b->session.user_gap =

@@ -341,6 +341,33 @@ static void test_days(void **state) {
     tv_close_venue(v);
 }
 
+/* A settlement that the stream kept back is found in the history of funding, and is nothing unexplained. */
+static void test_funding_untold(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(19, MARKET_PURE);
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    struct venue_command c = tv_order("f-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    v->b->options.handlers.on_mark = NULL;
+    v->b->options.handlers.on_tick = NULL;
+    v->world_every_ns = NS_PER_SECOND;
+    while (tv_venue_ns(v) % (8 * NS_PER_HOUR) < 8 * NS_PER_HOUR - NS_PER_MINUTE)
+        tv_run(v, NS_PER_MINUTE);
+    uint32_t balances = tv_count(v, "", VENUE_BALANCE);
+    streams_user_silent(v->rest.streams, true);
+    tv_run(v, 3 * NS_PER_MINUTE);
+    assert_int_equal(tv_count(v, "", VENUE_FUNDING), 1);
+    assert_int_equal(tv_count(v, "", VENUE_BALANCE), balances);
+    streams_user_silent(v->rest.streams, false);
+    tv_run(v, NS_PER_MINUTE);
+    assert_int_equal(tv_count(v, "", VENUE_FUNDING), 1);
+    struct exchange_account account;
+    exchange_account_get(v->world->exchange, 1, &account);
+    assert_int_equal(binance_wallet(v->b).e8, account.wallet.e8);
+    tv_close_venue(v);
+}
+
 /* A position liquidated while the client was away. */
 static void test_liquidated_while_away(void **state) {
     (void)state;
@@ -640,6 +667,7 @@ int main(void) {
         cmocka_unit_test(test_clock_an_hour_off),
         cmocka_unit_test(test_rules_change),
         cmocka_unit_test(test_days),
+        cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_liquidated_while_away),
         cmocka_unit_test(test_settled_while_away),
         cmocka_unit_test(test_foreign),
