@@ -104,6 +104,36 @@ static void components(struct acceptance *a, struct json_text health) {
     }
 }
 
+static void roles(struct acceptance *a, struct json_text health) {
+    struct json_reader r;
+    if (!at(&r, health, "roles")) return;
+    json_array_begin(&r);
+    while (json_array_next(&r)) {
+        struct json_text row = json_raw(&r);
+        struct json_reader age;
+        if (a->role_count == ACCEPTANCE_ROLES_MAX) continue;
+        struct acceptance_role *to = &a->roles[a->role_count++];
+        TEXT(to->name, row, "name");
+        TEXT(to->state, row, "state");
+        to->age_ms = at(&age, row, "age_ms") ? json_i64(&age) : -1;
+        to->work = whole(row, "work_count");
+    }
+}
+
+static void dependencies(struct acceptance *a, struct json_text health) {
+    struct json_reader r;
+    struct json_text key;
+    if (!at(&r, health, "dependencies")) return;
+    json_object_begin(&r);
+    while (json_object_next(&r, &key)) {
+        struct json_text value = json_raw(&r);
+        if (a->dependency_count == ACCEPTANCE_ROLES_MAX) continue;
+        struct acceptance_component *c = &a->dependencies[a->dependency_count++];
+        (void)json_text_copy(c->name, sizeof c->name, NULL, &key);
+        TEXT(c->state, value, "status");
+    }
+}
+
 static void ask_health(struct asker *k) {
     struct acceptance *a = k->a;
     struct json_text h = get(k, &a->endpoints[0], "/health", NULL);
@@ -125,6 +155,8 @@ static void ask_health(struct asker *k) {
     a->unprotected = whole(h, "metrics.positions_unprotected");
     a->lag = whole(h, "dependencies.eventbus.lag");
     components(a, h);
+    roles(a, h);
+    dependencies(a, h);
 }
 
 /* The first symbols of the run, each asked about as any client asks. */
@@ -223,7 +255,9 @@ void acceptance_collect(struct acceptance *out, const char *run_dir, uint16_t po
     out->endpoints[2].what = "GET /metrics";
     out->checked_ms = tstamp_wall_ns() / NS_PER_MS;
     struct asker k = {.a = out, .reply = malloc(REPLY_SIZE), .port = port};
-    if (k.reply) {
+    if (port == 0) {
+        snprintf(out->dead, sizeof out->dead, "the run has no API to ask (--no-api)");
+    } else if (k.reply) {
         ask_health(&k);
         if (!out->dead[0]) ask_signals(&k);
         if (!out->dead[0]) (void)get(&k, &out->endpoints[2], "/metrics", NULL);

@@ -14,6 +14,8 @@ enum {
     ACCEPTANCE_SIGNALS = 3,
     ACCEPTANCE_ORDERS = 6,
     ACCEPTANCE_COMPONENTS_MAX = 24,
+    ACCEPTANCE_ROLES_MAX = 16,
+    ACCEPTANCE_TIME_SIZE = 32,
     ACCEPTANCE_ENDPOINTS = 3,
     ACCEPTANCE_TRADES = 50 /* a win rate before so many is not told */
 };
@@ -37,6 +39,12 @@ struct acceptance_component {
     char name[ACCEPTANCE_NAME_SIZE], state[ACCEPTANCE_NAME_SIZE], evidence[ACCEPTANCE_TEXT_SIZE];
 };
 
+/* A part of the process by its work: when it last did any. */
+struct acceptance_role {
+    char name[ACCEPTANCE_NAME_SIZE], state[ACCEPTANCE_NAME_SIZE];
+    int64_t age_ms, work; /* age -1: never */
+};
+
 struct acceptance {
     int64_t checked_ms;       /* wall, UTC */
     char dead[ERR_TEXT_SIZE]; /* why there is no live state; "" there is */
@@ -47,20 +55,29 @@ struct acceptance {
     int64_t pid, models_loaded, age_ms; /* of the view */
     int64_t signals, intents, denied, orders, fills, trades, rejects, positions, unprotected, lag;
     struct acceptance_endpoint endpoints[ACCEPTANCE_ENDPOINTS];
-    uint32_t signal_count, order_count, component_count;
+    uint32_t signal_count, order_count, component_count, role_count, dependency_count;
     struct acceptance_signal asked[ACCEPTANCE_SIGNALS];
     struct acceptance_order newest[ACCEPTANCE_ORDERS];
     struct acceptance_component components[ACCEPTANCE_COMPONENTS_MAX];
+    struct acceptance_role roles[ACCEPTANCE_ROLES_MAX];
+    struct acceptance_component dependencies[ACCEPTANCE_ROLES_MAX];
     double confidence, confidence_half; /* mean, half of its 95 % interval; NaN: not enough */
     char no_report[ERR_TEXT_SIZE];      /* why nothing is known of trades; "" it is */
     struct report report;
 };
 
-/* Asks the system on that port and reads the run's journal of trades. What is not there is told in *out. */
+/* Asks the system on that port (0: there is none, that is told) and reads the run's journal of trades. What is not there is told in *out. */
 void acceptance_collect(struct acceptance *out, const char *run_dir, uint16_t port);
 /* Why the row cannot be shown yet; NULL: it can. */
 const char *acceptance_fault(const struct acceptance *a, int row);
 void acceptance_print(const struct acceptance *a);
+/* As a page, HTML or Markdown by the ending of the name; whole or not at all. */
+enum status acceptance_save(const char *path, const struct acceptance *a, struct err *err);
+/* "LIVE" for a part whose check found it working, else its state. */
+const char *acceptance_mark(const struct acceptance_component *c);
+bool acceptance_role_is_live(const struct acceptance_role *r);
+bool acceptance_is_ok(const char *state);
+const char *acceptance_time(char out[ACCEPTANCE_TIME_SIZE], int64_t ms);
 enum status acceptance_print_json(const struct acceptance *a, struct err *err); /* ST_FULL */
 
 #endif

@@ -10,19 +10,28 @@
 #include "base/json.h"
 #include "base/tstamp.h"
 
-enum { OUT_SIZE = 64 * 1024, TIME_SIZE = 32 };
+enum { OUT_SIZE = 64 * 1024 };
 
-static const char *time_text(char out[TIME_SIZE], int64_t ms) {
+const char *acceptance_time(char out[ACCEPTANCE_TIME_SIZE], int64_t ms) {
     time_t t = (time_t)(ms / 1000);
     struct tm tm;
     gmtime_r(&t, &tm);
-    strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    strftime(out, ACCEPTANCE_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return out;
 }
 
 /* The original's word for what runs; ours has evidence behind it. */
-static const char *mark_of(const struct acceptance_component *c) {
+const char *acceptance_mark(const struct acceptance_component *c) {
     return strcmp(c->state, "loaded") == 0 ? "LIVE" : c->state;
+}
+
+/* Stale is a part that has not worked for longer than it may; one that works on demand has nothing to do. */
+bool acceptance_role_is_live(const struct acceptance_role *r) {
+    return strcmp(r->state, "OK") == 0 && r->age_ms >= 0;
+}
+
+bool acceptance_is_ok(const char *state) {
+    return strcmp(state, "OK") == 0;
 }
 
 /* ---- text ---- */
@@ -33,7 +42,7 @@ static void head(const struct acceptance *a, int row, const char *what) {
 }
 
 static void print_tests(const struct acceptance *a) {
-    char when[TIME_SIZE];
+    char when[ACCEPTANCE_TIME_SIZE];
     printf("  Test 1, health: %s, up %.0f s, process %" PRId64 ", version %s (%s); %" PRId64
            " of %u components loaded\n   ",
            a->status, a->uptime_seconds, a->pid, a->version, a->commit, a->models_loaded,
@@ -59,7 +68,7 @@ static void print_tests(const struct acceptance *a) {
            a->orders, a->fills, a->rejects, a->positions, a->unprotected);
     for (uint32_t i = 0; i < a->order_count; i++) {
         const struct acceptance_order *o = &a->newest[i];
-        printf("    %s %-14s %-4s %s at %s, %" PRId64 "x: %s", time_text(when, o->entry_ms),
+        printf("    %s %-14s %-4s %s at %s, %" PRId64 "x: %s", acceptance_time(when, o->entry_ms),
                o->symbol, o->side, o->qty, o->entry_px, o->leverage, o->outcome);
         if (o->protected_ms >= 0) printf(", stop after %" PRId64 " ms", o->protected_ms);
         printf("\n");
@@ -81,8 +90,8 @@ static void print_win_rate(const struct acceptance *a) {
 }
 
 void acceptance_print(const struct acceptance *a) {
-    char when[TIME_SIZE];
-    printf("Acceptance rows from live state, %s\n", time_text(when, a->checked_ms));
+    char when[ACCEPTANCE_TIME_SIZE];
+    printf("Acceptance rows from live state, %s\n", acceptance_time(when, a->checked_ms));
     if (!a->dead[0])
         printf("%s run, strategy %s%s; the view asked is %" PRId64 " ms old\n", a->mode,
                a->strategy, a->synthetic ? ", SYNTHETIC prices" : "", a->age_ms);
@@ -92,8 +101,17 @@ void acceptance_print(const struct acceptance *a) {
     print_win_rate(a);
     head(a, 63, "status report");
     for (uint32_t i = 0; !a->dead[0] && i < a->component_count; i++)
-        printf("  %-18s %-8s %s  %s\n", a->components[i].name, mark_of(&a->components[i]), when,
-               a->components[i].evidence);
+        printf("  %-18s %-8s %s  %s\n", a->components[i].name, acceptance_mark(&a->components[i]),
+               when, a->components[i].evidence);
+    for (uint32_t i = 0; !a->dead[0] && i < a->role_count; i++) {
+        const struct acceptance_role *r = &a->roles[i];
+        printf("  %-18s %-8s %s  %" PRId64 " pieces of work, last %" PRId64 " ms before\n", r->name,
+               acceptance_role_is_live(r) ? "LIVE" : r->state, when, r->work, r->age_ms);
+    }
+    for (uint32_t i = 0; !a->dead[0] && i < a->dependency_count; i++)
+        printf("  %-18s %-8s %s\n", a->dependencies[i].name,
+               acceptance_is_ok(a->dependencies[i].state) ? "LIVE" : a->dependencies[i].state,
+               when);
 }
 
 /* ---- JSON ---- */
@@ -187,9 +205,33 @@ static void json_status(struct json_writer *w, const struct acceptance *a) {
     for (uint32_t i = 0; i < a->component_count; i++) {
         json_write_object_begin(w);
         put_text(w, "name", a->components[i].name);
-        put_text(w, "mark", mark_of(&a->components[i]));
+        put_text(w, "mark", acceptance_mark(&a->components[i]));
         put_whole(w, "checked", a->checked_ms);
         put_text(w, "evidence", a->components[i].evidence);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+    json_write_key(w, "roles");
+    json_write_array_begin(w);
+    for (uint32_t i = 0; i < a->role_count; i++) {
+        const struct acceptance_role *r = &a->roles[i];
+        json_write_object_begin(w);
+        put_text(w, "name", r->name);
+        put_text(w, "mark", acceptance_role_is_live(r) ? "LIVE" : r->state);
+        put_whole(w, "checked", a->checked_ms);
+        put_whole(w, "age_ms", r->age_ms);
+        put_whole(w, "work", r->work);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+    json_write_key(w, "dependencies");
+    json_write_array_begin(w);
+    for (uint32_t i = 0; i < a->dependency_count; i++) {
+        const char *state = a->dependencies[i].state;
+        json_write_object_begin(w);
+        put_text(w, "name", a->dependencies[i].name);
+        put_text(w, "mark", acceptance_is_ok(state) ? "LIVE" : state);
+        put_whole(w, "checked", a->checked_ms);
         json_write_object_end(w);
     }
     json_write_array_end(w);

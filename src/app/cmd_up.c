@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "app/acceptance.h"
 #include "app/ask.h"
 #include "app/command.h"
+#include "app/reporter.h"
 #include "app/run.h"
 #include "app/version.h"
 #include "base/log.h"
@@ -448,6 +450,11 @@ static void on_progress(void *context, const struct session_progress *p) {
 
 /* ---- a run ---- */
 
+struct run_reports {
+    const struct run *run;
+    uint16_t port; /* 0 no API */
+};
+
 static int start_api(struct api **api, const struct run *run, struct view_box *box) {
     if (run->options.no_api) return EXIT_DONE;
     struct err err = {0};
@@ -470,6 +477,29 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
         return EXIT_FAILED;
     }
     if (!run->options.quiet) fprintf(stderr, "page: http://127.0.0.1:%u/\n", api_port(*api));
+    return EXIT_DONE;
+}
+
+/* The status report beside the report of trades: the process asks itself, as anybody would. */
+static enum status write_status(void *context, const char *path, struct err *err) {
+    static struct acceptance a; /* the reporter's thread alone */
+    const struct run_reports *r = context;
+    acceptance_collect(&a, r->run->run_dir, r->port);
+    return acceptance_save(path, &a, err);
+}
+
+static int start_reports(struct reporter **out, struct run_reports *r, struct run *run,
+                         const struct api *api) {
+    struct err err = {0};
+    *r = (struct run_reports){.run = run, .port = api ? api_port(api) : 0};
+    const struct reporter_options o = {
+        .run_dir = run->run_dir, .write_status = write_status, .context = r};
+    if (run->options.mode == MODE_REPLAY) return EXIT_DONE; /* its end prints one */
+    if (reporter_start(out, &o, &err) != ST_OK) {
+        fprintf(stderr, "quantum: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    run->session.reports = reporter_session(*out);
     return EXIT_DONE;
 }
 
@@ -503,6 +533,8 @@ static int run_it(struct run *run, bool report, bool json) {
     struct err err = {0};
     struct shown shown; /* for as long as the session runs */
     struct api *api = NULL;
+    struct reporter *reporter = NULL;
+    struct run_reports reports;
     struct view_box *box = view_box_create();
     struct inbox *inbox = inbox_create();
     struct view *view = calloc(1, sizeof *view);
@@ -515,11 +547,14 @@ static int run_it(struct run *run, bool report, bool json) {
         run->session.progress = on_progress;
         run->session.progress_context = &shown;
         code = start_api(&api, run, box);
+        if (code == EXIT_DONE) code = start_reports(&reporter, &reports, run, api);
     }
     if (code == EXIT_DONE) {
         int64_t begin = tstamp_monotonic_ns();
         enum status st = session_run(result, &run->session, &err);
         double seconds = (double)(tstamp_monotonic_ns() - begin) / 1e9;
+        reporter_stop(reporter); /* before the API it asks, and before the baselines' own runs */
+        run->session.reports = NULL;
         if (st == ST_OK) show_end(run, result, seconds);
         bool baselines = st == ST_OK && !run->options.no_baselines && !run->options.venue_url[0] &&
                          (result->complete || run->options.mode == MODE_PAPER);

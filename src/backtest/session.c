@@ -510,12 +510,22 @@ static void db_commit(struct session *s, bool go_on) {
     if (go_on) db_note(s, tradedb_begin(s->db, s->err));
     s->db_puts = 0;
     s->db_commit_ns = tstamp_monotonic_ns();
+    if (s->o.reports && !s->reader && s->failed == ST_OK)
+        s->o.reports->committed(s->o.reports->context, kernel_totals(s->kernel)->trades);
+}
+
+/* No input and no decision: on the bus alone. */
+static void tell_report(struct session *s) {
+    struct event e;
+    event_init(&e, EVENT_REPORT_WRITTEN, s->state->last_ts_ns);
+    if (s->o.reports->written(s->o.reports->context, &e.u.report_written)) session_publish(s, &e);
 }
 
 void session_look_around(struct session *s, uint64_t step) {
     int64_t now = tstamp_monotonic_ns();
     if (s->db_puts >= DB_COMMIT_PUTS || now - s->db_commit_ns >= s->o.trades_commit_ns)
         db_commit(s, true);
+    if (s->o.reports && !s->reader && s->failed == ST_OK) tell_report(s);
     if (now - s->published_ns >= VIEW_EVERY_NS) publish_view(s, true);
     if (s->o.progress && now - s->progress_ns >= PROGRESS_EVERY_NS) {
         const struct kernel_totals *t = kernel_totals(s->kernel);

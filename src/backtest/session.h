@@ -47,6 +47,15 @@ struct session_observer {
     void (*quiet)(void *context, const struct kernel *kernel, uint32_t waiting);
 };
 
+/* Whoever writes reports beside a run, told and asked on the run's thread; neither may wait. */
+struct session_reports {
+    void *context;
+    /* So many closed trades are in the journal of trades, committed. */
+    void (*committed)(void *context, uint64_t trades);
+    /* True: out is of a report that was not told yet; it goes to the bus. */
+    bool (*written)(void *context, struct report_written *out);
+};
+
 /* What a user may choose of the AI engine; the other figures are its defaults. Part of a run's identity. */
 struct session_engine {
     uint32_t rule;                /* enum ensemble_rule: ENSEMBLE_POOL */
@@ -88,6 +97,7 @@ struct session_options {
     struct view_box *view_box; /* NULL: nobody looks */
     const struct view_model *view_models;    /* (MODEL_COUNT) how the models are shown; NULL: not */
     const struct session_observer *observer; /* NULL: nobody */
+    const struct session_reports *reports;   /* NULL: nobody writes any */
     const volatile sig_atomic_t *stop;       /* set to non-zero to end cleanly; NULL never */
     int64_t trades_commit_ns; /* how often the journal of trades is committed; 0: 1 s */
     /* run_dir's journal is only read: replay it and compare. From its first record, or, where that or the file of a

@@ -11,10 +11,14 @@
 #define CONSUMER "executor-1"
 
 static void set_trace(struct bus_entry *entry, const struct session *s, const struct event *event) {
-    /* An intent travels under its own identity; anything else under the journal record it is. */
+    /* An intent travels under its own identity, a report under the number of its trades; anything else under the journal
+     * record it is. */
     if (event->type == EVENT_TRADE_INTENT)
         snprintf(entry->trace_id, sizeof entry->trace_id, "%016" PRIx64,
                  event->u.trade_intent.intent_id);
+    else if (event->type == EVENT_REPORT_WRITTEN)
+        snprintf(entry->trace_id, sizeof entry->trace_id, "report-%" PRIu64,
+                 event->u.report_written.trades);
     else
         snprintf(entry->trace_id, sizeof entry->trace_id, "journal-%" PRIu64,
                  s->journal ? journal_last_seq(s->journal) : 0);
