@@ -213,7 +213,7 @@ static void ask_after_reduction(struct kernel *k, struct kernel_out *out, uint32
     if (!order) { /* it was never sent, for want of a slot */
         struct exits_actions none;
         struct exits_context context = kernel_exits_context(k, i);
-        exits_close_ended(&none, &c->exits, &context, attempt);
+        exits_close_ended(&none, &c->exits, &context, attempt, 0);
         return;
     }
     if (order->state != ORDER_NEW && order->state != ORDER_PARTIALLY_FILLED)
@@ -487,7 +487,7 @@ static void on_ended(struct kernel *k, struct kernel_out *out, uint32_t i, enum 
         exits_take_ended(&actions, &c->exits, &context, oms_leg_target(leg), false, code);
         break;
     case LEG_CLOSE:
-        exits_close_ended(&actions, &c->exits, &context, attempt);
+        exits_close_ended(&actions, &c->exits, &context, attempt, code);
         break;
     case LEG_COUNT:
         break;

@@ -60,12 +60,12 @@ void exits_submit_close(struct exits_actions *out, struct exits_state *state,
     state->phase = EXITS_CLOSING;
     state->deadline_ns = context->now_ns + context->config->close_answer_ns_max;
     state->closing_qty = exits_held(state);
-    /* More than one order may take goes in several; what the rules of the moment do not let anybody sell waits
-     * for others at the deadline, instead of being refused again and again. */
-    qty_t part = instrument_round_qty(context->instrument, state->closing_qty, true);
-    if (part.e8 > 0)
+    /* More than one order may take goes in several; less than the step is a step, cut by the venue. Rules that
+     * let nobody sell anything are waited out. */
+    state->closing_asked = exits_covering(state, context);
+    if (state->closing_asked.e8 > 0)
         exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_CLOSE,
-                                              .qty = part,
+                                              .qty = state->closing_asked,
                                               .attempt = state->close_attempts++});
 }
 
@@ -103,9 +103,14 @@ void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
 /* The market has passed it: at market, which is no worse. */
 static void take_at_market(struct exits_actions *out, struct exits_state *state,
                            const struct exits_context *context, uint32_t j) {
+    struct instrument scratch;
     struct exits_target *target = &state->targets[j];
     qty_t held = exits_held(state);
-    if (target->qty.e8 == 0 || target->qty.e8 >= held.e8) {
+    bool whole = target->qty.e8 == 0;
+    target->qty = instrument_round_qty(exits_rules(&scratch, state, context), target->qty, true);
+    if (!whole && target->qty.e8 == 0)
+        return; /* less than a step by now: it stays under the stop */
+    if (whole || target->qty.e8 >= held.e8) {
         target->state = TARGET_REACHED;
         state->targets_reached++;
         exits_submit_close(out, state, context, EXIT_TAKE_PROFIT);
@@ -119,23 +124,6 @@ static void take_at_market(struct exits_actions *out, struct exits_state *state,
 }
 
 enum { TARGET_ATTEMPTS_MAX = 3 };
-
-/* Precision, price, tick, quantity, step, notional. */
-static bool is_of_rules(int32_t code) {
-    switch (code) {
-    case -1111:
-    case -4002:
-    case -4004:
-    case -4005:
-    case -4013:
-    case -4014:
-    case -4023:
-    case -4164:
-        return true;
-    default:
-        return false;
-    }
-}
 
 /* What the other targets leave of the position. */
 static qty_t rest_for(const struct exits_state *state, uint32_t j) {
@@ -151,7 +139,8 @@ static qty_t rest_for(const struct exits_state *state, uint32_t j) {
  * target's. */
 static void ask_again(struct exits_actions *out, struct exits_state *state,
                       const struct exits_context *context, uint32_t j, qty_t qty, bool whole) {
-    const struct instrument *in = context->instrument;
+    struct instrument scratch;
+    const struct instrument *in = exits_rules(&scratch, state, context);
     struct exits_target *target = &state->targets[j];
     target->px = instrument_round_px(in, target->px, state->side == SIDE_BUY);
     target->qty = whole ? qty_e8(0) : instrument_round_qty(in, qty, true);
@@ -179,13 +168,15 @@ void exits_take_ended(struct exits_actions *out, struct exits_state *state,
     if (t->state != TARGET_ASKED && t->state != TARGET_MARKET) return;
     bool asked = t->state == TARGET_ASKED, passed = code == CODE_WOULD_TRIGGER && asked;
     bool again = asked && !filled && t->attempts < TARGET_ATTEMPTS_MAX;
+    if (!filled && exits_is_of_rules(code))
+        exits_learn_rules(state, context, asked ? t->px : px_e8(0), t->qty);
     t->state = filled ? TARGET_REACHED : TARGET_LOST;
     state->targets_reached += filled;
     state->take_px = exits_nearest_target(state);
     if (state->phase != EXITS_PROTECTED || state->position_qty.e8 == 0) return;
     if (passed)
         take_at_market(out, state, context, target);
-    else if (again && is_of_rules(code))
+    else if (again && exits_is_of_rules(code))
         ask_again(out, state, context, target, t->qty, t->qty.e8 == 0);
     else if (again && code == CODE_WHOLE_EXISTS && t->qty.e8 == 0)
         ask_again(out, state, context, target, rest_for(state, target), false);
@@ -293,15 +284,22 @@ void exits_give_up_protecting(struct exits_actions *out, struct exits_state *sta
 /* ---- the rest ---- */
 
 void exits_close_ended(struct exits_actions *out, struct exits_state *state,
-                       const struct exits_context *context, uint32_t attempt) {
+                       const struct exits_context *context, uint32_t attempt, int32_t code) {
     out->count = 0;
+    bool of_rules = exits_is_of_rules(code);
     if (state->reduction.qty.e8 != 0 && attempt == state->reduction.attempt) {
+        if (of_rules) exits_learn_rules(state, context, px_e8(0), state->reduction.qty);
         state->reduction = (struct exits_reduction){0};
         return;
     }
-    int64_t left = state->position_qty.e8 < 0 ? -state->position_qty.e8 : state->position_qty.e8;
-    if (state->phase == EXITS_CLOSING && left != 0 && left < state->closing_qty.e8)
-        exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
+    int64_t left = exits_held(state).e8;
+    if (state->phase != EXITS_CLOSING || left == 0) return;
+    bool again = left < state->closing_qty.e8;
+    if (of_rules && attempt + 1 == state->close_attempts) {
+        exits_learn_rules(state, context, px_e8(0), state->closing_asked);
+        again |= exits_covering(state, context).e8 != state->closing_asked.e8;
+    }
+    if (again) exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
 }
 
 void exits_orders_gone(struct exits_state *state) {
@@ -338,6 +336,7 @@ void exits_time(struct exits_actions *out, struct exits_state *state,
 void exits_bar(struct exits_actions *out, struct exits_state *state,
                const struct exits_context *context) {
     out->count = 0;
+    state->coarser = 0; /* whoever tells the rules has asked for them since */
     if (state->phase != EXITS_PROTECTED && state->phase != EXITS_UNPROTECTED) return;
     if (state->position_qty.e8 == 0) return;
     state->bars_held++;

@@ -149,7 +149,8 @@ struct exits_state {
     int64_t naked_ts_ns;                              /* since when no stop is confirmed */
     int64_t stood_ts_ns;                              /* when `stop` was confirmed */
     int64_t deadline_ns;                              /* of the stop or the close; INT64_MAX none */
-    qty_t closing_qty;      /* what the last closing order was asked to close */
+    qty_t closing_qty;      /* held when the last closing order was asked for */
+    qty_t closing_asked;    /* its quantity: more than that where the step is too coarse */
     double cost;            /* of the round trip, fraction */
     px_t fill_px;           /* of the first fill: distances are fractions of it */
     px_t best_px, worst_px; /* seen while it was open */
@@ -166,14 +167,16 @@ struct exits_state {
     struct exits_target targets[EXITS_TARGETS_MAX];
     uint32_t targets_made, targets_reached;
     uint32_t is_bare; /* CLOSING without a stop beneath it, since naked_ts_ns */
-    uint32_t reserved;
+    /* Powers of ten by which the venue's tick and step are coarser than those told: a refusal that they do not
+     * explain said so. Until the end of the bar. */
+    uint32_t coarser;
     struct exits_reduction reduction;
 };
 
 #define EXITS_ACTION_TABLE(X)                                                                      \
     X(EXITS_SUBMIT_STOP)   /* px: trigger; qty: reduce-only, 0 closePosition */                    \
     X(EXITS_SUBMIT_TAKE)   /* the same of target `target`; px 0: at market */                      \
-    X(EXITS_SUBMIT_CLOSE)  /* qty: to close, reduce-only market */                                 \
+    X(EXITS_SUBMIT_CLOSE)  /* qty: all of it or more, reduce-only market: the venue cuts it */     \
     X(EXITS_SUBMIT_REDUCE) /* qty: a part, reduce-only market; `attempt` counts with the closes */ \
     X(EXITS_ASK_REDUCE)    /* that one was not answered: ask after it */                           \
     X(EXITS_CANCEL_STOP)   /* the stop order `attempt` */                                          \
@@ -233,7 +236,11 @@ void exits_funding(struct exits_state *state, money_t amount);
  * that was to replace another leaves that one standing. A target that the market has passed is taken at
  * market; any other end of one leaves the rest of the plan as it is. A closing order that ended with
  * something left is followed by another at once if it closed anything, else at the deadline: a venue that
- * refuses is not flooded. A reduction (told apart by its attempt) that has ended, however, is over. */
+ * refuses is not flooded; one refused by the contract's rules at once by those of now. A reduction (told apart by its
+ * attempt) that has ended, however, is over.
+ *
+ * What the rules refused is never asked for again as it was: where those told do not explain the refusal, the next
+ * order obeys coarser ones. */
 void exits_entry_ended(struct exits_actions *out, struct exits_state *state,
                        const struct exits_context *context);
 /* Not for a stop whose cancellation has been asked for: it is not to be relied on. */
@@ -245,7 +252,7 @@ void exits_take_ended(struct exits_actions *out, struct exits_state *state,
                       const struct exits_context *context, uint32_t target, bool filled,
                       int32_t code);
 void exits_close_ended(struct exits_actions *out, struct exits_state *state,
-                       const struct exits_context *context, uint32_t attempt);
+                       const struct exits_context *context, uint32_t attempt, int32_t code);
 /* No order of the symbol is live any more: CLEANUP ends. */
 void exits_orders_gone(struct exits_state *state);
 

@@ -51,6 +51,26 @@ void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
  * worth less than that is not worth an order's fee and risk. */
 bool exits_is_exitable(const struct instrument *in, qty_t qty, px_t px);
 
+/* ---- exits_rules.c ---- */
+
+/* Precision, price, tick, quantity, step, notional. */
+bool exits_is_of_rules(int32_t code);
+/* The rules to make an order by: those told, or so much coarser as a refusal says they are by now. Borrowed: of the
+ * context, or scratch. */
+const struct instrument *exits_rules(struct instrument *scratch, const struct exits_state *state,
+                                     const struct exits_context *context);
+/* The least quantity at market that covers what is held: rounded up, for a reduce-only order beyond the position is
+ * cut to it; rounded down only where one order may not take that much; 0 where there is none at all. */
+qty_t exits_covering_qty(const struct instrument *in, qty_t held);
+qty_t exits_covering(const struct exits_state *state, const struct exits_context *context);
+/* A price as the rules want it, towards the market from a stop of the trade. */
+px_t exits_rule_px(const struct exits_state *state, const struct exits_context *context, px_t px);
+/* An order of this price and quantity (0: without one) was refused by the contract's rules. Where those told explain
+ * it, they are the new ones; where they do not, nobody has told the new ones yet, and what is asked for next obeys the
+ * least coarser ones, by powers of ten, that do: the same request is never refused twice. */
+void exits_learn_rules(struct exits_state *state, const struct exits_context *context, px_t px,
+                       qty_t qty);
+
 /* ---- exits_reduce.c ---- */
 
 /* So much of a reduction was filled and something is left: targets whose parts leave nothing sellable are

@@ -14,12 +14,14 @@ bool exits_reduce(struct exits_actions *out, struct exits_state *state,
     if (state->phase != EXITS_PROTECTED || !state->entry_done || held.e8 == 0 || is_busy(state) ||
         context->instrument->status == INSTRUMENT_CLOSED)
         return false;
-    qty_t part = instrument_round_qty(context->instrument, qty, true);
+    struct instrument scratch;
+    const struct instrument *in = exits_rules(&scratch, state, context);
+    qty_t part = instrument_round_qty(in, qty, true);
     bool whole = qty.e8 >= held.e8;
-    if (!whole && !exits_is_exitable(context->instrument, part, context->last_px)) return false;
+    if (!whole && !exits_is_exitable(in, part, context->last_px)) return false;
     /* More than one order may take is sellable in several: the greatest of them is looked at. */
-    qty_t rest = instrument_round_qty(context->instrument, qty_e8(held.e8 - part.e8), true);
-    if (whole || !exits_is_exitable(context->instrument, rest, context->last_px)) {
+    qty_t rest = instrument_round_qty(in, qty_e8(held.e8 - part.e8), true);
+    if (whole || !exits_is_exitable(in, rest, context->last_px)) {
         exits_submit_close(out, state, context, EXIT_REBALANCE);
         return true;
     }

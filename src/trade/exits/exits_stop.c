@@ -5,22 +5,20 @@ static bool is_crossed(const struct exits_state *state, px_t stop_px, px_t last_
     return exits_gain((enum side)state->side, last_px, stop_px) <= 0;
 }
 
-/* What an order of a quantity can cover: after a change of rules less than what is held, or nothing. */
-static qty_t coverable(const struct exits_state *state, const struct exits_context *context) {
-    return instrument_round_qty(context->instrument, exits_held(state), true);
+static bool may_be_whole(const struct exits_state *state) {
+    return state->whole_asked == 0 && !state->whole_foreign;
 }
 
-/* The next stop order: closePosition unless one may be alive, then reduce-only of what is held. A price that
- * was on the grid when it was chosen may not be any more: it goes to the next one towards the market, for a
+/* The next stop order: closePosition unless one may be alive, then reduce-only of what is held, rounded up. A price
+ * that was on the grid when it was chosen may not be any more: it goes to the next one towards the market, for a
  * stop is never loosened. */
 static struct exits_stop make_stop(struct exits_state *state, const struct exits_context *context,
                                    px_t px) {
-    qty_t qty = coverable(state, context);
-    bool whole = (state->whole_asked == 0 && !state->whole_foreign) || qty.e8 == 0;
-    struct exits_stop stop = {
-        .px = instrument_round_px(context->instrument, px, state->side == SIDE_BUY),
-        .qty = whole ? qty_e8(0) : qty,
-        .attempt = state->stop_orders++};
+    qty_t qty = exits_covering(state, context);
+    bool whole = may_be_whole(state) || qty.e8 == 0;
+    struct exits_stop stop = {.px = exits_rule_px(state, context, px),
+                              .qty = whole ? qty_e8(0) : qty,
+                              .attempt = state->stop_orders++};
     if (whole) state->whole_asked = stop.attempt + 1;
     return stop;
 }
@@ -76,10 +74,12 @@ static bool may_move(const struct trade_intent *t) {
     return t->break_even_distance > 0 || t->trail_distance > 0;
 }
 
-/* It neither falls short of what can be covered nor says more. */
+/* It neither falls short of what is held nor says more of it than the step makes it. */
 static bool covers(const struct exits_state *state, const struct exits_context *context) {
-    qty_t qty = coverable(state, context);
-    return state->stop.qty.e8 == 0 || qty.e8 == 0 || state->stop.qty.e8 == qty.e8;
+    int64_t said = state->stop.qty.e8, most = exits_covering(state, context).e8;
+    if (said == 0 || most == 0) return true;
+    if (said >= exits_held(state).e8) return said <= most || said == exits_held(state).e8;
+    return said == most && !may_be_whole(state); /* one order cannot say more */
 }
 
 void exits_follow(struct exits_actions *out, struct exits_state *state,
@@ -182,6 +182,8 @@ static void unprotected_ended(struct exits_actions *out, struct exits_state *sta
         exits_submit_close(out, state, context, EXIT_STOP);
         return;
     }
+    /* Of whichever attempt: the last one says the same. */
+    if (exits_is_of_rules(code)) exits_learn_rules(state, context, state->stop.px, state->stop.qty);
     if (attempt != state->stop.attempt) return; /* another has been asked for since */
     if (state->stop_attempts >= context->config->stop_attempts_max)
         exits_give_up_protecting(out, state, context);
@@ -222,6 +224,7 @@ static void move_failed(struct exits_actions *out, struct exits_state *state,
         exits_submit_close(out, state, context, EXIT_STOP);
         return;
     }
+    if (exits_is_of_rules(code)) exits_learn_rules(state, context, state->next.px, state->next.qty);
     state->move = MOVE_NONE;
     state->move_after_ns = context->now_ns + context->config->stop_retry_ns;
     if (code == CODE_WHOLE_EXISTS) state->move_after_ns = context->now_ns;
@@ -233,6 +236,10 @@ void exits_stop_ended(struct exits_actions *out, struct exits_state *state,
     out->count = 0;
     if (state->whole_asked == attempt + 1) state->whole_asked = 0;
     if (code == CODE_WHOLE_EXISTS) state->whole_foreign = 1;
+    if (state->phase == EXITS_CLOSING && attempt == state->stop.attempt && !state->is_bare) {
+        state->is_bare = 1; /* the close has to do it alone */
+        state->naked_ts_ns = context->now_ns;
+    }
     if (state->phase != EXITS_UNPROTECTED && state->phase != EXITS_PROTECTED) return;
     if (state->position_qty.e8 == 0)
         return; /* it triggered into a flat position, or was cancelled after */

@@ -74,7 +74,7 @@ static void take_failed(struct life *l, int32_t code) {
     exits_take_ended(&l->asked, &l->state, &l->now, 0, false, code);
 }
 static void close_ended(struct life *l) {
-    exits_close_ended(&l->asked, &l->state, &l->now, l->state.close_attempts - 1);
+    exits_close_ended(&l->asked, &l->state, &l->now, l->state.close_attempts - 1, 0);
 }
 static void bar(struct life *l) {
     exits_bar(&l->asked, &l->state, &l->now);
@@ -353,29 +353,81 @@ static void a_stop_asked_for_again_obeys_the_rules_of_the_moment(void **state) {
     }
 }
 
-/* What nobody may sell at the moment is not asked for, the stop stands, and it is sold when the rules let it. */
-static void what_the_rules_do_not_let_anybody_sell_waits_for_them(void **state) {
+/* What is less than a step by now is sold by an order of a step: reduce-only, the venue cuts it to what is held. */
+static void less_than_a_step_is_closed_by_an_order_of_one(void **state) {
+    (void)state;
+    static const int64_t held[] = {23, 4, 10, 1}; /* tenths */
+    for (size_t n = 0; n < sizeof held / sizeof *held; n++) {
+        struct life l;
+        life_begin(&l, SIDE_BUY);
+        entry_fill(&l, 100 * FX_ONE, held[n] * FX_ONE / 10);
+        entry_ended(&l);
+        stop_confirmed(&l);
+        l.instrument.market_step_size.e8 = l.instrument.market_qty_min.e8 = FX_ONE;
+        close_asked(&l, EXIT_OPERATOR);
+        expect(&l, EXITS_CLOSING, "close");
+        assert_int_equal(l.asked.items[0].qty.e8, (held[n] + 9) / 10 * FX_ONE);
+        /* A fill of a part, then the rest of it. */
+        if (held[n] > 10) {
+            exit_fill(&l, 100 * FX_ONE, 2 * FX_ONE, EXIT_OPERATOR);
+            close_ended(&l);
+            expect(&l, EXITS_CLOSING, "close");
+            assert_int_equal(l.asked.items[0].qty.e8, FX_ONE);
+        }
+        exit_fill(&l, 100 * FX_ONE, l.state.position_qty.e8, EXIT_OPERATOR);
+        expect(&l, EXITS_CLEANUP, "closed cancel");
+    }
+}
+
+/* Rules by which nobody may sell anything are waited out, under the stop. */
+static void rules_that_let_nobody_sell_are_waited_out(void **state) {
+    (void)state;
+    struct life l;
+    life_protected(&l, SIDE_BUY);
+    const qty_t most = l.instrument.market_qty_max;
+    l.instrument.market_qty_min.e8 = 2 * FX_ONE;
+    l.instrument.market_qty_max.e8 = FX_ONE;
+    close_asked(&l, EXIT_OPERATOR);
+    expect(&l, EXITS_CLOSING, "");
+    l.instrument.market_qty_max = most;
+    time_passes(&l, l.config.close_answer_ns_max);
+    expect(&l, EXITS_CLOSING, "close");
+    assert_int_equal(l.asked.items[0].qty.e8, 2 * FX_ONE);
+}
+
+/* More than one order may take is closed by several. */
+static void more_than_one_order_may_take_is_closed_by_several(void **state) {
     (void)state;
     struct life l;
     life_begin(&l, SIDE_BUY);
-    entry_fill(&l, 100 * FX_ONE, 23 * FX_ONE / 10);
+    entry_fill(&l, 100 * FX_ONE, 25 * FX_ONE / 10);
     entry_ended(&l);
     stop_confirmed(&l);
     l.instrument.market_step_size.e8 = l.instrument.market_qty_min.e8 = FX_ONE;
+    l.instrument.market_qty_max.e8 = 2 * FX_ONE;
     close_asked(&l, EXIT_OPERATOR);
-    expect(&l, EXITS_CLOSING, "close");
     assert_int_equal(l.asked.items[0].qty.e8, 2 * FX_ONE);
     exit_fill(&l, 100 * FX_ONE, 2 * FX_ONE, EXIT_OPERATOR);
     close_ended(&l);
-    expect(&l, EXITS_CLOSING, "");
-    time_passes(&l, l.config.close_answer_ns_max);
-    expect(&l, EXITS_CLOSING, "");
-    l.instrument.market_step_size.e8 = l.instrument.market_qty_min.e8 = FX_ONE / 10;
-    time_passes(&l, l.config.close_answer_ns_max);
     expect(&l, EXITS_CLOSING, "close");
-    assert_int_equal(l.asked.items[0].qty.e8, 3 * FX_ONE / 10);
-    exit_fill(&l, 100 * FX_ONE, 3 * FX_ONE / 10, EXIT_OPERATOR);
-    expect(&l, EXITS_CLEANUP, "closed cancel");
+    assert_int_equal(l.asked.items[0].qty.e8, FX_ONE);
+}
+
+/* The stop beneath a close that does not come is lost: three seconds later somebody must know. */
+static void a_stop_lost_while_closing_is_alarmed(void **state) {
+    (void)state;
+    struct life l;
+    life_protected(&l, SIDE_BUY);
+    close_asked(&l, EXIT_OPERATOR);
+    expect(&l, EXITS_CLOSING, "close");
+    stop_failed(&l, 0);
+    expect(&l, EXITS_CLOSING, "");
+    time_passes(&l, 2 * S);
+    expect(&l, EXITS_CLOSING, "close");
+    time_passes(&l, 2 * S);
+    expect(&l, EXITS_CLOSING, "alarm close");
+    time_passes(&l, 2 * S);
+    expect(&l, EXITS_CLOSING, "close");
 }
 
 /* The stop fired into nothing and the venue takes no closing order either: nobody is left to it unalarmed. */
@@ -829,7 +881,10 @@ int main(void) {
         cmocka_unit_test(the_table_of_phases),
         cmocka_unit_test(a_rejected_stop_is_tried_again_then_the_position_is_closed_with_an_alarm),
         cmocka_unit_test(a_stop_asked_for_again_obeys_the_rules_of_the_moment),
-        cmocka_unit_test(what_the_rules_do_not_let_anybody_sell_waits_for_them),
+        cmocka_unit_test(less_than_a_step_is_closed_by_an_order_of_one),
+        cmocka_unit_test(rules_that_let_nobody_sell_are_waited_out),
+        cmocka_unit_test(more_than_one_order_may_take_is_closed_by_several),
+        cmocka_unit_test(a_stop_lost_while_closing_is_alarmed),
         cmocka_unit_test(a_position_that_cannot_be_closed_raises_an_alarm),
         cmocka_unit_test(no_answer_to_a_stop_is_asked_again_at_the_deadline),
         cmocka_unit_test(the_unprotected_limit_holds_even_if_attempts_remain),

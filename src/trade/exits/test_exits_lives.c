@@ -1,11 +1,12 @@
 /* Random lives of a ladder against a small venue with faults: replies late, lost or no; stops dropped by
  * the venue; orders filled in part; whatever the order of arrival.
  *
- * Now and then somebody wants a part of it sold while all that stands.
+ * Now and then somebody wants a part of it sold while all that stands, and the venue's tick and step become coarser, or
+ * finer again; the exits are told of it with the refusal, or only at the next bar.
  *
  * After every step: once protected, the venue has a live stop for the position as long as it has not
  * itself dropped one; a stop is never asked for, and never stands, farther away than one that stood; no
- * order says more than is held; what was sold is what was bought; and the life ends, with no order left.
+ * order says more than is held but for the step; nothing the rules refused is asked for again; what was sold is what was bought; and the life ends, with no order left.
  * TEST_SEED=n repeats the run, TEST_OPS=n makes it n lives. */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -22,7 +23,13 @@
 static const int64_t T0 = INT64_C(1727740800000000000);
 static const int64_t MS = INT64_C(1000000);
 
-enum { ORDERS_MAX = 600, QUEUE_MAX = 2048 };
+enum {
+    ORDERS_MAX = 600,
+    QUEUE_MAX = 2048,
+    REFUSED_MAX = 64,
+    STEP_MAX = 1000,
+    SAID_MAX = 1000 * STEP_MAX
+};
 enum kind { ENTRY, STOP, TAKE, CLOSE, REDUCE };
 enum life_of_order { FLYING, LIVE, DONE };
 
@@ -52,11 +59,14 @@ struct command {
 struct tally {
     uint32_t moved, reached, refitted, market_takes, alarms, closed, dropped, unanswered, refused;
     uint32_t reduced, whole, fitted, asked_after, given_up, parts;
+    uint32_t changes, of_rules, rounded_up;
 };
 
 struct world {
     struct rng rng;
-    struct instrument in;
+    struct instrument in, real;        /* as told, as the venue has them */
+    struct order refused[REFUSED_MAX]; /* by the rules of now, and the exits have heard of it */
+    uint32_t refused_count;
     struct exits_config config;
     struct exits_state state;
     struct exits_actions asked;
@@ -172,6 +182,28 @@ static void place_entry(struct world *w, uint32_t id) {
     say_end(w, id, 0, left == 0);
 }
 
+static bool is_against_rules(const struct world *w, const struct order *o) {
+    return (o->px != 0 && instrument_check_px(&w->real, px_e8(o->px)) != FILTER_OK) ||
+           (o->qty != 0 && instrument_check_qty(&w->real, qty_e8(o->qty), true) != FILTER_OK);
+}
+
+static void rules_are(struct instrument *in, int64_t tick, int64_t step) {
+    in->tick_size.e8 = in->px_min.e8 = tick;
+    in->step_size.e8 = in->market_step_size.e8 = in->market_qty_min.e8 = step;
+}
+
+static void tell_rules(struct world *w) {
+    w->in = w->real;
+    w->refused_count = 0;
+}
+
+static void change_rules(struct world *w) {
+    static const int64_t ticks[] = {FX_ONE / 100, FX_ONE / 10}, steps[] = {1, 10, STEP_MAX};
+    rules_are(&w->real, ticks[rng_below(&w->rng, 2)], steps[rng_below(&w->rng, 3)]);
+    w->refused_count = 0;
+    w->tally->changes++;
+}
+
 static void place(struct world *w, uint32_t id) {
     struct order *o = &w->orders[id];
     if (o->kind == REDUCE && chance(w, 8)) {
@@ -187,6 +219,8 @@ static void place(struct world *w, uint32_t id) {
     int32_t code = 0;
     if (chance(w, o->kind == STOP ? 8 : 6))
         code = -1001;
+    else if (is_against_rules(w, o))
+        code = -1111;
     else if (o->kind == STOP && o->qty == 0 && live_stops(w, true) > 0)
         code = -4130;
     else if (o->px != 0 && is_passed(w, o))
@@ -194,6 +228,7 @@ static void place(struct world *w, uint32_t id) {
     else if (o->px == 0 && w->position == 0)
         code = -2022;
     w->tally->refused += code != 0;
+    w->tally->of_rules += code == -1111;
     /* What the exits rely on: two closePosition stops are not asked for. */
     assert_int_not_equal(code, -4130);
     if (code != 0) {
@@ -244,6 +279,10 @@ static void venue_step(struct world *w) {
 
 static void ask(struct world *w, enum kind kind, const struct exits_action *a) {
     assert_true(w->order_count < ORDERS_MAX && w->command_count < QUEUE_MAX);
+    for (uint32_t i = 0; i < w->refused_count; i++) {
+        const struct order *o = &w->refused[i];
+        assert_false(o->kind == kind && o->px == a->px.e8 && o->qty == a->qty.e8);
+    }
     w->orders[w->order_count] = (struct order){
         .kind = kind, .px = a->px.e8, .qty = a->qty.e8, .attempt = a->attempt, .target = a->target};
     w->commands[w->command_count++] = (struct command){.kind = C_PLACE, .order = w->order_count++};
@@ -279,7 +318,8 @@ static void ask_reduce(struct world *w, const struct exits_action *a, int64_t he
 }
 
 static void ask_stop(struct world *w, const struct exits_action *a, int64_t held) {
-    assert_true(held > 0 && a->px.e8 > 0 && a->qty.e8 <= held);
+    assert_true(held > 0 && a->px.e8 > 0 && a->qty.e8 < held + SAID_MAX);
+    assert_true(a->qty.e8 == 0 || a->qty.e8 >= held);
     if (w->floor_px) assert_true(better(w, a->px.e8, w->floor_px) >= 0);
     for (uint32_t i = 0; i < w->order_count; i++) /* every one is another order */
         if (w->orders[i].kind == STOP) assert_int_not_equal(w->orders[i].attempt, a->attempt);
@@ -312,7 +352,8 @@ static void carry_out(struct world *w) {
             ask_take(w, a, held);
             break;
         case EXITS_SUBMIT_CLOSE:
-            assert_true(held > 0 && a->qty.e8 == held);
+            assert_true(held > 0 && a->qty.e8 >= held && a->qty.e8 < held + SAID_MAX);
+            w->tally->rounded_up += a->qty.e8 > held;
             ask(w, CLOSE, a);
             break;
         case EXITS_CANCEL_STOP:
@@ -370,7 +411,7 @@ static void deliver_end(struct world *w, const struct exits_context *c, const st
         if (m->filled) return; /* told before its last fill */
         exits_take_ended(&w->asked, &w->state, c, o->target, false, m->code);
     } else {
-        exits_close_ended(&w->asked, &w->state, c, o->attempt);
+        exits_close_ended(&w->asked, &w->state, c, o->attempt, m->code);
     }
 }
 
@@ -378,6 +419,10 @@ static void deliver(struct world *w) {
     if (w->message_next == w->message_count) return;
     const struct message m = w->messages[w->message_next++];
     const struct order *o = &w->orders[m.order];
+    if (m.kind == M_END && m.code == -1111) {
+        if (is_against_rules(w, o)) w->refused[w->refused_count++ % REFUSED_MAX] = *o;
+        if (rng_below(&w->rng, 4)) tell_rules(w);
+    }
     const struct exits_context c = context(w);
     enum side side = (enum side)w->state.side;
     enum exit_reason reason = o->kind == STOP   ? EXIT_STOP
@@ -422,6 +467,7 @@ static void see(struct world *w, bool bar) {
                 bar ? w->bar_open : w->now);
     carry_out(w);
     if (!bar) return;
+    tell_rules(w);
     exits_bar(&w->asked, &w->state, &c);
     carry_out(w);
     w->low = w->high = w->px;
@@ -453,7 +499,8 @@ static void check(struct world *w) {
     assert_int_equal(stop->px, x->stop_px.e8);
     bool quiet = w->message_next == w->message_count && x->move == MOVE_NONE && x->entry_done &&
                  w->now >= x->move_after_ns;
-    if (quiet && stop->qty != 0) assert_int_equal(stop->qty, w->position);
+    if (quiet && stop->qty != 0)
+        assert_true(stop->qty >= w->position && stop->qty < w->position + SAID_MAX);
     /* Nor do the targets that a reduction left say more than there is. */
     int64_t parts = 0;
     for (uint32_t i = 0; i < w->order_count; i++)
@@ -501,6 +548,7 @@ static void step(struct world *w) {
     case 13:
         if (chance(w, 8)) drop_a_stop(w);
         if (chance(w, 4)) say_late(w);
+        if (chance(w, 6)) change_rules(w);
         break;
     case 14:
         if (rng_below(&w->rng, 3) == 0) want_less(w);
@@ -522,9 +570,9 @@ static void begin(struct world *w, struct rng *rng, struct tally *tally) {
     w->tally = tally;
     w->faults = rng_below(&w->rng, 5) != 0;
     instrument_defaults(&w->in, "BTCUSDT");
-    w->in.tick_size.e8 = w->in.px_min.e8 = FX_ONE / 100;
-    w->in.step_size.e8 = w->in.market_step_size.e8 = w->in.market_qty_min.e8 = 1;
     w->in.notional_min.e8 = 0;
+    rules_are(&w->in, FX_ONE / 100, 1);
+    w->real = w->in;
     w->config = exits_config_defaults();
     w->config.reduce_unknown_ns_max = 3500 * MS;
     w->now = T0;
@@ -553,6 +601,7 @@ static void begin(struct world *w, struct rng *rng, struct tally *tally) {
 /* What a person would do at the end: no more faults, close it, and wait. */
 static void finish(struct world *w) {
     w->faults = false;
+    tell_rules(w); /* whatever they are by now */
     for (int n = 0; n < 4000 && w->state.phase != EXITS_FLAT; n++) {
         if (n % 50 == 0) {
             const struct exits_context c = context(w);
@@ -604,11 +653,14 @@ static void random_lives_are_never_naked_and_never_turn_back(void **state) {
                   "after, %u given up\n",
                   tally.reduced, tally.parts, tally.whole, tally.fitted, tally.asked_after,
                   tally.given_up);
+    print_message("%u changes of rules, %u refused by them, %u closes rounded up\n", tally.changes,
+                  tally.of_rules, tally.rounded_up);
     if (lives < 20000) return;
     /* It did happen. */
     assert_true(tally.closed > 15000 && tally.moved > 10000 && tally.refitted > 500);
     assert_true(tally.reached > 5000 && tally.market_takes > 100 && tally.alarms > 50);
     assert_true(tally.reduced > 5000 && tally.parts > 100 && tally.whole > 500);
+    assert_true(tally.changes > 5000 && tally.of_rules > 1000 && tally.rounded_up > 1000);
     assert_true(tally.fitted > 500 && tally.asked_after > 500 && tally.given_up > 10);
     assert_true(tally.dropped > 1000 && tally.unanswered > 1000 && tally.refused > 1000);
 }

@@ -85,7 +85,7 @@ static void sold(struct life *l, int64_t qty) {
     fill(l, SIDE_SELL, qty, EXIT_REBALANCE);
 }
 static void reduce_ended(struct life *l, uint32_t attempt) {
-    exits_close_ended(&l->asked, &l->state, &l->now, attempt);
+    exits_close_ended(&l->asked, &l->state, &l->now, attempt, 0);
 }
 static void passes(struct life *l, int64_t ns) {
     l->now.now_ns += ns;

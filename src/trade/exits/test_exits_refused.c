@@ -116,17 +116,134 @@ static void a_target_that_is_too_small_by_now_is_the_last_ones(void **state) {
     assert_int_equal(l.state.targets[1].state, TARGET_LOST);
 }
 
-static void a_target_refused_by_the_same_rules_is_tried_thrice(void **state) {
+/* Nobody has told the new rules: coarser ones are supposed, so that nothing is asked for again as it was refused. */
+static void a_target_the_rules_told_do_not_refuse_is_asked_for_by_coarser_ones(void **state) {
     (void)state;
     struct life l;
     protect(&l);
-    for (int n = 0; n < 2; n++) {
-        take_ended(&l, 0, -4014);
-        expect(&l, "take1 102.04 0.5");
-    }
+    take_ended(&l, 0, -4014);
+    expect(&l, "take1 102.1 0.5");
     take_ended(&l, 0, -4014);
     expect(&l, "");
-    assert_int_equal(l.state.targets[0].state, TARGET_LOST);
+    assert_int_equal(l.state.targets[0].state, TARGET_LOST); /* 0.5 is less than a step of 1 */
+    protect(&l);
+    take_ended(&l, 2, -4014);
+    expect(&l, "take3 105.1*");
+    take_ended(&l, 2, -4014);
+    expect(&l, "take3 106*");
+    take_ended(&l, 2, -4014);
+    expect(&l, "");
+    assert_int_equal(l.state.targets[2].state, TARGET_LOST); /* three are enough */
+    /* A bar later those told are taken for those of now. */
+    assert_int_equal(l.state.coarser, 3);
+    exits_bar(&l.asked, &l.state, &l.now);
+    assert_int_equal(l.state.coarser, 0);
+}
+
+static void stop_ended(struct life *l, int32_t code) {
+    exits_stop_ended(&l->asked, &l->state, &l->now, l->state.stop.attempt, code);
+}
+
+/* The stop was refused and nobody could tell the new rules in time: not the same again, but one that coarser rules
+ * take, too; and by those told as soon as they explain it. */
+static void a_stop_is_never_refused_twice_for_the_same_reason(void **state) {
+    (void)state;
+    struct life l;
+    begin(&l);
+    stop_ended(&l, -1111);
+    expect(&l, "stop 98.1*");
+    stop_ended(&l, -1111);
+    expect(&l, "stop 99*");
+    begin(&l);
+    coarser(&l, 0.1, 0.01);
+    stop_ended(&l, -4014);
+    expect(&l, "stop 98.1*");
+    assert_int_equal(l.state.coarser, 0);
+    /* Rules changed once more, and were told. */
+    coarser(&l, 0.5, 0.01);
+    stop_ended(&l, -4014);
+    expect(&l, "stop 98.5*");
+    assert_int_equal(l.state.coarser, 0);
+    /* Another refusal says nothing of the rules. */
+    begin(&l);
+    stop_ended(&l, -1001);
+    expect(&l, "stop 98.09*");
+}
+
+static void close_ended(struct life *l, int32_t code) {
+    exits_close_ended(&l->asked, &l->state, &l->now, l->state.close_attempts - 1, code);
+}
+
+static void close_of(struct life *l, double qty) {
+    begin(l);
+    confirm(l);
+    l->state.position_qty.e8 = e8(qty);
+    exits_close(&l->asked, &l->state, &l->now, EXIT_OPERATOR);
+}
+
+static void a_close_refused_by_the_rules_is_asked_for_at_once_by_others(void **state) {
+    (void)state;
+    struct life l;
+    close_of(&l, 0.42);
+    expect(&l, "? 0.42");
+    close_ended(&l, -1111);
+    expect(&l, "? 0.5"); /* of a step of 0.1, though nobody has told it */
+    close_ended(&l, -1111);
+    expect(&l, "? 1");
+    close_ended(&l, -4131); /* not of the rules: at the deadline */
+    expect(&l, "");
+    close_of(&l, 0.42);
+    coarser(&l, 0.01, 0.2);
+    close_ended(&l, -4023);
+    expect(&l, "? 0.6");
+    assert_int_equal(l.state.coarser, 0);
+    /* No coarser rules explain it: no flood. */
+    close_of(&l, 1000);
+    expect(&l, "? 1000");
+    close_ended(&l, -1111);
+    expect(&l, "");
+}
+
+/* A stop of a quantity says all of what is held: rounded up, where the step has become coarser than that. */
+static void a_replacement_covers_all_under_a_coarser_step(void **state) {
+    (void)state;
+    struct life l;
+    begin(&l);
+    confirm(&l);
+    l.state.intent.trail_distance = 0.01;
+    l.state.position_qty.e8 = e8(1.64);
+    coarser(&l, 0.01, 0.1);
+    l.now.last_px.e8 = e8(101);
+    exits_price(&l.asked, &l.state, &l.now, l.now.last_px, l.now.last_px, T0 + 1);
+    expect(&l, "stop 99.99 1.7");
+    const struct exits_stop next = l.state.next;
+    exits_stop_confirmed(&l.asked, &l.state, &l.now, &next);
+    /* The rules are as they were: it says no more than the venue cuts, but is refitted to them, as a whole. */
+    exits_stop_ended(&l.asked, &l.state, &l.now, l.state.old_attempt, 0);
+    expect(&l, "");
+    coarser(&l, 0.01, 0.01);
+    exits_price(&l.asked, &l.state, &l.now, l.now.last_px, l.now.last_px, T0 + 1);
+    expect(&l, "stop 99.99*");
+    /* One that says what is held stands when the step becomes coarser. */
+    begin(&l);
+    confirm(&l);
+    l.state.stop.qty.e8 = e8(1);
+    coarser(&l, 0.01, 0.3);
+    exits_price(&l.asked, &l.state, &l.now, l.now.last_px, l.now.last_px, T0 + 1);
+    expect(&l, "");
+}
+
+/* Its part is less than a step by now: not at market with a quantity the venue does not take. */
+static void a_target_passed_that_is_too_small_by_now_stays_under_the_stop(void **state) {
+    (void)state;
+    struct life l;
+    protect(&l);
+    coarser(&l, 0.01, 0.4);
+    take_ended(&l, 0, -2021);
+    expect(&l, "take1 0.4");
+    take_ended(&l, 1, -2021);
+    expect(&l, "");
+    assert_int_equal(l.state.targets[1].state, TARGET_LOST);
 }
 
 /* Somebody else's closePosition order of the direction is there: ours takes what the others leave, by quantity. */
@@ -157,7 +274,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets_refused_by_the_rules_are_asked_for_by_those_of_now),
         cmocka_unit_test(a_target_that_is_too_small_by_now_is_the_last_ones),
-        cmocka_unit_test(a_target_refused_by_the_same_rules_is_tried_thrice),
+        cmocka_unit_test(a_target_the_rules_told_do_not_refuse_is_asked_for_by_coarser_ones),
+        cmocka_unit_test(a_stop_is_never_refused_twice_for_the_same_reason),
+        cmocka_unit_test(a_close_refused_by_the_rules_is_asked_for_at_once_by_others),
+        cmocka_unit_test(a_replacement_covers_all_under_a_coarser_step),
+        cmocka_unit_test(a_target_passed_that_is_too_small_by_now_stays_under_the_stop),
         cmocka_unit_test(a_last_target_beside_a_foreign_one_is_asked_for_in_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
