@@ -12,72 +12,18 @@ symbols=${SYMBOLS:-200} # many and wild, so that something is traded within a mi
 need curl jq openssl sqlite3
 say "TEST_SEED=$seed"
 
+dir=$work
 port=$(free_port)
 api=$(free_port)
-ready=$work/ready.json
+admin_port=$(free_port)
+pair_seed=$seed
+volatility=${VOLATILITY:-3}
 exchange_kills=0
 trader_kills=0
+# shellcheck source=test/e2e/pair.sh
+source "$(dirname "$0")/pair.sh"
 
-exchange() {
-    start "$work/exchange.out" "$quantum" exchange --port "$port" --state "$work/exchange" --seed "$seed" \
-        --symbols "$symbols" --history-days 2 --volatility "${VOLATILITY:-3}" --faults "$1" --admin-port 0 --print-ready
-    exchange_pid=$started
-    await 120 grep -q '^{"url"' "$work/exchange.out" || { cat "$work/exchange.out" >&2; die "the exchange did not start"; }
-    grep -m1 '^{"url"' "$work/exchange.out" >"$ready"
-    chmod 600 "$ready"
-    admin=$(jq -r .admin_url "$ready")
-}
-
-trader() {
-    start "$work/trader.out" "$quantum" up --mode paper --venue-url "http://127.0.0.1:$port" --keys "$ready" \
-        --strategy random --state "$work/trader" --port "$api" --quiet
-    trader_pid=$started
-}
-
-answers() { curl -sf -m 5 "http://127.0.0.1:$api/health/live" >/dev/null; }
-
-key=
-signed() { # method path [query]: an answer of the venue, asked again while it is not a proper one
-    local method=$1 path=$2 query=${3:-} text signature got i
-    for i in {1..40}; do
-        text="${query:+$query&}recvWindow=60000&timestamp=$(now_ms)"
-        signature=$(printf %s "$text" | openssl dgst -sha256 -hmac "$(jq -r .api_secret "$ready")" -hex | sed 's/.*= //')
-        key=$(jq -r .api_key "$ready")
-        if got=$(curl -sf -m 10 -X "$method" -H "X-MBX-APIKEY: $key" "http://127.0.0.1:$port$path?$text&signature=$signature"); then
-            printf %s "$got"
-            return
-        fi
-        sleep_ms 250
-    done
-    die "the venue does not answer $path"
-}
-
-# What each side believes, as sorted lines.
-venue_side() {
-    signed GET /fapi/v3/positionRisk | jq -r '.[] | select((.positionAmt | tonumber) != 0) | "position \(.symbol) \(.positionAmt | tonumber)"'
-    signed GET /fapi/v1/openOrders | jq -r '.[] | "order \(.symbol) \(.clientOrderId)"'
-    signed GET /fapi/v1/openAlgoOrders | jq -r '.[] | "order \(.symbol) \(.clientAlgoId)"'
-    signed GET /fapi/v3/balance | jq -r '.[] | select(.asset == "USDT") | "wallet \(.balance | tonumber)"'
-}
-trader_side() {
-    local positions orders state
-    positions=$(curl -sf -m 5 "http://127.0.0.1:$api/api/positions") || return 1
-    orders=$(curl -sf -m 5 "http://127.0.0.1:$api/api/orders") || return 1
-    state=$(curl -sf -m 5 "http://127.0.0.1:$api/api/state") || return 1
-    jq -r '.data[] | "position \(.symbol) \(.qty | tonumber)"' <<<"$positions"
-    jq -r '.data[] | "order \(.symbol) \(.client_order_id)"' <<<"$orders"
-    jq -r '"wallet \([.. | objects | .wallet? // empty][0] | tonumber)"' <<<"$state"
-}
-agree() {
-    sleep_ms 5000 # asking weighs, and the trader behind the same address needs what is left
-    venue_side | sort >"$work/venue.side"
-    trader_side 2>/dev/null | sort >"$work/trader.side" || return 1
-    cmp -s "$work/venue.side" "$work/trader.side"
-}
-
-exchange "all:$seed"
-trader
-await 120 answers || { cat "$work/trader.out" >&2; die "the trader did not start"; }
+pair_begins "all:$seed"
 
 # Kills spread over the time, the side and the moment by the seed.
 begin=$(now_ms)
@@ -98,6 +44,7 @@ for ((k = 0; k < 2 * kills; k++)); do
         kill -9 "$exchange_pid"
         reap "$exchange_pid"
         exchange "all:$((seed + k))"
+        await 120 exchange_serves || { cat "$work/exchange.out" >&2; die "the exchange did not start again"; }
         exchange_kills=$((exchange_kills + 1))
     fi
 done
@@ -108,7 +55,7 @@ traded() { curl -sf -m 5 "http://127.0.0.1:$api/metrics" | grep -qE '^order_fill
 await 240 traded || die "nothing was traded: nothing was proved"
 
 # The storm is over: whatever was lost is found again, and both say the same.
-curl -sf -X POST "$admin/faults?spec=none" >/dev/null || die "the admin port does not answer"
+faults_are none || die "the admin port does not answer"
 settled=$(now_ms)
 await 120 agree || {
     diff "$work/venue.side" "$work/trader.side" >&2 || true
@@ -118,12 +65,8 @@ await 120 agree || {
 settled=$(($(now_ms) - settled))
 
 # Each client order id at most once, over everything the account ever sent.
-curl -sf "http://127.0.0.1:$port/fapi/v1/exchangeInfo" | jq -r '.symbols[].symbol' >"$work/symbols"
-while read -r symbol; do
-    signed GET /fapi/v1/allOrders "symbol=$symbol&limit=1000" |
-        jq -r '.[] | select((.executedQty | tonumber) > 0) | .clientOrderId'
-done <"$work/symbols" >"$work/executed"
-doubled=$(sort "$work/executed" | uniq -d)
+sent
+doubled=$(executed_twice)
 [[ -z $doubled ]] || die "executed twice: $doubled"
 
 kill -INT "$trader_pid"

@@ -44,10 +44,14 @@ start() { # output-file command...
     pids+=("$started")
 }
 
-# Exit code of a background process, in $code. No message about how it ended.
+# Exit code of a background process, in $code. No message about how it ended. Its number may be somebody else's from now on.
 reap() { # pid
+    local i
     code=0
     wait "$1" 2>/dev/null || code=$?
+    for i in "${!pids[@]}"; do
+        if ((pids[i] == $1)); then unset "pids[i]"; fi
+    done
 }
 
 # What a process has used of the processors, all threads: unlike the time that passed, no matter of who else runs.
