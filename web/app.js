@@ -84,6 +84,22 @@ function table(id, columns, rows, empty) {
 }
 function side(text) { return [text === 'BUY' ? 'up strong' : text === 'SELL' ? 'down strong' : 'soft', text]; }
 
+/* ---- reports the run wrote by itself ---- */
+
+let reportsAt = 0;      // performance.now() when they were asked for
+async function drawReports() {
+  if (reportsAt && performance.now() - reportsAt < 15000) return;
+  reportsAt = performance.now();
+  const answer = await fetch('/api/reports', { headers: token ? { Authorization: 'Bearer ' + token } : {} });
+  if (!answer.ok) return;
+  const list = (await answer.json()).data;
+  const link = (path, text) => { const a = make('a', '', text); a.href = path; a.target = '_blank'; a.rel = 'noopener'; return a; };
+  const node = $('reports');
+  node.hidden = list.length === 0;
+  node.replaceChildren('Reports of every fiftieth trade: ', ...list.slice(0, 10).flatMap((r) => [
+    link(r.report, r.trades + ' trades'), ...(r.status ? [' (', link(r.status, 'status'), ')'] : []), ' · ' + time(r.written) + '  ']));
+}
+
 /* ---- panels ---- */
 
 function drawBanner(s) {
@@ -318,6 +334,7 @@ function drawEngine(s) {
 
 function draw(s) {
   drawBanner(s);
+  drawReports().catch(() => {});
   drawHead(s);
   $('main').hidden = !s.published;
   drawRoles(s);
@@ -357,8 +374,8 @@ async function poll() {
     const headers = token ? { Authorization: 'Bearer ' + token } : {};
     const reply = await fetch('/api/state', { headers, signal: stop.signal });
     $('token-form').hidden = reply.status !== 401;
-    if (!reply.ok) throw new Error(reply.status === 401 ? 'A token is required' : 'The server answered ' + reply.status);
     const state = await reply.json();
+    if (!reply.ok) throw new Error(reply.status === 401 ? 'A token is required' : state.error || 'The server answered ' + reply.status);
     last = state;
     lastAt = performance.now();
     problem = '';

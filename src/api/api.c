@@ -96,6 +96,9 @@ static enum status config_take(struct api *api, const struct api_config *c, stru
     if (st == ST_OK)
         st = text_take(api->trades_path, sizeof api->trades_path, c->trades_path, "trades path",
                        err);
+    if (st == ST_OK)
+        st = text_take(api->reports_dir, sizeof api->reports_dir, c->reports_dir, "reports folder",
+                       err);
     return st;
 }
 

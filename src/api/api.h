@@ -29,6 +29,7 @@ struct api_config {
     uint16_t port;                /* 0: any free one, api_port() tells which */
     struct view_box *view_box;    /* borrowed until api_stop */
     const char *trades_path;      /* trades.sqlite; NULL: history answers with empty lists */
+    const char *reports_dir;      /* of the reports the run writes by itself; NULL none */
     const char *token;            /* NULL or "": none; else every request but the page itself and
                                     /health/live needs "Authorization: Bearer TOKEN" */
     const char *version, *commit; /* as /health shows them */

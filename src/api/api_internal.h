@@ -21,6 +21,9 @@ enum {
     API_MESSAGE_SIZE = 256,
     API_TRADES_LIMIT_MAX = 1000,
     API_EQUITY_LIMIT_MAX = 10000,
+    API_REPORTS_MAX = 2048,
+    API_REPORTS_SHOWN = 100,
+    API_REPORT_PATH_SIZE = 1024,
     API_REASONS_MAX = VIEW_ROLES_MAX + 12 + 8,
 };
 
@@ -94,6 +97,11 @@ enum status api_render_trades(struct json_writer *w, const struct api_shot *shot
                               struct err *err);
 enum status api_render_equity(struct json_writer *w, const struct api_shot *shot, size_t limit,
                               struct err *err);
+/* Reports of the run, newest first; dir NULL: none. */
+void api_render_reports(struct json_writer *w, const struct api_shot *shot, const char *dir);
+/* A report by its name; false: there is none of that name. */
+bool api_report_read(char *out, size_t capacity, size_t *out_size, const char *dir,
+                     const char *name, size_t size);
 /* {"error": …, "status": …}; line 0 leaves the place out. */
 void api_render_error(struct json_writer *w, int code, const char *message, uint32_t line,
                       size_t offset);

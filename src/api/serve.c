@@ -35,6 +35,8 @@ static const char *const METHOD_NAMES[METHOD_COUNT] = {"GET", "HEAD", "POST", "o
     X(ROUTE_STATE, "/api/state", 1, 0)                                                             \
     X(ROUTE_TRADES, "/api/trades", 1, 0)                                                           \
     X(ROUTE_EQUITY, "/api/equity", 1, 0)                                                           \
+    X(ROUTE_REPORTS, "/api/reports", 1, 0)                                                         \
+    X(ROUTE_REPORT, "/reports/", 1, 0) /* and a name */                                            \
     X(ROUTE_RISK, "/api/risk", 1, 0)                                                               \
     X(ROUTE_POLICY, "/api/policy", 0, 1)                                                           \
     X(ROUTE_EMERGENCY_STOP, "/api/emergency_stop", 0, 1)                                           \
@@ -92,11 +94,20 @@ static const char SECURITY[] =
     "Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n"
     "Cache-Control: no-store\r\n";
 
+/* A report is a file of its own: it brings its style, and has no script. */
+static const char SECURITY_REPORT[] =
+    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'\r\n"
+    "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n"
+    "Cache-Control: no-store\r\n";
+
 static void respond(struct api *api, const struct asked *q, const struct answer *a) {
     char headers[HEADERS_SIZE], retry[48] = "";
     if (a->retry_after_seconds)
         snprintf(retry, sizeof retry, "Retry-After: %u\r\n", a->retry_after_seconds);
-    int n = snprintf(headers, sizeof headers, "%s%s%s%s%s%s", SECURITY, a->allow ? "Allow: " : "",
+    int n = snprintf(headers, sizeof headers, "%s%s%s%s%s%s",
+                     q->route == ROUTE_REPORT ? SECURITY_REPORT : SECURITY, a->allow ? "Allow: " : "",
                      a->allow ? a->allow : "", a->allow ? "\r\n" : "", retry,
                      a->code == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
     ASSERT(n > 0 && (size_t)n < sizeof headers);
@@ -245,6 +256,22 @@ static void answer_probe(struct api *api, const struct asked *q, const struct ap
     respond_written(api, q, up ? 200 : 503, w);
 }
 
+/* Behind the route's path. */
+static void answer_report(struct api *api, const struct asked *q, struct net_text path) {
+    size_t skip = strlen(ROUTES[ROUTE_REPORT].path), size;
+    if (!api_report_read(api->out, sizeof api->out, &size,
+                         api->reports_dir[0] ? api->reports_dir : NULL, path.data + skip,
+                         path.size - skip)) {
+        respond_error(api, q, 404, "no such report: /api/reports lists them");
+        return;
+    }
+    respond(api, q,
+            &(struct answer){.code = 200,
+                             .content_type = "text/html; charset=utf-8",
+                             .data = api->out,
+                             .size = size});
+}
+
 typedef void (*render_fn)(struct json_writer *w, const struct api_shot *shot);
 
 /* Documents that are a function of the view alone; NULL: the route is none of these. */
@@ -339,6 +366,11 @@ static void answer_get(struct api *api, const struct asked *q, const struct net_
         answer_probe(api, q, &shot, &w);
     } else if (q->route == ROUTE_METRICS) {
         answer_metrics(api, q, &shot);
+    } else if (q->route == ROUTE_REPORTS) {
+        api_render_reports(&w, &shot, api->reports_dir[0] ? api->reports_dir : NULL);
+        respond_written(api, q, 200, &w);
+    } else if (q->route == ROUTE_REPORT) {
+        answer_report(api, q, r->path);
     } else if (q->route == ROUTE_AI_SIGNALS) {
         api_signal_all(&api->signal, &shot);
         api->signal.include_reasoning = flag_is_set(r->query, "include_reasoning");
@@ -505,6 +537,9 @@ static enum method method_of(const struct net_request *r) {
 static enum route route_of(const struct api *api, struct net_text path) {
     for (int i = 0; i < ROUTE_COUNT; i++) {
         const char *known = route_path(api, (enum route)i);
+        size_t size = strlen(known);
+        if (i == ROUTE_REPORT && path.size > size && memcmp(known, path.data, size) == 0)
+            return ROUTE_REPORT;
         if (strlen(known) == path.size && memcmp(known, path.data, path.size) == 0)
             return (enum route)i;
     }

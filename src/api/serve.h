@@ -37,7 +37,7 @@ struct api {
     int64_t started_ns; /* monotonic */
     char bind[SERVE_BIND_SIZE], token[SERVE_TOKEN_SIZE], version[SERVE_TEXT_SIZE],
         commit[SERVE_TEXT_SIZE];
-    char trades_path[SERVE_PATH_SIZE];
+    char trades_path[SERVE_PATH_SIZE], reports_dir[SERVE_PATH_SIZE];
     struct http_count count;
     struct api_asset assets[API_ASSET_COUNT];
     struct reasons *reasons;

@@ -191,6 +191,67 @@ static void before_the_first_publication(void **state) {
     expect_error(r, 503, "nothing published");
 }
 
+/* ---- reports ---- */
+
+static void file_put(const struct world *w, const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", w->dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void file_drop(const struct world *w, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", w->dir, name);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void reports_are_listed_and_served(void **state) {
+    struct world *w = *state;
+    static const char *const names[] = {"trades-000050.html", "trades-000100.html",
+                                        "status-000100.html", "trades-000150.html.tmp",
+                                        "trades-50.html",     "secret.html"};
+    json_t *list = get_json(w->port, "/api/reports", 200);
+    assert_int_equal(json_array_size(at(list, "data")), 0);
+    json_decref(list);
+    for (int i = 0; i < 6; i++) file_put(w, names[i], names[i]);
+    list = get_json(w->port, "/api/reports", 200);
+    json_t *data = at(list, "data");
+    assert_int_equal(json_array_size(data), 2);
+    json_t *newest = json_array_get(data, 0), *oldest = json_array_get(data, 1);
+    assert_int_equal((int)number_at(newest, "trades"), 100);
+    assert_string_equal(text_at(newest, "report"), "/reports/trades-000100.html");
+    assert_string_equal(text_at(newest, "status"), "/reports/status-000100.html");
+    assert_true(number_at(newest, "written") > 1.7e12);
+    assert_int_equal((int)number_at(oldest, "trades"), 50);
+    assert_true(json_is_null(at(oldest, "status")));
+    json_decref(list);
+    struct reply r = get(w->port, "/reports/trades-000050.html");
+    assert_int_equal(r.code, 200);
+    assert_string_equal(r.body, "trades-000050.html");
+    assert_non_null(strcasestr(r.head, "text/html"));
+    assert_non_null(strcasestr(r.head, "style-src 'unsafe-inline'"));
+    assert_null(strcasestr(r.head, "script-src"));
+    reply_free(&r);
+    static const char *const refused[] = {"/reports/",
+                                          "/reports/trades-000200.html",
+                                          "/reports/trades-50.html",
+                                          "/reports/secret.html",
+                                          "/reports/trades-000150.html.tmp",
+                                          "/reports/../trades.sqlite",
+                                          "/reports/trades-/../secret.html",
+                                          "/reports/trades-000050.html/..",
+                                          "/reports/%74rades-000050.html"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        r = get(w->port, refused[i]);
+        if (r.code != 404 && r.code != 400) fail_msg("%s: %d", refused[i], r.code);
+        reply_free(&r);
+    }
+    for (int i = 0; i < 6; i++) file_drop(w, names[i]);
+}
+
 /* ---- signals ---- */
 
 static void a_buy_is_answered_in_full(void **state) {
@@ -841,6 +902,7 @@ int main(void) {
         TEST(the_page_is_in_the_binary),
         TEST(paths_and_methods_are_checked),
         TEST(head_is_get_without_a_body),
+        TEST(reports_are_listed_and_served),
         TEST(hosts_are_checked),
         cmocka_unit_test(a_token_opens_everything_but_the_page),
         TEST(a_port_in_use_is_named),

@@ -191,6 +191,7 @@ static inline struct api_config config_of(struct world *w) {
     c.port = 0;
     c.view_box = w->box;
     c.trades_path = w->trades;
+    c.reports_dir = w->dir;
     c.version = "0.1.0";
     c.commit = "0123456789ab";
     return c;

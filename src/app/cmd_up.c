@@ -458,14 +458,16 @@ struct run_reports {
 static int start_api(struct api **api, const struct run *run, struct view_box *box) {
     if (run->options.no_api) return EXIT_DONE;
     struct err err = {0};
-    char trades[RUN_PATH_SIZE + 32];
+    char trades[RUN_PATH_SIZE + 32], reports[RUN_PATH_SIZE + 32];
     snprintf(trades, sizeof trades, "%s/trades.sqlite", run->run_dir);
+    snprintf(reports, sizeof reports, "%s/reports", run->run_dir);
     struct api_config c = api_config_defaults();
     c.retrain_request = run->session.retrain_request;
     c.inbox = run->session.inbox;
     c.port = run->options.port;
     c.view_box = box;
     c.trades_path = trades;
+    c.reports_dir = reports;
     c.version = QUANTUM_VERSION;
     c.commit = QUANTUM_COMMIT;
     if (api_start(api, &c, &err) != ST_OK) {
