@@ -192,12 +192,19 @@ function drawChart(s) {
   box.replaceChildren(svg, tip);
 }
 
+/* The profile, and what the Exit Brain made of the last close. */
+function ending(x) {
+  if (!x) return 'its plan';
+  const said = x.p_side === null ? '' : ` (${percent(x.p_side)} for, ${percent(x.p_other)} against)`;
+  return `${x.profile}: ${x.word.replace('_', ' ')}${said}`;
+}
+
 function drawPositions(s) {
   $('positions-note').textContent = s.positions.length ? `${s.positions.length} open` : '';
-  table('positions', [['symbol', 'l'], ['side', 'l'], ['protected', 'l'], ['unrealised'], ['quantity'], ['entry'], ['mark'], ['stop'], ['take profit'], ['fees'], ['funding'], ['lev.'], ['since', 'l']],
+  table('positions', [['symbol', 'l'], ['side', 'l'], ['protected', 'l'], ['unrealised'], ['quantity'], ['entry'], ['mark'], ['stop'], ['take profit'], ['fees'], ['funding'], ['lev.'], ['since', 'l'], ['ended by', 'l']],
     s.positions.map((p) => [['strong', p.symbol], side(p.side), p.protected ? mark('good', '✓ stop confirmed') : mark('bad', '✗ no stop yet'),
       [tone(p.unrealized_pnl), signed(p.unrealized_pnl)], plain(p.qty), px(p.entry_px), px(p.mark_px), px(p.stop_px), px(p.take_profit_px),
-      small(p.fees), small(p.funding), p.leverage + '×', ['soft', time(p.entry_time)]]), 'Flat: no open position.');
+      small(p.fees), small(p.funding), p.leverage + '×', ['soft', time(p.entry_time)], ['soft', ending(p.exit_brain)]]), 'Flat: no open position.');
 }
 
 function voteCell(vote) {

@@ -237,6 +237,23 @@ static void put_contract_memory(struct json_writer *w, const struct view *v) {
     json_write_object_end(w);
 }
 
+/* What each profile would have earned over the strategies' own plans, in R. */
+static void put_exit_brain(struct json_writer *w, const struct view_exit_brain *x) {
+    put_object(w, "exit_brain");
+    put_bool(w, "enabled", x->is_on != 0);
+    for (int p = 0; x->is_on && p < PROFILE_COUNT; p++) {
+        const struct exit_choice *c = &x->profiles[p];
+        put_object(w, exitbrain_profile_text((enum exit_profile)p));
+        put_u64(w, "chosen", x->chosen[p]);
+        put_u64(w, "closes", c->count);
+        put_f64(w, "gain_r", c->mean);
+        put_f64(w, "gain_r_low", c->low);
+        put_f64(w, "gain_r_high", c->high);
+        json_write_object_end(w);
+    }
+    json_write_object_end(w);
+}
+
 static void put_contract_engine(struct json_writer *w, const struct view *v) {
     put_object(w, "rl_agent");
     put_bool(w, "enabled", v->has_engine != 0);
@@ -260,6 +277,7 @@ static void put_contract_engine(struct json_writer *w, const struct view *v) {
     json_write_object_end(w);
     put_contract_governance(w, v);
     put_contract_memory(w, v);
+    put_exit_brain(w, &v->exit_brain);
     put_contract_retrainer(w, v);
     put_contract_validator(w, v);
 }

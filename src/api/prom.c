@@ -89,6 +89,26 @@ static void venue_rejects(struct api_page *p, const struct view *v) {
 #undef INCIDENT_LINE
 }
 
+static void exits(struct api_page *p, const struct view_exit_brain *x) {
+    if (!x->is_on) return;
+    api_prom_head(p, "counter", "quantum_exit_profiles_total",
+                  "Intents put out, by the profile that is to end their trade.");
+    for (int i = 0; i < PROFILE_COUNT; i++)
+        api_prom_line(p, "quantum_exit_profiles_total{profile=\"%s\"} %llu\n",
+                      exitbrain_profile_text((enum exit_profile)i),
+                      (unsigned long long)x->chosen[i]);
+    static const enum exit_reason words[] = {EXIT_EDGE_GONE, EXIT_REGIME, EXIT_LOSS_GUARD,
+                                             EXIT_STALE};
+    api_prom_head(
+        p, "counter", "quantum_exit_advice_total",
+        "Positions ended, or their stop brought nearer, for what they showed at a close.");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        api_prom_line(p, "quantum_exit_advice_total{advice=\"%s\"} %llu\n",
+                      exit_reason_text(words[i]), (unsigned long long)x->advice[words[i]]);
+    api_prom_line(p, "quantum_exit_advice_total{advice=\"stop_nearer\"} %llu\n",
+                  (unsigned long long)x->stops_nearer);
+}
+
 static void refusals(struct api_page *p, const struct view *v) {
     char reason[VIEW_REASON_SIZE];
     api_prom_head(
@@ -268,6 +288,7 @@ enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
         disagreement(&p, shot->view);
         api_prom_engine(&p, shot->view);
         api_prom_risk(&p, shot->view);
+        exits(&p, &shot->view->exit_brain);
     }
     *out_size = p.size;
     return p.overflow ? ST_FULL : ST_OK;

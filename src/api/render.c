@@ -47,6 +47,28 @@ void api_put_stamp(struct json_writer *w, const struct api_shot *shot) {
 
 /* ---- rows ---- */
 
+/* stay, stop_nearer, or why it is being ended. */
+static const char *exit_word(const struct view_exits *x) {
+    if (x->leave != EXIT_NONE) return exit_reason_text((enum exit_reason)x->leave);
+    return x->is_nearer ? "stop_nearer" : "stay";
+}
+
+static void put_exits(struct json_writer *w, const struct view_exits *x) {
+    json_write_key(w, "exit_brain");
+    if (!x->is_watched) {
+        json_write_null(w);
+        return;
+    }
+    json_write_object_begin(w);
+    put_text(w, "profile", exitbrain_profile_text((enum exit_profile)x->profile));
+    put_text(w, "word", exit_word(x));
+    put_f64(w, "p_side", x->p_side);
+    put_f64(w, "p_other", x->p_other);
+    put_u64(w, "against_closes", x->against);
+    put_u64(w, "unsuited_closes", x->unsuited);
+    json_write_object_end(w);
+}
+
 static void row_position(struct json_writer *w, const struct view_position *p) {
     json_write_object_begin(w);
     put_text(w, "symbol", p->symbol);
@@ -62,6 +84,7 @@ static void row_position(struct json_writer *w, const struct view_position *p) {
     put_e8(w, "fees", p->fees.e8);
     put_e8(w, "funding", p->funding.e8);
     put_ms(w, "entry_time", p->entry_ts_ns);
+    put_exits(w, &p->exits);
     json_write_object_end(w);
 }
 

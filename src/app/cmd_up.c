@@ -113,6 +113,7 @@ enum {
     OPT_RULE,
     OPT_WEIGHTS,
     OPT_CONFIDENCE,
+    OPT_EXIT_BRAIN,
     OPT_RETRAIN_EVERY,
     OPT_SEED,
     OPT_BUS,
@@ -150,6 +151,7 @@ static const struct option long_options[] = {
     {"ensemble-rule", required_argument, NULL, OPT_RULE},
     {"ensemble-weights", required_argument, NULL, OPT_WEIGHTS},
     {"strategy-confidence", required_argument, NULL, OPT_CONFIDENCE},
+    {"exit-brain", required_argument, NULL, OPT_EXIT_BRAIN},
     {"retrain-every", required_argument, NULL, OPT_RETRAIN_EVERY},
     {"seed", required_argument, NULL, OPT_SEED},
     {"bus", required_argument, NULL, OPT_BUS},
@@ -246,6 +248,8 @@ static bool set_engine_option(struct run_options *o, int option) {
         return run_weights_option(o, optarg) == ST_OK;
     case OPT_CONFIDENCE:
         return run_confidence_option(o, optarg) == ST_OK;
+    case OPT_EXIT_BRAIN:
+        return run_exit_brain_option(o, optarg) == ST_OK;
     default:
         return false;
     }

@@ -82,6 +82,7 @@ enum {
     OPT_RULE,
     OPT_WEIGHTS,
     OPT_CONFIDENCE,
+    OPT_EXIT_BRAIN,
     OPT_MODEL,
     OPT_RETRAIN_EVERY,
     OPT_WINDOW,
@@ -106,6 +107,7 @@ static const struct option table[] = {
     {"ensemble-rule", required_argument, NULL, OPT_RULE},
     {"ensemble-weights", required_argument, NULL, OPT_WEIGHTS},
     {"strategy-confidence", required_argument, NULL, OPT_CONFIDENCE},
+    {"exit-brain", required_argument, NULL, OPT_EXIT_BRAIN},
     {"model", required_argument, NULL, OPT_MODEL},
     {"retrain-every", required_argument, NULL, OPT_RETRAIN_EVERY},
     {"window", required_argument, NULL, OPT_WINDOW},
@@ -188,6 +190,8 @@ static bool apply(void *context, int option) {
         return run_weights_option(r, optarg) == ST_OK;
     case OPT_CONFIDENCE:
         return run_confidence_option(r, optarg) == ST_OK;
+    case OPT_EXIT_BRAIN:
+        return run_exit_brain_option(r, optarg) == ST_OK;
     case OPT_MODEL:
         return run_model_option(r, optarg, NULL) == ST_OK;
     case OPT_SEED:

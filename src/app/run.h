@@ -71,7 +71,7 @@ int run_prepare(struct run *run, const struct run_options *options,
                 const volatile sig_atomic_t *stop);
 void run_release(struct run *run);
 
-/* Of every command that takes run_rule_option, run_weights_option and run_confidence_option. */
+/* Of every command that takes run_rule_option, run_weights_option, run_confidence_option and run_exit_brain_option. */
 #define RUN_ENGINE_HELP                                                                            \
     "  --ensemble-rule R  pool (default): the answers' probabilities by weight; classic: the "     \
     "original's count of votes\n"                                                                  \
@@ -82,7 +82,12 @@ void run_release(struct run *run);
     "learned\n"                                                                                    \
     "  --strategy-confidence on|off  a strategy's least confidence bars it (off: the figures are " \
     "not of calibrated\n"                                                                          \
-    "                     probabilities)\n"
+    "                     probabilities)\n"                                                        \
+    "  --exit-brain on|off  positions are looked at with the models' answers after each close, "   \
+    "and "                                                                                         \
+    "ended by the profile\n"                                                                       \
+    "                     that is shown to earn more than the strategy's plan (on); off: by the "  \
+    "plan alone\n"
 
 /* run_venue.c: a run on a venue somewhere else; the run folder is made here, for what the venue said at the first start
  * (contracts, wallet, moment) is kept in it and holds for every later one. Returns an exit code. */
@@ -112,10 +117,11 @@ enum status run_stray_option(struct run_options *o, const char *name);
 /* "xgboost,nhits": these seats alone. ST_INVALID: a name that is no voter's, one twice, or none. */
 enum status run_voters_option(struct run_options *o, const char *names, struct err *err);
 /* run_options.c. "pool" or "classic"; "equal", "report" (0.3333, 0.25, 0.5, 1.0) or four numbers above 0 in the order
- * xgboost, lightgbm, nhits, patchtst; "on" or "off". ST_INVALID: something else, o unchanged. */
+ * xgboost, lightgbm, nhits, patchtst; "on" or "off" (twice). ST_INVALID: something else, o unchanged. */
 enum status run_rule_option(struct run_options *o, const char *text);
 enum status run_weights_option(struct run_options *o, const char *text);
 enum status run_confidence_option(struct run_options *o, const char *text);
+enum status run_exit_brain_option(struct run_options *o, const char *text);
 /* The retrainer's figures and the run's identity with it; then, in the run's folder, the retrainer: the run's models
  * are who serves first. */
 void run_retrain_configure(struct run *run);

@@ -64,6 +64,13 @@ enum status run_confidence_option(struct run_options *o, const char *text) {
     return ST_OK;
 }
 
+enum status run_exit_brain_option(struct run_options *o, const char *text) {
+    bool on = strcmp(text, "on") == 0;
+    if (!on && strcmp(text, "off") != 0) return ST_INVALID;
+    o->engine.exit_brain = on;
+    return ST_OK;
+}
+
 enum status run_stray_option(struct run_options *o, const char *name) {
     for (int k = 0; k < STRAY_COUNT; k++)
         if (strcmp(name, exits_stray_text((enum exits_stray)k)) == 0) {
@@ -90,7 +97,8 @@ enum status run_options_save(const struct run_options *o, const char *run_dir, s
     fprintf(f, "\nensemble_rule=%s\nensemble_weights=",
             ensemble_rule_text((enum ensemble_rule)e->rule));
     for (uint32_t k = 0; k < MODEL_COUNT; k++) fprintf(f, "%s%.17g", k ? "," : "", e->weights[k]);
-    fprintf(f, "\nstrategy_confidence=%s\n", e->strategy_confidence ? "on" : "off");
+    fprintf(f, "\nstrategy_confidence=%s\nexit_brain=%s\n", e->strategy_confidence ? "on" : "off",
+            e->exit_brain ? "on" : "off");
     fprintf(f,
             "interval_ns=%" PRId64 "\nfrom_ns=%" PRId64 "\nto_ns=%" PRId64 "\nretrain_ns=%" PRId64
             "\nfirst_window_ns=%" PRId64 "\nwindow_ns=%" PRId64 "\nseed=%" PRIu64
@@ -165,6 +173,7 @@ static enum status apply(struct run_options *o, const char *key, const char *val
     if (strcmp(key, "ensemble_rule") == 0) return run_rule_option(o, value);
     if (strcmp(key, "ensemble_weights") == 0) return run_weights_option(o, value);
     if (strcmp(key, "strategy_confidence") == 0) return run_confidence_option(o, value);
+    if (strcmp(key, "exit_brain") == 0) return run_exit_brain_option(o, value);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(key, texts[i].key) == 0) {
             snprintf((char *)o + texts[i].offset, texts[i].size, "%s", value);

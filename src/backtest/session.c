@@ -28,7 +28,7 @@ enum {
 struct session_options session_options_defaults(void) {
     struct session_options o = {.mode = MODE_REPLAY,
                                 .strategy = STRATEGY_ENSEMBLE,
-                                .engine = {.rule = ENSEMBLE_POOL},
+                                .engine = {.rule = ENSEMBLE_POOL, .exit_brain = 1},
                                 .seed = 1,
                                 .wallet_start = {10000 * FX_ONE}};
     const struct ensemble_config e = ensemble_config_defaults();
@@ -117,6 +117,8 @@ static struct kernel_config kernel_config_of(const struct session_options *o) {
     c.limits.market_age_ns_max = 2 * interval;
     c.breaker = breaker_config_defaults(interval);
     c.engine = engine_config_of(&c, &spec, &o->engine);
+    c.exit_brain = o->engine.exit_brain != 0;
+    c.monitor = exit_monitor_config_defaults();
     c.residuals = residuals_of(o);
     return c;
 }
@@ -127,7 +129,8 @@ static uint64_t live_identity(const struct session_options *o) {
                               (uint64_t)o->stray,     o->seed,
                               feed_hash(o->feed),     (uint64_t)feed_interval_ns(o->feed),
                               session_models_hash(o), feature_list_hash(),
-                              o->engine.rule,         o->engine.strategy_confidence};
+                              o->engine.rule,         o->engine.strategy_confidence,
+                              o->engine.exit_brain};
     return hash_chain(hash64(words, sizeof words), o->engine.weights, sizeof o->engine.weights);
 }
 

@@ -58,9 +58,10 @@ struct session_reports {
 
 /* What a user may choose of the AI engine; the other figures are its defaults. Part of a run's identity. */
 struct session_engine {
-    uint32_t rule;                /* enum ensemble_rule: ENSEMBLE_POOL */
-    uint32_t strategy_confidence; /* 1: a strategy's least confidence bars it; 0 */
-    double weights[MODEL_COUNT];  /* priors by kind, relative, > 0: equal */
+    uint32_t rule;                 /* enum ensemble_rule: ENSEMBLE_POOL */
+    uint32_t strategy_confidence;  /* 1: a strategy's least confidence bars it; 0 */
+    uint32_t exit_brain, reserved; /* 1: trades are ended by it, too (trade/exitbrain); 1 */
+    double weights[MODEL_COUNT];   /* priors by kind, relative, > 0: equal */
 };
 
 struct session_options {

@@ -227,6 +227,8 @@ static void identity_names_what_decides(void **state) {
     assert_true(session_identity(&p) != identity);
     p = o, p.engine.strategy_confidence = 1;
     assert_true(session_identity(&p) != identity);
+    p = o, p.engine.exit_brain = 0;
+    assert_true(session_identity(&p) != identity);
     p = o, ensemble_reported_weights(p.engine.weights);
     assert_true(session_identity(&p) != identity);
     feed_close(feed);

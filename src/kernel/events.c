@@ -148,6 +148,12 @@ static const struct field position_reduced_fields[] = {POSITION_REDUCED_FIELDS(F
 #define FIELD_TAG report_written
 static const struct field report_written_fields[] = {REPORT_WRITTEN_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG exit_chosen
+static const struct field exit_chosen_fields[] = {EXIT_CHOSEN_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
+#define FIELD_TAG exit_advised
+static const struct field exit_advised_fields[] = {EXIT_ADVISED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1

@@ -308,6 +308,39 @@
     F(F64, expectancy_high, "upper end")                                                           \
     F(TEXT, file, "in reports/ of the run's folder")
 
+#define EXIT_CHOSEN_FIELDS(F)                                                                      \
+    F(HEX, intent_id, "the intent that carries the plan")                                          \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, profile, "by which it will be ended: own (the strategy's plan), trend, range, …")      \
+    F(TEXT, of, "regime whose entries decided; all: together")                                     \
+    F(U64, count, "closes with entries that every profile has lived through")                      \
+    F(F64, own, "net R of an entry under the strategies' own plans; NaN not known")                \
+    F(F64, gain, "R gained over them by the profile; 0 own; NaN not known")                        \
+    F(F64, gain_low, "lower end of its interval, at any time")                                     \
+    F(F64, gain_high, "upper end")                                                                 \
+    F(TEXT, second, "the best of the others; none")                                                \
+    F(F64, second_gain, "R it gained; NaN none")                                                   \
+    F(F64, second_low, "lower end")                                                                \
+    F(F64, second_high, "upper end")
+
+#define EXIT_ADVISED_FIELDS(F)                                                                     \
+    F(HEX, intent_id, "the intent that opened the position")                                       \
+    F(SYMBOL, symbol, "contract")                                                                  \
+    F(TS, ts, "when")                                                                              \
+    F(TEXT, advice, "edge_gone, regime_changed, loss_guard, stale: closed; stop_nearer")           \
+    F(F64, gain, "of the price since the entry, in the position's direction")                      \
+    F(F64, p_side, "the models' last word: probability of its side; NaN none")                     \
+    F(F64, p_other, "of the other side")                                                           \
+    F(F64, interval_high, "upper end of the return in its direction; NaN not known")               \
+    F(I64, held, "ns since the entry")                                                             \
+    F(PX, stop_before, "where the stop stands")                                                    \
+    F(PX, stop_after, "nearest that was ever asked for by this; 0 none")                           \
+    F(U32, leverage, "as it stands at the venue")                                                  \
+    F(U32, against, "closes in a row at which the models said the other side")                     \
+    F(U32, unsuited, "closes in a row in a regime that does not suit how it is traded")            \
+    F(U32, reserved, "0")
+
 struct run_started {
     RUN_STARTED_FIELDS(FIELD_MEMBER)
 };
@@ -378,6 +411,12 @@ struct position_reduced {
 struct report_written {
     REPORT_WRITTEN_FIELDS(FIELD_MEMBER)
 };
+struct exit_chosen {
+    EXIT_CHOSEN_FIELDS(FIELD_MEMBER)
+};
+struct exit_advised {
+    EXIT_ADVISED_FIELDS(FIELD_MEMBER)
+};
 
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
@@ -434,7 +473,11 @@ struct report_written {
     E(26, EVENT_POSITION_REDUCED, position_reduced, "position.reduced", 1, true,                   \
       POSITION_REDUCED_FIELDS, "what is held passes a cap: a part of it is being closed, or all")  \
     E(27, EVENT_REPORT_WRITTEN, report_written, "report.written", 1, true, REPORT_WRITTEN_FIELDS,  \
-      "a report of every fiftieth closed trade; on the bus alone, and told again at a start")
+      "a report of every fiftieth closed trade; on the bus alone, and told again at a start")      \
+    E(28, EVENT_EXIT_CHOSEN, exit_chosen, "exit.chosen", 1, true, EXIT_CHOSEN_FIELDS,              \
+      "how the trade of an intent will be ended, and what that choice was made by")                \
+    E(29, EVENT_EXIT_ADVISED, exit_advised, "exit.advised", 1, true, EXIT_ADVISED_FIELDS,          \
+      "a position is being ended, or its stop brought nearer, for what it showed at a close")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

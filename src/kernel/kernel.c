@@ -33,6 +33,9 @@ static void lay_out(struct kernel *k, const struct kernel_config *c) {
     k->rows_at = carve(&at, sizeof(float) * FEATURE_COUNT_MAX * n);
     k->bars_at = carve(&at, sizeof(struct bar) * n);
     k->volumes_at = carve(&at, sizeof(double) * k->day_bars * n);
+    bool exits = n && c->exit_brain;
+    k->exitbrain_at = carve(&at, exits ? sizeof(struct exitbrain) : 0);
+    k->watches_at = carve(&at, exits ? sizeof(struct exit_watch) * n : 0);
     k->size = (at + 63) & ~(size_t)63;
 }
 
@@ -64,6 +67,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
         if (config->features) feature_series_init(series_of(k, i), config->interval_ns);
     }
     if (has_engine(k)) kernel_engine_init(k, config);
+    if (has_exit_brain(k)) exitbrain_init(exitbrain_of(k));
     kernel_risk_init(k, config);
     k->curve_stride = 1;
     k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak =
@@ -118,6 +122,8 @@ uint64_t kernel_config_hash(const struct kernel_config *c) {
     /* No member of these is followed by padding: their bytes are their figures. */
     h = hash_chain(h, &c->breaker, sizeof c->breaker);
     if (c->bot.strategy == STRATEGY_ENSEMBLE) h = hash_chain(h, &c->engine, sizeof c->engine);
+    if (c->bot.strategy == STRATEGY_ENSEMBLE && c->exit_brain)
+        h = hash_chain(h, &c->monitor, sizeof c->monitor);
     for (uint32_t i = 0; i < c->instrument_count; i++) {
         const struct instrument *in = &c->instruments[i];
         h = hash_chain(h, in->symbol, SYMBOL_SIZE);
@@ -294,6 +300,7 @@ void kernel_instrument_status(struct kernel *k, uint32_t i, enum instrument_stat
     instrument_of(k, i)->status = (uint32_t)status;
     hot_of(k, i)->trading = (uint32_t)status;
     kernel_risk_contract(k, i, status == INSTRUMENT_TRADING);
+    if (status == INSTRUMENT_CLOSED) kernel_exits_gone(k, i);
 }
 
 void kernel_instrument_rules(struct kernel *k, const struct instrument_changed *change) {
@@ -343,6 +350,7 @@ uint64_t kernel_hash(const struct kernel *k) {
         h = hash_chain(h, learned, sizeof learned);
         h = hash_chain(h, weights, sizeof weights);
     }
+    h = kernel_exits_hash(k, h);
     for (uint32_t j = 0; j < k->open_count; j++) {
         const struct cold *c = cold_of(k, k->open[j]);
         const int64_t position[] = {k->open[j],

@@ -24,6 +24,7 @@
 #include "kernel/view.h"
 #include "trade/bot/bot.h"
 #include "trade/breaker/breaker.h"
+#include "trade/exitbrain/exitbrain.h"
 #include "trade/exits/exits.h"
 #include "trade/risk/risk.h"
 
@@ -45,11 +46,13 @@ struct kernel_config {
     struct exits_config exits;
     struct breaker_config breaker; /* all zero: nothing is watched */
     struct engine_config engine; /* read with STRATEGY_ENSEMBLE alone; without a fault (asserted) */
+    bool exit_brain;             /* with STRATEGY_ENSEMBLE alone: profiles and monitor … */
+    struct exit_monitor_config monitor;      /* … by these figures */
     const struct conformal_table *residuals; /* the engine's interval begins with them; NULL none */
 };
 
 /* What one input led to. The caller empties it (count = 0) before each call. */
-enum { KERNEL_OUT_MAX = INSTRUMENTS_MAX + 320 };
+enum { KERNEL_OUT_MAX = INSTRUMENTS_MAX + 448 };
 struct kernel_out {
     uint32_t count;
     struct event events[KERNEL_OUT_MAX];
@@ -168,6 +171,7 @@ struct kernel_totals {
     uint64_t refusals[RISK_REASON_COUNT];
     uint64_t
         decisions[ENGINE_REASON_COUNT]; /* of the AI engine; ENGINE_ALLOW: what became an intent */
+    uint64_t exit_profiles[PROFILE_COUNT], exit_advice[EXIT_REASON_COUNT], exit_stops_nearer;
     struct {
         int32_t code;
         uint32_t reserved;

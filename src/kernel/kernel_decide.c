@@ -106,8 +106,9 @@ void kernel_intent_arrived(struct kernel *k, uint32_t i) {
     if (c->exits.phase == EXITS_FLAT) hot_of(k, i)->busy = 0;
 }
 
+/* d: what the engine says of it at this close; NULL nothing. */
 static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i,
-                       const struct bot_input *input) {
+                       const struct bot_input *input, const struct engine_decision *d) {
     struct cold *c = cold_of(k, i);
     if (c->intent_pending && k->now_ns >= c->pending_expires_ns) {
         /* Lost between bot and executor. It would be stale by now: the symbol need not wait for it. */
@@ -121,6 +122,7 @@ static void close_busy(struct kernel *k, struct kernel_out *out, uint32_t i,
     struct exits_context context = kernel_exits_context(k, i);
     exits_bar(&actions, &c->exits, &context);
     kernel_act(k, out, i, &actions, 0);
+    kernel_exits_watch(k, out, i, d);
     if (k->config.bot.strategy == STRATEGY_SMA_CROSS && c->exits.phase == EXITS_PROTECTED) {
         enum side wants = bot_rule_side(&k->config.bot, input);
         if (wants != SIDE_NONE && (uint32_t)wants != c->exits.side) {
@@ -166,7 +168,10 @@ static void emit_intents(struct kernel *k, struct kernel_out *out, const struct 
         cold_of(k, i)->pending_expires_ns = best[j].intent.expires;
         cold_of(k, i)->pending_size = best[j].intent.position_size_usd;
         cold_of(k, i)->pending_side = best[j].intent.side;
-        if (best[j].decision) kernel_engine_opened(k, best[j].intent.intent_id, best[j].decision);
+        if (best[j].decision) {
+            kernel_engine_opened(k, best[j].intent.intent_id, best[j].decision);
+            kernel_exits_wanted(k, out, &best[j].intent);
+        }
         k->inflight++;
         k->totals.intents++;
     }
@@ -241,6 +246,7 @@ static void consider_answer(struct kernel *k, struct candidate *best, uint32_t *
         struct bot_input input = kernel_bot_input(k, d->symbol);
         struct bot_plan plan;
         fill_plan(&plan, d, equity);
+        kernel_exits_plan(k, &plan, d);
         input.plan = &plan;
         ask_bot(k, best, count, slots, &input, d);
     }
@@ -276,7 +282,7 @@ static uint32_t close_rules(struct kernel *k, struct kernel_out *out, struct can
         uint32_t i = k->stepped[s];
         struct bot_input input = kernel_bot_input(k, i);
         if (hot_of(k, i)->busy)
-            close_busy(k, out, i, &input);
+            close_busy(k, out, i, &input, NULL);
         else
             consider(k, best, &count, slots, &input);
     }
@@ -287,6 +293,7 @@ static uint32_t close_ensemble(struct kernel *k, struct kernel_out *out,
                                const struct kernel_close_input *in, struct candidate *best,
                                uint32_t slots, bool trading) {
     const struct kernel_scratch *w = in->scratch;
+    kernel_exits_bars(k);
     bool asked = kernel_engine_decide(k, out, in, trading);
     uint32_t count = 0;
     if (!trading) return 0;
@@ -296,7 +303,7 @@ static uint32_t close_ensemble(struct kernel *k, struct kernel_out *out,
         uint32_t i = k->stepped[s];
         if (hot_of(k, i)->busy) {
             struct bot_input input = kernel_bot_input(k, i);
-            close_busy(k, out, i, &input);
+            close_busy(k, out, i, &input, asked ? &w->decisions[s] : NULL);
         } else if (asked) {
             consider_answer(k, best, &count, slots, &w->decisions[s], w->equity);
         } else {

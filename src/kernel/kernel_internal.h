@@ -63,6 +63,15 @@ struct cold {
     uint64_t near_told, behind_told; /* kernel_watch.c: the trades of which it was told */
 };
 
+/* How the Exit Brain ends the symbol's trade: of the newest intent, by its id. */
+struct exit_watch {
+    uint64_t intent_id;
+    struct exit_choice choice, second;
+    struct exit_monitor state;
+    uint32_t has_second, leave; /* leave: enum exit_reason it was ended for; 0 it goes on */
+    double p_side, p_other;     /* the models' last word; NaN none since the entry */
+};
+
 struct kernel {
     struct kernel_config config; /* .instruments is not used after init */
     size_t hot_at, cold_at, instruments_at, rings_at, series_at, size;
@@ -70,6 +79,7 @@ struct kernel {
      * `stepped` the bar; quote volume of the last day, as closes in rings. */
     size_t breaker_at;
     size_t engine_at, decisions_at, rows_at, bars_at, volumes_at;
+    size_t exitbrain_at, watches_at; /* of no size unless has_exit_brain */
     uint32_t n, day_bars, ring_capacity, stepped_count, open_count;
     uint32_t emergency_stop, closing, inflight, curve_count, curve_stride, curve_skip, recent_next,
         recent_count;
@@ -123,6 +133,16 @@ static inline double *volumes_of(const struct kernel *k, uint32_t i) {
     return (double *)((char *)k + k->volumes_at) + (size_t)i * k->day_bars;
 }
 
+static inline bool has_exit_brain(const struct kernel *k) {
+    return has_engine(k) && k->config.exit_brain;
+}
+static inline struct exitbrain *exitbrain_of(const struct kernel *k) {
+    return (struct exitbrain *)((char *)k + k->exitbrain_at);
+}
+static inline struct exit_watch *watch_of(const struct kernel *k, uint32_t i) {
+    return (struct exit_watch *)((char *)k + k->watches_at) + i;
+}
+
 /* ---- kernel.c ---- */
 
 /* The next event to fill; kernel_seal when it is complete: its bytes enter the running hash. */
@@ -163,6 +183,23 @@ enum risk_reason kernel_entry_bar(struct kernel *k, uint32_t i);
 /* The same with room for so many more, and the guard against crashes. */
 enum risk_reason kernel_entry_word(struct kernel *k, uint32_t i, uint32_t slots);
 struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i);
+
+/* ---- kernel_exits.c: each does nothing in a run without the Exit Brain ---- */
+
+/* The step's bars, before anything is decided by them. */
+void kernel_exits_bars(struct kernel *k);
+/* The contract has ended. */
+void kernel_exits_gone(struct kernel *k, uint32_t i);
+/* An entry the engine wants, with the strategy's plan: lived through from now on, and the plan its profile's. */
+void kernel_exits_plan(struct kernel *k, struct bot_plan *plan, const struct engine_decision *d);
+/* The intent made of it is put out: it is told how it will be ended. */
+void kernel_exits_wanted(struct kernel *k, struct kernel_out *out,
+                         const struct trade_intent *intent);
+/* What is held, after a close; d: what the engine says of the symbol, NULL nothing. */
+void kernel_exits_watch(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct engine_decision *d);
+uint64_t kernel_exits_hash(const struct kernel *k, uint64_t h);
+void kernel_exits_view(const struct kernel *k, struct view_position *out, uint32_t i);
 
 /* ---- kernel_risk.c ---- */
 

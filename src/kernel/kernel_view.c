@@ -129,6 +129,7 @@ static void view_position_fill(const struct kernel *k, struct view *out, uint32_
                                 .funding = c->exits.funding,
                                 .entry_ts_ns = c->exits.entry_ts_ns};
     memcpy(v->symbol, instrument_of(k, i)->symbol, SYMBOL_SIZE);
+    kernel_exits_view(k, v, i);
 }
 
 static void view_reason_add(struct view *out, const char *text, uint64_t count) {
@@ -217,6 +218,20 @@ static void view_risk_fill(const struct kernel *k, struct view_risk *out) {
     }
 }
 
+static void view_exit_brain_fill(const struct kernel *k, struct view_exit_brain *out) {
+    *out = (struct view_exit_brain){.is_on = has_exit_brain(k)};
+    if (!out->is_on) return;
+    const struct exitbrain *b = exitbrain_of(k);
+    out->entries = b->entries;
+    out->left_out = b->left_out;
+    out->moments = b->moments_done;
+    memcpy(out->chosen, k->totals.exit_profiles, sizeof out->chosen);
+    memcpy(out->advice, k->totals.exit_advice, sizeof out->advice);
+    out->stops_nearer = k->totals.exit_stops_nearer;
+    for (uint32_t p = 0; p < PROFILE_COUNT; p++)
+        (void)exitbrain_look(&out->profiles[p], b, EXITBRAIN_GROUPS, (enum exit_profile)p);
+}
+
 void kernel_view(const struct kernel *k, struct view *out) {
     out->mode = (uint32_t)k->config.mode;
     out->strategy = k->config.bot.strategy;
@@ -237,6 +252,7 @@ void kernel_view(const struct kernel *k, struct view *out) {
     memcpy(out->equity_curve, k->curve, sizeof(struct view_equity) * k->curve_count);
     view_totals_fill(&k->totals, out);
     view_risk_fill(k, &out->risk);
+    view_exit_brain_fill(k, &out->exit_brain);
     out->has_engine = has_engine(k);
     memset(&out->engine, 0, sizeof out->engine);
     memset(&out->memory, 0, sizeof out->memory);

@@ -527,7 +527,8 @@ static void published_ids_and_sizes_never_change(void **state) {
         {"governance.updated", 1, 168}, {"risk.changed", 1, 192},
         {"operator.command", 2, 128},   {"venue.link", 1, 8},
         {"strategy.changed", 1, 192},   {"position.reduced", 1, 104},
-        {"report.written", 1, 88},
+        {"report.written", 1, 88},      {"exit.chosen", 1, 200},
+        {"exit.advised", 1, 144},
     };
     assert_int_equal(sizeof frozen / sizeof *frozen, ROWS);
     for (int r = 0; r < ROWS; r++) {

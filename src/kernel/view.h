@@ -15,6 +15,7 @@
 #include "domain/trade.h"
 #include "feature/feature.h"
 #include "kernel/view_counts.h"
+#include "trade/exitbrain/exitbrain.h"
 
 enum run_mode { MODE_REPLAY = 0, MODE_PAPER, MODE_TESTNET, MODE_LIVE };
 const char *run_mode_text(enum run_mode mode);
@@ -88,6 +89,17 @@ struct view_symbol {
         [FEATURE_COUNT_MAX]; /* the models were asked about; NaN not known; 0 with strategies that have none */
 };
 
+/* What the Exit Brain says of a position. */
+struct view_exits {
+    uint32_t is_watched; /* 0: it does not look at this one; the rest is 0 */
+    uint32_t profile;    /* enum exit_profile: by what it is ended */
+    uint32_t leave;      /* enum exit_reason it is being ended for; EXIT_NONE: stay */
+    uint32_t against,
+        unsuited; /* closes in a row: the models say the other side; the regime suits it not */
+    uint32_t is_nearer;     /* its stop was wanted nearer */
+    double p_side, p_other; /* the models' last word of its side and of the other; NaN none */
+};
+
 struct view_position {
     char symbol[SYMBOL_SIZE];
     uint32_t instrument_index, side, leverage,
@@ -96,6 +108,15 @@ struct view_position {
     px_t entry_px, mark_px, stop_px, take_profit_px;
     money_t unrealized_pnl, fees, funding;
     int64_t entry_ts_ns;
+    struct view_exits exits;
+};
+
+/* Of a run with the Exit Brain; zero without. */
+struct view_exit_brain {
+    uint32_t is_on, reserved;
+    uint64_t entries, left_out, moments; /* lived through, for want of room not, results known */
+    uint64_t chosen[PROFILE_COUNT], advice[EXIT_REASON_COUNT], stops_nearer;
+    struct exit_choice profiles[PROFILE_COUNT]; /* over all regimes: R gained over the own plans */
 };
 
 struct view_order {
@@ -214,6 +235,7 @@ struct view {
     struct view_learned learned; /* zero without an engine */
     struct view_retrain retrain;
     struct view_risk risk;
+    struct view_exit_brain exit_brain;
     struct view_role roles[VIEW_ROLES_MAX];
     struct view_reject rejects[VIEW_REJECTS_MAX];
     uint32_t reject_count, reserved_count;

@@ -56,6 +56,8 @@ for weights in '' 1,1,1 1,1,1,1,1 1,1,0,1 1,1,-1,1 1,1,nan,1 1,1,inf,1 1,1,x,1 '
     expect 2 "'$weights' is not a value for --ensemble-weights" walk-forward --from 2024-01-01 --ensemble-weights "$weights"
 done
 expect 2 "'yes' is not a value for --strategy-confidence" backtest --strategy-confidence yes
+expect 2 "'maybe' is not a value for --exit-brain" backtest --exit-brain maybe
+expect 2 "'maybe' is not a value for --exit-brain" walk-forward --from 2024-01-01 --exit-brain maybe
 expect 2 "'70000' is not a value for --port" up --port 70000
 expect 2 "'2024-13-01' is not a value for --from" backtest --from 2024-13-01
 expect 2 "'martingale' is not a value for --strategy" up --strategy martingale

@@ -148,6 +148,7 @@ static void fill_exits(struct trade_intent *intent, const struct bot_plan *plan)
     intent->break_even_distance = plan->break_even_distance;
     intent->trail_from_distance = plan->trail_from_distance;
     intent->trail_distance = plan->trail_distance;
+    if (plan->horizon_bars) intent->horizon_bars = plan->horizon_bars;
 }
 
 enum bot_answer bot_decide(struct trade_intent *intent, const struct bot_config *config,

@@ -35,6 +35,7 @@ struct bot_plan {
     double take_part[3]; /* of the position, sum 1 */
     /* From a move this far in favour on the stop stands at entry and costs; follows at trail_distance. 0: never. */
     double break_even_distance, trail_from_distance, trail_distance;
+    uint32_t horizon_bars, reserved; /* time stop; 0: the configuration's */
 };
 
 /* What is known of the symbol at the close of its bar. */

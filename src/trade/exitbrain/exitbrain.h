@@ -15,7 +15,7 @@
  *
  * Source   profiles: the original's table of R-levels. Confidence sequence: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas,
  *          "Time-uniform central limit theory and asymptotic confidence sequences" (2021), eq. of the Robbins mixture.
- * Tests    test_profile.c, test_replay.c, test_monitor.c */
+ * docs/exit-brain.md. Tests: test_profile.c, test_replay.c; in the loop: kernel/test_exits.c */
 #ifndef TRADE_EXITBRAIN_EXITBRAIN_H
 #define TRADE_EXITBRAIN_EXITBRAIN_H
 
@@ -57,8 +57,10 @@ struct exit_plan {
     double break_even, trail_from, trail; /* gains from which …; trail 0: never */
     uint32_t horizon_bars, reserved;      /* time stop; 0 none */
 };
-/* own: the trade's own plan (own->stop > 0). atr: fraction of price, <= 0 or NaN where it is not known: then a profile
- * that needs it is as own. A runner's last target is out of reach: it ends by trail, stop or time. */
+/* own: the trade's own plan (0 < own->stop < EXITBRAIN_STOP_END). atr: fraction of price, <= 0 or NaN where it is not
+ * known: then a profile that needs it is as own. No target lies beyond EXITBRAIN_STOP_END: a venue may not take it, and
+ * below nothing there is none. A runner's last target is out of reach: it ends by trail, stop or time. */
+#define EXITBRAIN_STOP_END 0.5
 void exitbrain_plan(struct exit_plan *out, enum exit_profile profile, const struct exit_plan *own,
                     double atr, int64_t interval_ns);
 
@@ -79,8 +81,9 @@ struct exit_shadow_leg {
     uint32_t next, is_over; /* target waited for */
 };
 struct exit_shadow {
-    uint32_t is_used, symbol, side, group, moment, bars;
-    double entry, best, cost; /* best gain seen */
+    uint32_t side, group, moment, bars;
+    double entry, cost, funding;
+    double best, last; /* gains: the best seen, at the last close */
     struct exit_plan plans[PROFILE_COUNT];
     struct exit_shadow_leg legs[PROFILE_COUNT];
 };
@@ -99,20 +102,30 @@ struct exit_tally {
 struct exitbrain {
     uint64_t entries, left_out, moments_done;
     struct exit_tally tallies[EXITBRAIN_GROUPS + 1]; /* the last: all together */
+    uint32_t owners[EXITBRAIN_SHADOWS];              /* of the shadows: 1 + symbol, 0 free */
     struct exit_shadow shadows[EXITBRAIN_SHADOWS];
     struct exit_moment moments[EXITBRAIN_MOMENTS];
 };
 void exitbrain_init(struct exitbrain *b);
 
 /* An entry at a close, whether or not it is executed. side: SIDE_BUY or SIDE_SELL; group < EXITBRAIN_GROUPS (asserted);
- * cost: of the round trip, fraction. False, and counted: no room, or figures that cannot be. */
-bool exitbrain_entered(struct exitbrain *b, int64_t close_ns, uint32_t symbol, enum side side,
-                       double entry, const struct exit_plan *own, double atr, double cost,
-                       uint32_t group, int64_t interval_ns);
+ * cost: of the round trip without funding, fraction; funding: what this side pays a bar, fraction >= 0, for what it holds
+ * then. False, and counted: no room, or figures that cannot be. */
+struct exit_entry {
+    int64_t close_ns, interval_ns;
+    uint32_t symbol, group;
+    enum side side;
+    double px, atr, cost, funding;
+};
+bool exitbrain_entered(struct exitbrain *b, const struct exit_entry *entry,
+                       const struct exit_plan *own);
 /* One closed bar of a symbol, the one after the entry's close first. Inside a bar the stop is met before a target. A stop
  * moved by a bar stands from its end on; if the close has passed it, the position ends there. */
 void exitbrain_bar(struct exitbrain *b, uint32_t symbol, double open, double high, double low,
                    double close);
+
+/* No bar of it will come: what its entries still hold ends where its last bar closed. */
+void exitbrain_gone(struct exitbrain *b, uint32_t symbol);
 
 struct exit_choice {
     uint32_t profile;       /* enum exit_profile */
@@ -125,6 +138,10 @@ void exitbrain_choose(struct exit_choice *out, const struct exitbrain *b, uint32
 /* The same figures of any profile of a group (EXITBRAIN_GROUPS: all), for who wants to see them; false: none yet. */
 bool exitbrain_look(struct exit_choice *out, const struct exitbrain *b, uint32_t group,
                     enum exit_profile profile);
+
+/* The best of the others by the same figures and its lower end, PROFILE_OWN (0 R gained) among them; false: none yet. */
+bool exitbrain_second(struct exit_choice *out, const struct exitbrain *b,
+                      const struct exit_choice *chosen);
 
 /* ---- monitor ---- */
 

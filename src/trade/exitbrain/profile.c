@@ -28,13 +28,13 @@ static uint32_t bars_of(uint32_t seconds, int64_t interval_ns) {
 void exitbrain_plan(struct exit_plan *out, enum exit_profile profile, const struct exit_plan *own,
                     double atr, int64_t interval_ns) {
     ASSERT(profile < PROFILE_COUNT);
-    ASSERT(own->stop > 0);
+    ASSERT(own->stop > 0 && own->stop < EXITBRAIN_STOP_END);
     ASSERT(interval_ns > 0);
     const struct row *r = &rows[profile];
     bool has_atr = isfinite(atr) && atr > 0;
     *out = *own;
     if (profile == PROFILE_OWN || (r->trail_atr > 0 && !has_atr)) return;
-    for (int t = 0; t < 3; t++) out->take[t] = r->take[t] * own->stop;
+    for (int t = 0; t < 3; t++) out->take[t] = fmin(r->take[t] * own->stop, EXITBRAIN_STOP_END);
     for (int t = 0; t < 2; t++) out->part[t] = r->part[t];
     out->break_even = r->break_even * own->stop;
     out->trail_from = r->trail_from * own->stop;

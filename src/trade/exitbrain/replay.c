@@ -32,8 +32,10 @@ static double part_at(const struct exit_plan *plan, uint32_t target) {
     return is_last ? 1 : plan->part[target];
 }
 
-static void move_stop(struct exit_shadow_leg *leg, const struct exit_plan *plan, double best,
-                      double cost) {
+/* At break-even the costs are covered, the funding of the plan's whole time among them, as in trade/exits. */
+static void move_stop(struct exit_shadow_leg *leg, const struct exit_plan *plan,
+                      const struct exit_shadow *s) {
+    double best = s->best, cost = s->cost + s->funding * plan->horizon_bars;
     if (plan->break_even > 0 && best >= plan->break_even && cost > leg->stop) leg->stop = cost;
     if (plan->trail > 0 && best >= plan->trail_from && best - plan->trail > leg->stop)
         leg->stop = best - plan->trail;
@@ -41,6 +43,7 @@ static void move_stop(struct exit_shadow_leg *leg, const struct exit_plan *plan,
 
 static void step(struct exit_shadow_leg *leg, const struct exit_plan *plan, const struct gains *g,
                  const struct exit_shadow *s) {
+    leg->gain -= s->funding * leg->left;
     if (g->worst <= leg->stop) { /* a gap is met at its far side */
         leave_all(leg, g->open < leg->stop ? g->open : leg->stop);
         return;
@@ -53,7 +56,7 @@ static void step(struct exit_shadow_leg *leg, const struct exit_plan *plan, cons
             return;
         }
     }
-    move_stop(leg, plan, s->best, s->cost);
+    move_stop(leg, plan, s);
     bool is_passed = leg->stop >= g->close,
          is_time = plan->horizon_bars && s->bars >= plan->horizon_bars;
     if (is_passed || is_time) leave_all(leg, g->close);
@@ -78,35 +81,37 @@ static struct exit_moment *moment_of(struct exitbrain *b, int64_t close_ns, uint
     return &b->moments[free];
 }
 
-static struct exit_shadow *shadow_free(struct exitbrain *b) {
-    for (uint32_t i = 0; i < EXITBRAIN_SHADOWS; i++)
-        if (!b->shadows[i].is_used) return &b->shadows[i];
-    return NULL;
+static uint32_t shadow_free(const struct exitbrain *b) {
+    uint32_t i = 0;
+    while (i < EXITBRAIN_SHADOWS && b->owners[i]) i++;
+    return i;
 }
 
-bool exitbrain_entered(struct exitbrain *b, int64_t close_ns, uint32_t symbol, enum side side,
-                       double entry, const struct exit_plan *own, double atr, double cost,
-                       uint32_t group, int64_t interval_ns) {
-    ASSERT(group < EXITBRAIN_GROUPS);
-    ASSERT(side == SIDE_BUY || side == SIDE_SELL);
-    bool is_usable =
-        entry > 0 && isfinite(entry) && own->stop > 0 && own->stop < 1 && cost >= 0 && cost < 1;
-    struct exit_shadow *s = is_usable ? shadow_free(b) : NULL;
-    uint32_t at = 0;
-    struct exit_moment *m = s ? moment_of(b, close_ns, group, &at) : NULL;
+static bool is_usable(const struct exit_entry *e, const struct exit_plan *own) {
+    return e->px > 0 && isfinite(e->px) && own->stop > 0 && own->stop < EXITBRAIN_STOP_END &&
+           e->cost >= 0 && e->cost < 1 && e->funding >= 0 && e->funding < 1;
+}
+
+bool exitbrain_entered(struct exitbrain *b, const struct exit_entry *e,
+                       const struct exit_plan *own) {
+    ASSERT(e->group < EXITBRAIN_GROUPS);
+    ASSERT(e->side == SIDE_BUY || e->side == SIDE_SELL);
+    uint32_t i = is_usable(e, own) ? shadow_free(b) : EXITBRAIN_SHADOWS, at = 0;
+    struct exit_moment *m = i < EXITBRAIN_SHADOWS ? moment_of(b, e->close_ns, e->group, &at) : NULL;
     if (!m) {
         b->left_out++;
         return false;
     }
-    *s = (struct exit_shadow){.is_used = 1,
-                              .symbol = symbol,
-                              .side = (uint32_t)side,
-                              .group = group,
+    struct exit_shadow *s = &b->shadows[i];
+    b->owners[i] = e->symbol + 1;
+    *s = (struct exit_shadow){.side = (uint32_t)e->side,
+                              .group = e->group,
                               .moment = at,
-                              .entry = entry,
-                              .cost = cost};
+                              .entry = e->px,
+                              .cost = e->cost,
+                              .funding = e->funding};
     for (uint32_t p = 0; p < PROFILE_COUNT; p++) {
-        exitbrain_plan(&s->plans[p], (enum exit_profile)p, own, atr, interval_ns);
+        exitbrain_plan(&s->plans[p], (enum exit_profile)p, own, e->atr, e->interval_ns);
         s->legs[p] = (struct exit_shadow_leg){.stop = -own->stop, .left = 1};
     }
     m->open++;
@@ -127,14 +132,15 @@ static void tally(struct exit_tally *t, const struct exit_moment *m) {
     }
 }
 
-static void end_shadow(struct exitbrain *b, struct exit_shadow *s) {
+static void end_shadow(struct exitbrain *b, uint32_t i) {
+    const struct exit_shadow *s = &b->shadows[i];
     struct exit_moment *m = &b->moments[s->moment];
     double r[PROFILE_COUNT];
     for (uint32_t p = 0; p < PROFILE_COUNT; p++)
         r[p] = (s->legs[p].gain - s->cost) / s->plans[PROFILE_OWN].stop;
     m->own += r[PROFILE_OWN];
     for (uint32_t p = 0; p < PROFILE_COUNT; p++) m->difference[p] += r[p] - r[PROFILE_OWN];
-    s->is_used = 0;
+    b->owners[i] = 0;
     if (--m->open > 0) return;
     tally(&b->tallies[m->group], m);
     tally(&b->tallies[EXITBRAIN_GROUPS], m);
@@ -145,8 +151,8 @@ static void end_shadow(struct exitbrain *b, struct exit_shadow *s) {
 void exitbrain_bar(struct exitbrain *b, uint32_t symbol, double open, double high, double low,
                    double close) {
     for (uint32_t i = 0; i < EXITBRAIN_SHADOWS; i++) {
+        if (b->owners[i] != symbol + 1) continue;
         struct exit_shadow *s = &b->shadows[i];
-        if (!s->is_used || s->symbol != symbol) continue;
         double sign = s->side == SIDE_BUY ? 1 : -1;
         double a = sign * (high / s->entry - 1), c = sign * (low / s->entry - 1);
         const struct gains g = {.open = sign * (open / s->entry - 1),
@@ -154,13 +160,24 @@ void exitbrain_bar(struct exitbrain *b, uint32_t symbol, double open, double hig
                                 .best = a < c ? c : a,
                                 .close = sign * (close / s->entry - 1)};
         s->bars++;
+        s->last = g.close;
         if (g.best > s->best) s->best = g.best;
         bool is_over = true;
         for (uint32_t p = 0; p < PROFILE_COUNT; p++) {
             if (!s->legs[p].is_over) step(&s->legs[p], &s->plans[p], &g, s);
             is_over = is_over && s->legs[p].is_over;
         }
-        if (is_over) end_shadow(b, s);
+        if (is_over) end_shadow(b, i);
+    }
+}
+
+void exitbrain_gone(struct exitbrain *b, uint32_t symbol) {
+    for (uint32_t i = 0; i < EXITBRAIN_SHADOWS; i++) {
+        if (b->owners[i] != symbol + 1) continue;
+        struct exit_shadow *s = &b->shadows[i];
+        for (uint32_t p = 0; p < PROFILE_COUNT; p++)
+            if (!s->legs[p].is_over) leave_all(&s->legs[p], s->last);
+        end_shadow(b, i);
     }
 }
 
@@ -197,4 +214,18 @@ void exitbrain_choose(struct exit_choice *out, const struct exitbrain *b, uint32
     for (uint32_t p = PROFILE_OWN + 1; p < PROFILE_COUNT; p++)
         if (exitbrain_look(&one, b, of, (enum exit_profile)p) && one.low > 0 && one.low > out->low)
             *out = one;
+}
+
+bool exitbrain_second(struct exit_choice *out, const struct exitbrain *b,
+                      const struct exit_choice *chosen) {
+    struct exit_choice one;
+    bool any = false;
+    *out = (struct exit_choice){.group = chosen->group};
+    for (uint32_t p = 0; p < PROFILE_COUNT; p++) {
+        if (p == chosen->profile || !exitbrain_look(&one, b, chosen->group, (enum exit_profile)p))
+            continue;
+        if (!any || one.low > out->low) *out = one;
+        any = true;
+    }
+    return any;
 }

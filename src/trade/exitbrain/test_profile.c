@@ -69,6 +69,19 @@ static void every_plan_can_be_an_intent(void **state) {
     }
 }
 
+/* A venue need not take a target beyond half the price, and below nothing there is none. */
+static void no_target_is_out_of_this_world(void **state) {
+    (void)state;
+    struct exit_plan wide = own, p;
+    wide.stop = 0.3;
+    exitbrain_plan(&p, PROFILE_RUNNER, &wide, 0.01, NS_PER_HOUR);
+    assert_near(p.take[0], 0.3, 1e-15);
+    assert_near(p.take[1], EXITBRAIN_STOP_END, 0);
+    exitbrain_plan(&p, PROFILE_TREND, &wide, 0.01, NS_PER_HOUR);
+    assert_near(p.take[1], 0.3, 1e-15);
+    assert_near(p.take[2], EXITBRAIN_STOP_END, 0);
+}
+
 /* ---- the monitor ---- */
 
 static const struct exit_look calm = {.side = SIDE_BUY,
@@ -185,6 +198,7 @@ int main(void) {
         cmocka_unit_test(the_table_in_r),
         cmocka_unit_test(what_needs_the_atr_is_own_without_it),
         cmocka_unit_test(every_plan_can_be_an_intent),
+        cmocka_unit_test(no_target_is_out_of_this_world),
         cmocka_unit_test(nothing_is_done_without_a_reason),
         cmocka_unit_test(the_loss_guard_is_of_the_margin),
         cmocka_unit_test(the_risk_floor_brings_a_far_stop_nearer),

@@ -25,8 +25,21 @@ static uint64_t env_u64(const char *name, uint64_t otherwise) {
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+static bool entered(int64_t close_ns, uint32_t symbol, enum side side, double px,
+                    const struct exit_plan *plan, double cost, uint32_t group) {
+    const struct exit_entry e = {.close_ns = close_ns,
+                                 .interval_ns = NS_PER_HOUR,
+                                 .symbol = symbol,
+                                 .group = group,
+                                 .side = side,
+                                 .px = px,
+                                 .atr = 0.01,
+                                 .cost = cost};
+    return exitbrain_entered(&b, &e, plan);
+}
+
 static void enter(enum side side, const struct exit_plan *plan, double cost) {
-    assert_true(exitbrain_entered(&b, 1000, 3, side, 100, plan, 0.01, cost, 1, NS_PER_HOUR));
+    assert_true(entered(1000, 3, side, 100, plan, cost, 1));
 }
 
 /* What one profile got, in R, once all of them are over. */
@@ -109,30 +122,69 @@ static void time_ends_what_is_left(void **state) {
     enter(SIDE_BUY, &simple, 0.002);
     for (int i = 0; i < 10; i++) exitbrain_bar(&b, 3, 100, 100.2, 99.9, 100.1);
     assert_near(result(PROFILE_OWN), (0.001 - 0.002) / 0.02, 1e-9);
-    assert_int_equal(b.shadows[0].is_used, 0);
+    assert_int_equal(b.owners[0], 0);
     assert_int_equal(b.moments[0].is_used, 0);
+}
+
+/* Paid for what is held at the time, and covered by a stop at break-even. */
+static void funding_is_paid_bar_by_bar(void **state) {
+    (void)state;
+    const struct exit_plan halves = {
+        .stop = 0.02, .take = {0.01, 0.5}, .part = {0.5}, .break_even = 0.01, .horizon_bars = 4};
+    const struct exit_entry e = {.close_ns = 1000,
+                                 .interval_ns = NS_PER_HOUR,
+                                 .symbol = 3,
+                                 .group = 1,
+                                 .side = SIDE_SELL,
+                                 .px = 100,
+                                 .atr = NAN,
+                                 .cost = 0.001,
+                                 .funding = 0.0002};
+    exitbrain_init(&b);
+    assert_true(exitbrain_entered(&b, &e, &halves));
+    exitbrain_bar(&b, 3, 100, 100, 98.9, 99.5); /* half at 1 %; the stop at 0.1 % + 4 x 0.02 % */
+    exitbrain_bar(&b, 3, 99.5, 99.9, 99.4, 99.8);
+    exitbrain_bar(&b, 3, 1, 1, 1, 1);
+    assert_near(result(PROFILE_OWN),
+                (0.5 * 0.01 + 0.5 * 0.0018 - 0.001 - 0.0002 - 0.5 * 0.0002) / 0.02, 1e-9);
 }
 
 static void no_room_is_counted(void **state) {
     (void)state;
     exitbrain_init(&b);
     for (uint32_t i = 0; i < EXITBRAIN_SHADOWS; i++)
-        assert_true(exitbrain_entered(&b, 7, i, SIDE_BUY, 10, &simple, NAN, 0, 0, NS_PER_HOUR));
-    assert_false(exitbrain_entered(&b, 7, 999, SIDE_BUY, 10, &simple, NAN, 0, 0, NS_PER_HOUR));
+        assert_true(entered(7, i, SIDE_BUY, 10, &simple, 0, 0));
+    assert_false(entered(7, 999, SIDE_BUY, 10, &simple, 0, 0));
     exitbrain_bar(&b, 5, 10, 10, 1, 1);
-    assert_true(exitbrain_entered(&b, 8, 999, SIDE_BUY, 10, &simple, NAN, 0, 0, NS_PER_HOUR));
+    assert_true(entered(8, 999, SIDE_BUY, 10, &simple, 0, 0));
     const struct exit_plan no_stop = {.take = {0.1}};
-    assert_false(exitbrain_entered(&b, 8, 1, SIDE_BUY, NAN, &simple, NAN, 0, 0, NS_PER_HOUR));
-    assert_false(exitbrain_entered(&b, 8, 1, SIDE_BUY, 10, &no_stop, NAN, 0, 0, NS_PER_HOUR));
+    assert_false(entered(8, 1, SIDE_BUY, NAN, &simple, 0, 0));
+    assert_false(entered(8, 1, SIDE_BUY, 10, &no_stop, 0, 0));
     assert_int_equal(b.left_out, 3);
     assert_int_equal(b.entries, EXITBRAIN_SHADOWS + 1);
+}
+
+/* No bar will come any more: what is left ends where the last one closed. */
+static void what_is_gone_ends_at_its_last_close(void **state) {
+    (void)state;
+    exitbrain_init(&b);
+    enter(SIDE_BUY, &simple, 0.001);
+    exitbrain_bar(&b, 3, 100, 101.1, 99.5, 101);
+    exitbrain_gone(&b, 4);
+    assert_int_equal(b.owners[0], 4);
+    exitbrain_gone(&b, 3);
+    assert_int_equal(b.owners[0], 0);
+    assert_int_equal(b.moments[0].is_used, 0);
+    assert_near(result(PROFILE_OWN), (0.01 - 0.001) / 0.02, 1e-12);
+    /* chop: 40 % at 0.3 %, 40 % at 0.7 %, the rest at 1 %. */
+    assert_near(result(PROFILE_CHOP), (0.4 * 0.003 + 0.4 * 0.007 + 0.2 * 0.01 - 0.001) / 0.02,
+                1e-12);
 }
 
 static void entries_of_one_close_are_one_observation(void **state) {
     (void)state;
     exitbrain_init(&b);
-    for (uint32_t i = 0; i < 20; i++)
-        assert_true(exitbrain_entered(&b, 7, i, SIDE_BUY, 100, &simple, 0.01, 0, 2, NS_PER_HOUR));
+    for (uint32_t i = 0; i < 20; i++) assert_true(entered(7, i, SIDE_BUY, 100, &simple, 0, 2));
     for (uint32_t i = 0; i < 19; i++) exitbrain_bar(&b, i, 100, 100, 90, 90);
     assert_int_equal(b.tallies[2].count, 0);
     exitbrain_bar(&b, 19, 100, 100, 90, 90);
@@ -146,8 +198,8 @@ static void entries_of_one_close_are_one_observation(void **state) {
 static void live(struct rng *r, uint32_t entries, double pull) {
     for (uint32_t e = 0; e < entries; e++) {
         double x = 0;
-        assert_true(exitbrain_entered(&b, (int64_t)e + 1, 0, rng_below(r, 2) ? SIDE_BUY : SIDE_SELL,
-                                      100, &simple, 0.01, 0.0005, 4, NS_PER_HOUR));
+        assert_true(entered((int64_t)e + 1, 0, rng_below(r, 2) ? SIDE_BUY : SIDE_SELL, 100, &simple,
+                            0.0005, 4));
         for (int i = 0; i < 10; i++) {
             double high = x, low = x, open = x;
             for (int t = 0; t < 16; t++) {
@@ -179,6 +231,12 @@ static void a_better_profile_is_found(void **state) {
                   entries, c.mean, c.low, c.high, c.own_mean);
     assert_true(c.low > 0);
     assert_true(entries < 2000);
+    struct exit_choice second, one;
+    assert_true(exitbrain_second(&second, &b, &c));
+    assert_true(second.profile != c.profile && second.low <= c.low);
+    for (int p = 0; p < PROFILE_COUNT; p++)
+        if (p != (int)c.profile && exitbrain_look(&one, &b, 4, (enum exit_profile)p))
+            assert_true(one.low <= second.low);
     /* Another group has seen nothing: it goes by all together. */
     exitbrain_choose(&c, &b, 1);
     assert_int_equal(c.group, EXITBRAIN_GROUPS);
@@ -229,7 +287,9 @@ int main(void) {
                                        cmocka_unit_test(a_gap_is_met_at_its_far_side),
                                        cmocka_unit_test(a_stop_moved_by_a_bar_stands_from_its_end),
                                        cmocka_unit_test(time_ends_what_is_left),
+                                       cmocka_unit_test(funding_is_paid_bar_by_bar),
                                        cmocka_unit_test(no_room_is_counted),
+                                       cmocka_unit_test(what_is_gone_ends_at_its_last_close),
                                        cmocka_unit_test(entries_of_one_close_are_one_observation),
                                        cmocka_unit_test(a_better_profile_is_found),
                                        cmocka_unit_test(where_none_is_better_none_is_taken),

@@ -161,6 +161,7 @@ struct exits_state {
     uint32_t move;         /* enum exits_move */
     uint32_t old_attempt;  /* MOVE_REPLACING: the one being cancelled */
     int64_t move_after_ns; /* no move before: the last one failed */
+    px_t floor_px;         /* nearest that exits_nearer was asked for; 0 never */
     /* 1 + attempt of the closePosition stop that may be alive, 0 none; 1: the venue says there is one
      * that is not ours. */
     uint32_t whole_asked, whole_foreign;
@@ -274,6 +275,11 @@ void exits_bar(struct exits_actions *out, struct exits_state *state,
                const struct exits_context *context);
 void exits_close(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, enum exit_reason reason);
+/* Somebody wants the stop at px or nearer to the market, whatever the plan says: it is moved as by trailing, tried
+ * again if that fails, and never taken back. A market that has passed px already ends the position, as a stop. False,
+ * nothing changed: nothing is held under a stop, or px is not nearer than the stop or what was asked for before. */
+bool exits_nearer(struct exits_actions *out, struct exits_state *state,
+                  const struct exits_context *context, px_t px);
 /* Somebody wants less: qty of it is sold at market, floored to the market step, while the stop stands. A rest that
  * could not be sold any more (below the market's least quantity or notional) goes with it: the position is closed.
  * False, nothing changed: there is no confirmed stop, the entry goes on, another reduction, a target at market or the

@@ -57,9 +57,11 @@ uint32_t exits_awaited_stop(const struct exits_state *state) {
 /* ---- moving it ---- */
 
 static px_t wanted_px(const struct exits_state *state, const struct exits_context *context) {
-    return exits_wanted_stop_px(context->instrument, &state->intent,
-                                exits_average_px(state->entered_cost, state->entered_qty),
-                                state->cost, state->best_px, state->stop_px);
+    px_t floor = state->floor_px;
+    px_t px = exits_wanted_stop_px(context->instrument, &state->intent,
+                                   exits_average_px(state->entered_cost, state->entered_qty),
+                                   state->cost, state->best_px, state->stop_px);
+    return floor.e8 && exits_gain((enum side)state->side, floor, px) > 0 ? floor : px;
 }
 
 static bool is_worth_an_order(const struct exits_state *state, const struct exits_context *context,
@@ -70,8 +72,9 @@ static bool is_worth_an_order(const struct exits_state *state, const struct exit
            (double)step >= context->config->stop_step * (double)state->fill_px.e8;
 }
 
-static bool may_move(const struct trade_intent *t) {
-    return t->break_even_distance > 0 || t->trail_distance > 0;
+static bool may_move(const struct exits_state *state) {
+    const struct trade_intent *t = &state->intent;
+    return t->break_even_distance > 0 || t->trail_distance > 0 || state->floor_px.e8 != 0;
 }
 
 /* It neither falls short of what is held nor says more of it than the step makes it. */
@@ -87,7 +90,7 @@ void exits_follow(struct exits_actions *out, struct exits_state *state,
     if (state->phase != EXITS_PROTECTED || state->position_qty.e8 == 0 || state->move != MOVE_NONE)
         return;
     /* While the entry goes on the average is not known yet. */
-    bool may = state->entry_done && may_move(&state->intent);
+    bool may = state->entry_done && may_move(state);
     px_t wanted = may ? wanted_px(state, context) : state->stop_px;
     if (!is_worth_an_order(state, context, wanted)) {
         if (covers(state, context)) return;
@@ -110,6 +113,18 @@ void exits_drop_move(struct exits_actions *out, struct exits_state *state) {
               &(struct exits_action){.kind = EXITS_CANCEL_STOP, .attempt = state->next.attempt});
 }
 
+static void look_at_stop(struct exits_actions *out, struct exits_state *state,
+                         const struct exits_context *context) {
+    if (state->phase != EXITS_PROTECTED || !state->entry_done || !may_move(state)) return;
+    px_t wanted = wanted_px(state, context);
+    /* The best price was seen before the last one, so on the way from it the stop wanted was met. */
+    if (state->move == MOVE_NONE && is_worth_an_order(state, context, wanted) &&
+        is_crossed(state, wanted, context->last_px))
+        exits_submit_close(out, state, context, EXIT_STOP);
+    else
+        exits_follow(out, state, context);
+}
+
 void exits_price(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, px_t low, px_t high, int64_t since_ns) {
     out->count = 0;
@@ -122,14 +137,21 @@ void exits_price(struct exits_actions *out, struct exits_state *state,
     }
     if (exits_gain(side, best, state->best_px) > 0) state->best_px = best;
     if (exits_gain(side, worst, state->worst_px) < 0) state->worst_px = worst;
-    if (state->phase != EXITS_PROTECTED || !state->entry_done || !may_move(&state->intent)) return;
-    px_t wanted = wanted_px(state, context);
-    /* The best price was seen before the last one, so on the way from it the stop wanted was met. */
-    if (state->move == MOVE_NONE && is_worth_an_order(state, context, wanted) &&
-        is_crossed(state, wanted, context->last_px))
-        exits_submit_close(out, state, context, EXIT_STOP);
-    else
-        exits_follow(out, state, context);
+    look_at_stop(out, state, context);
+}
+
+bool exits_nearer(struct exits_actions *out, struct exits_state *state,
+                  const struct exits_context *context, px_t px) {
+    out->count = 0;
+    enum side side = (enum side)state->side;
+    if (state->position_qty.e8 == 0) return false;
+    if (state->phase != EXITS_PROTECTED && state->phase != EXITS_UNPROTECTED) return false;
+    px = instrument_round_px(context->instrument, px, side == SIDE_BUY);
+    if (exits_gain(side, px, state->stop_px) <= 0) return false;
+    if (state->floor_px.e8 != 0 && exits_gain(side, px, state->floor_px) <= 0) return false;
+    state->floor_px = px;
+    look_at_stop(out, state, context);
+    return true;
 }
 
 /* ---- evidence ---- */
