@@ -279,6 +279,15 @@ static void recover(struct session *s) {
     }
 }
 
+/* Nobody watched between the journal's last record and now: what was on its way to its stop was interrupted. On record,
+ * for a later restart goes over this one too; the link is up again when it is looked at. */
+static void tell_absence(struct session *s) {
+    if (kernel_unprotected_count(s->kernel) == 0 || kernel_breaker(s->kernel)->is_down) return;
+    struct event e;
+    event_init(&e, EVENT_VENUE_LINK, now_of(s));
+    apply(s, &e);
+}
+
 struct backfill {
     struct bar *bars;
     size_t count, next;
@@ -483,6 +492,7 @@ void session_live(struct session *s) {
         int64_t interval = feed_interval_ns(s->o.feed), from = feed_from_ns(s->o.feed);
         int64_t warm = (int64_t)s->o.warmup_bars * interval;
         s->o.port->attach(s->o.port->context, &sink);
+        tell_absence(s);
         if (stepped_count(s) > 0) close_step(s);
         /* After a restart from where it stood, else from where the features begin to be whole. */
         int64_t known = s->live->bars > 0 || s->state->next_step > 0 ? s->state->last_ts_ns : 0;
