@@ -20,7 +20,11 @@ static void put(struct json_writer *w, const char *data, size_t size) {
 }
 
 static void put_char(struct json_writer *w, char c) {
-    put(w, &c, 1);
+    if (w->overflow || w->capacity - w->size < 2) {
+        w->overflow = true;
+        return;
+    }
+    w->out[w->size++] = c;
 }
 
 static void before_value(struct json_writer *w) {
@@ -44,7 +48,24 @@ static void put_value(struct json_writer *w, const char *text, size_t size) {
     after_value(w);
 }
 
+/* Nearly every text is short and has nothing to escape; false: this one has, or there is no room. */
+static bool put_plain(struct json_writer *w, const char *text, size_t size) {
+    if (w->overflow || size + 2 >= w->capacity - w->size) return false;
+    char *out = w->out + w->size;
+    out[0] = '"';
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
+        out[1 + i] = (char)c;
+    }
+    out[1 + size] = '"';
+    w->size += size + 2;
+    return true;
+}
+
 static void put_quoted(struct json_writer *w, const char *text, size_t size) {
+    enum { SHORT_MAX = 32 };
+    if (size <= SHORT_MAX && put_plain(w, text, size)) return;
     const char *p = text, *end = text + size;
     put_char(w, '"');
     while (p < end) {

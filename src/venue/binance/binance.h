@@ -32,7 +32,14 @@ struct binance;
 
 /* Requests wait in lanes; a lane is served only while the ones before it have nothing to send, and each keeps a reserve
  * of the weight and order budget for those before it. */
-enum binance_lane { LANE_PROTECTION = 0, LANE_EXIT, LANE_ENTRY, LANE_DATA, LANE_COUNT };
+enum binance_lane {
+    LANE_PROTECTION = 0,
+    LANE_EXIT,
+    LANE_WATCH, /* what is held and what protects it: asked by the client itself (watch.c) */
+    LANE_ENTRY,
+    LANE_DATA,
+    LANE_COUNT
+};
 
 enum binance_link { LINK_DOWN = 0, LINK_CONNECTING, LINK_UP, LINK_STALE };
 
@@ -90,8 +97,8 @@ struct binance_options {
     uint32_t contract_count;
     const char *interval;   /* of the bars: "1m" */
     int64_t recv_window_ms; /* 5000: how long after its timestamp a request may still take effect */
-    int64_t
-        protection_window_ms; /* 2000, of orders in LANE_PROTECTION: doubt about a stop must be short */
+    /* 2000, of orders in LANE_PROTECTION and LANE_EXIT: doubt about a stop, or a close, must be short */
+    int64_t protection_window_ms;
     int64_t reconcile_every_ns; /* 30 s */
     int64_t answer_within_ns;   /* 5 s: then the outcome is unknown */
     int64_t
@@ -176,7 +183,13 @@ struct binance_stats {
     int64_t clock_offset_ns, clock_error_ns;
     uint64_t orders_sent, fills, late_fills, reconciliations, repaired, service_switches;
     uint64_t foreign_untold,
-        positions_told;        /* fills that close what nobody told of; VENUE_POSITION */
+        positions_told; /* fills that close what nobody told of; VENUE_POSITION */
+    uint64_t watch_questions, watch_differences,
+        watch_gone;                          /* watch.c: asked; positions that differed,
+                                                                conditional orders missed in a list */
+    uint64_t prices_passed, places_repeated; /* stops whose trigger the price has passed in silence;
+                                                protective orders asked for once more, by the same id */
+    uint64_t cancelled_again;  /* orders that came alive at the venue after their end was told */
     struct hist round_trip_ns; /* of orders: sent to answered */
 };
 void binance_stats_get(const struct binance *b, struct binance_stats *out);

@@ -92,19 +92,55 @@ struct reconcile {
     struct binance_reconciliation result;
     bool seen[ORDERS_MAX];        /* by slot */
     uint32_t serials[ORDERS_MAX]; /* the slot's order when it was seen */
-    qty_t positions[INSTRUMENTS_MAX];
-    int64_t position_ns
-        [INSTRUMENTS_MAX]; /* of the row's last change; where there is none, of the question */
-    struct doubt {
-        qty_t venue, booked;
-        int64_t ts_ns;
-        bool is_set;
-    } doubts[INSTRUMENTS_MAX]; /* differences that no fill explained, the last time */
+};
+
+/* ---- watch ---- */
+
+struct watch_list { /* open orders of a contract at one service */
+    int64_t asked_ns,
+        looked_ns; /* monotonic: the last question; the question of the newest answer */
+    uint8_t flying;
+};
+struct watch_symbol {
+    qty_t venue;    /* of the newest answer */
+    int64_t row_ns; /* venue time of its last change; where nothing is held, of the question */
+    int64_t booked_ns, differs_ns,
+        looked_up_ns;               /* monotonic: last told; differing since, 0 agrees; trades
+                                                    looked through as they were then */
+    int64_t doubt_ns, doubt_row_ns; /* a difference that no trade explains, found then; 0 none */
+    qty_t doubt_venue, doubt_booked;
+    struct watch_list lists[2]; /* classic service, algo service */
+    uint8_t rests;              /* a bit each: a conditional order rests there */
+};
+struct watch_row {
+    qty_t qty;
+    px_t entry_px;
+    money_t isolated_wallet;
+    uint32_t leverage;
+    int64_t ts_ns;
+};
+struct account_watch {
+    int64_t next_ns, orders_next_ns; /* monotonic: positions, lists are asked for */
+    int64_t looked_ns;      /* the question of the newest answer about positions left then */
+    int64_t close_until_ns; /* something was missed: looked at closely until then */
+    uint8_t flying;
+    bool overtaken; /* by what was told meanwhile: to be asked again soon */
+    uint32_t stamp, outside_count;
     uint64_t
         outside_hash; /* of the contracts held that are none of the run's: told when it changes */
-    bool repair[INSTRUMENTS_MAX]; /* trades of the contract are to be looked through */
-    uint32_t repair_at;           /* instrument under repair, INSTRUMENTS_MAX none */
-    struct rest_trade *rows;      /* its trades that were not told */
+    struct watch_list all[2];
+    struct watch_symbol symbols[INSTRUMENTS_MAX];
+    struct watch_row rows[INSTRUMENTS_MAX]; /* of one answer */
+};
+
+enum lookup_step { LOOKUP_IDLE = 0, LOOKUP_TRADES, LOOKUP_WHOSE };
+struct lookup {
+    enum lookup_step step;
+    uint32_t instrument, serial; /* serial: of the present question */
+    uint32_t asked, flying;
+    int64_t begun_ns, asked_ns;
+    uint64_t order_id;
+    struct rest_trade *rows; /* trades that were not told */
     size_t row_count, row_at;
 };
 
@@ -119,6 +155,8 @@ struct binance {
     struct orders orders;
     struct session session;
     struct reconcile reconcile;
+    struct account_watch watch;
+    struct lookup lookup;
     struct market_symbol market[INSTRUMENTS_MAX];
     struct binance_position positions[INSTRUMENTS_MAX];
     int64_t position_ns[INSTRUMENTS_MAX]; /* venue time of the row */
@@ -140,8 +178,10 @@ struct binance {
     int64_t probe_at_ns;
     struct venue_event *queue; /* to be told at the end of the step */
     size_t queue_count, queue_at, queue_capacity;
-    bool told;   /* a handler was called since the last poll began */
-    bool broken; /* memory ran out: nothing is sent any more */
+    bool told;      /* a handler was called since the last poll began */
+    bool stirred;   /* something came, or was asked for, that the last round did not know of */
+    int64_t due_ns; /* monotonic: without that, the next round */
+    bool broken;    /* memory ran out: nothing is sent any more */
     struct binance_tape *tape;
     struct rng rng;
     struct binance_stats stats;
@@ -182,6 +222,22 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns);
 void binance_leverage(struct binance *b, const struct venue_command *c, enum binance_lane lane);
 /* The venue says what leverage stands; told if it is news, whoever set it. */
 void binance_leverage_seen(struct binance *b, uint32_t instrument, uint32_t leverage);
+/* An order of ours that the venue has, as a question that left at seen_ns told, though its end was told before: cancelled. */
+void binance_order_again(struct binance *b, struct order *o, int64_t seen_ns);
+/* A price of the contract: stops whose trigger it has passed are asked after if nothing is told of them soon. */
+void binance_orders_price(struct binance *b, uint32_t instrument, px_t px);
+/* watch.c */
+int64_t binance_watch_time(struct binance *b, int64_t now_ns);
+void binance_watch_now(struct binance *b, int64_t now_ns);
+/* The streams have missed something, or may have: more often for a while. */
+void binance_watch_closely(struct binance *b, int64_t now_ns);
+void binance_watch_booked(struct binance *b, uint32_t instrument);
+/* Positions were looked at since then, and what differed has had its trades looked through. */
+bool binance_watch_is_settled(const struct binance *b, int64_t since_ns);
+/* lookup.c */
+enum status binance_lookup_open(struct binance *b, struct err *err);
+void binance_lookup_start(struct binance *b, uint32_t instrument, int64_t now_ns);
+int64_t binance_lookup_time(struct binance *b, int64_t now_ns);
 /* session.c */
 void binance_session_start(struct binance *b);
 int64_t binance_session_time(struct binance *b, int64_t now_ns);

@@ -14,7 +14,7 @@
 
 /* Share of a limit, in 1/20, that a lane must leave. */
 static uint32_t reserve(enum binance_lane lane, uint32_t limit) {
-    static const uint8_t twentieths[LANE_COUNT] = {0, 2, 5, 8};
+    static const uint8_t twentieths[LANE_COUNT] = {0, 2, 3, 5, 8};
     return (uint32_t)((uint64_t)limit * twentieths[lane] / 20);
 }
 

@@ -30,6 +30,9 @@ struct binance_options binance_options_defaults(void) {
 
 static void enqueue(void *context, const struct venue_event *event) {
     struct binance *b = context;
+    if (event->kind == VENUE_ORDER_TRADE || event->kind == VENUE_LIQUIDATION ||
+        event->kind == VENUE_POSITION)
+        binance_watch_booked(b, event->instrument_index);
     if (b->queue_count == b->queue_capacity) {
         size_t capacity = b->queue_capacity ? 2 * b->queue_capacity : 256;
         struct venue_event *grown = realloc(b->queue, capacity * sizeof *grown);
@@ -119,8 +122,8 @@ static enum status open_parts(struct binance *b, struct err *err) {
     binance_orders_init(&b->orders, enqueue, b);
     hist_init(&b->stats.round_trip_ns);
     b->algo_service = true;
-    b->reconcile.repair_at = INSTRUMENTS_MAX;
-    if (!b->options.tape_file) return ST_OK;
+    st = binance_lookup_open(b, err);
+    if (st != ST_OK || !b->options.tape_file) return st;
     st = binance_tape_create(&b->tape, b->options.tape_file, err);
     if (st != ST_OK) return st;
     binance_tape_secret(b->tape, b->options.api_key);
@@ -162,7 +165,7 @@ void binance_destroy(struct binance *b) {
     free(b->symbol_map1);
     free(b->instruments);
     free(b->queue);
-    free(b->reconcile.rows);
+    free(b->lookup.rows);
     explicit_bzero(b->session.listen_key, sizeof b->session.listen_key);
     free(b);
 }
@@ -197,6 +200,7 @@ struct request *binance_request(struct binance *b, enum binance_lane lane, enum 
                                 enum request_auth auth, const char *path, uint32_t weight,
                                 request_done *done, uint64_t ref) {
     if (b->broken) return NULL;
+    b->stirred = true;
     struct request *r = binance_requests_add(&b->requests, lane, binance_monotonic(b));
     if (!r) return NULL;
     r->method = (uint8_t)method;
@@ -298,6 +302,7 @@ static void tape_reply(struct binance *b, uint32_t id, const struct reply *reply
 }
 
 void binance_on_reply(struct binance *b, uint32_t id, const struct reply *reply) {
+    b->stirred = true;
     if (b->tape) tape_reply(b, id, reply);
     binance_session_rest(b, reply->kind == REPLY_HTTP);
     binance_requests_reply(&b->requests, id, reply, binance_monotonic(b));
@@ -365,25 +370,29 @@ static int64_t least(int64_t a, int64_t c) {
 
 int64_t binance_step(struct binance *b) {
     int64_t now = binance_monotonic(b);
+    b->stirred = false;
     binance_requests_time(&b->requests, now, abort_send, b);
     int64_t deadline = clock_time(b, now);
     deadline = least(deadline, binance_session_time(b, now));
     deadline = least(deadline, binance_market_time(b, now));
     deadline = least(deadline, binance_orders_work(b, now));
     deadline = least(deadline, binance_rules_time(b, now));
+    deadline = least(deadline, binance_watch_time(b, now));
     deadline = least(deadline, binance_reconcile_time(b, now));
     pump(b);
     flush(b);
     pump(b); /* what handlers asked for */
-    return least(deadline, binance_requests_deadline(&b->requests, now));
+    b->due_ns = least(deadline, binance_requests_deadline(&b->requests, now));
+    return b->due_ns;
 }
 
 void binance_poll(struct binance *b, int64_t until_ns) {
     b->told = false;
     for (;;) {
-        int64_t deadline = binance_step(b);
+        /* Most of what comes are prices, and they are told as they come: a round would find nothing to do. */
+        if (b->stirred || binance_monotonic(b) >= b->due_ns) (void)binance_step(b);
         if (b->told || binance_monotonic(b) >= until_ns) return;
-        b->ports.wait(b->ports.context, b, least(deadline, until_ns));
+        b->ports.wait(b->ports.context, b, least(b->due_ns, until_ns));
     }
 }
 
@@ -458,6 +467,7 @@ static enum status submit_cancel(struct binance *b, const struct venue_command *
 
 enum status binance_submit(struct binance *b, const struct venue_command *c,
                            enum binance_lane lane) {
+    b->stirred = true;
     if (!b->loaded || c->instrument_index >= b->instrument_count || b->broken) return ST_INVALID;
     if (memchr(c->client_order_id, '\0', CLIENT_ORDER_ID_SIZE) == NULL) return ST_INVALID;
     switch ((enum command_kind)c->kind) {
@@ -482,6 +492,7 @@ enum status binance_submit(struct binance *b, const struct venue_command *c,
 }
 
 void binance_reconcile(struct binance *b) {
+    b->stirred = true;
     b->reconcile.wanted = true;
 }
 

@@ -188,6 +188,7 @@ struct rest_algo {
     uint64_t algo_id, child_id;
     uint8_t side, type, status, reserved; /* enum side, order_type, algo_status */
     bool reduce_only, close_position;
+    px_t trigger_px;
     qty_t order_qty, filled_qty;
     int64_t update_ns;
 };

@@ -90,6 +90,8 @@ bool binance_read_order(struct json_reader *r, struct rest_order *out) {
 static bool algo_extra(struct json_reader *r, struct rest_algo *a, const struct json_text *key) {
     if (json_text_is(key, "actualOrderId"))
         a->child_id = binance_read_id(r);
+    else if (json_text_is(key, "triggerPrice"))
+        a->trigger_px.e8 = binance_read_decimal(r);
     else if (json_text_is(key, "actualQty"))
         a->filled_qty.e8 = binance_read_decimal(r);
     else if (json_text_is(key, "reduceOnly"))

@@ -59,8 +59,9 @@ void binance_market_event(struct binance *b, const struct stream_event *e) {
     struct market_symbol *m = &b->market[i];
     switch (e->kind) {
     case STREAM_KLINE:
-        if (e->u.kline.closed && strcmp(e->u.kline.interval, b->options.interval) == 0)
-            take_bar(b, i, &e->u.kline.bar);
+        if (!e->u.kline.closed || strcmp(e->u.kline.interval, b->options.interval) != 0) return;
+        b->stirred = true;
+        take_bar(b, i, &e->u.kline.bar);
         return;
     case STREAM_TRADE:
         if (e->u.trade.id <= m->last_tick_id) {
@@ -68,6 +69,7 @@ void binance_market_event(struct binance *b, const struct stream_event *e) {
             return;
         }
         m->last_tick_id = e->u.trade.id;
+        binance_orders_price(b, i, e->u.trade.px);
         if (!h->on_tick) return;
         b->told = true;
         h->on_tick(h->context, i, e->ts_ns, e->u.trade.id, e->u.trade.px, e->u.trade.qty);
@@ -76,6 +78,7 @@ void binance_market_event(struct binance *b, const struct stream_event *e) {
         if (e->event_ns <= m->mark_ns) return; /* overtaken on the other socket */
         m->mark_ns = e->event_ns;
         b->orders.symbols[i].funding_rate = e->u.mark.funding;
+        binance_orders_price(b, i, e->u.mark.mark);
         if (!h->on_mark) return;
         b->told = true;
         h->on_mark(h->context, i, e->event_ns, e->u.mark.mark, e->u.mark.funding,

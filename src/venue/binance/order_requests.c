@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/tstamp.h"
 #include "venue/binance/binance_internal.h"
 #include "venue/names/names.h"
@@ -13,6 +14,7 @@ enum {
     CODE_ABSENT = -2013,
     CODE_CANCEL_UNKNOWN = -2011,
     CODE_DUPLICATE = -4116,
+    CODE_SECOND_OF_WHOLE = -4130,
     CODE_NO_CHANGE_MARGIN = -4046,
     CANCEL_TRIES_MAX = 8,
 };
@@ -22,7 +24,10 @@ enum {
 /* A refusal that doubts the rules is told no later, whatever became of asking for them: a stop may hang on it. */
 #define RULES_WAIT_NS (400 * NS_PER_MS)
 #define HEDGE_NS      (300 * NS_PER_MS)
-enum { FLYING_MAX = 4 };
+/* A trigger that the price has passed: the stream is given so long, doubled with every question in vain. */
+#define PASSED_NS      (400 * NS_PER_MS)
+#define AGAIN_EVERY_NS (2 * NS_PER_SECOND)
+enum { FLYING_MAX = 4, PLACES_MAX = 4, PASSED_DOUBLINGS = 4 };
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
@@ -34,6 +39,11 @@ static uint64_t ref_of(const struct binance *b, const struct order *o) {
 static struct order *order_of(struct binance *b, uint64_t ref) {
     struct order *o = &b->orders.slots[(uint32_t)ref];
     return o->serial == (uint32_t)(ref >> 32) ? o : NULL;
+}
+
+/* Doing it twice is doing it once: an order that can only end what is held, under one id, of which one may be open. */
+static bool is_placed_again(const struct order *o) {
+    return o->lane == LANE_PROTECTION && o->conditional && (o->close_position || o->reduce_only);
 }
 
 static int64_t venue_ts(const struct binance *b) {
@@ -89,7 +99,11 @@ void binance_place(struct binance *b, struct order *o) {
         return;
     }
     r->orders = 1;
-    if (o->lane == LANE_PROTECTION) r->window_ms = b->options.protection_window_ms;
+    o->places_flying++;
+    if (o->places < UINT8_MAX) o->places++;
+    o->placed_ns = r->queued_ns;
+    if (o->lane == LANE_PROTECTION || o->lane == LANE_EXIT)
+        r->window_ms = b->options.protection_window_ms;
     if (o->lane == LANE_ENTRY) r->patience_ns = r->queued_ns + b->options.entry_patience_ns;
     if (o->lane == LANE_DATA) r->tries_max = 5;
     place_params(r, o, symbol_of(b, o));
@@ -101,6 +115,7 @@ static bool switch_service(struct binance *b, struct order *o, int32_t code) {
     if (code == CODE_NO_PATH && o->on_algo) other = true;
     if (!other || !o->conditional || o->switched) return false;
     o->switched = true;
+    o->places = 0; /* that it was refused there is certain */
     o->on_algo = !o->on_algo;
     if (b->algo_service != o->on_algo) b->stats.service_switches++;
     b->algo_service = o->on_algo;
@@ -108,9 +123,11 @@ static bool switch_service(struct binance *b, struct order *o, int32_t code) {
     return true;
 }
 
+/* Also where it is known to stand: a copy of it may still arrive until then. */
 static void unknown(struct order *o, const struct answer *a) {
-    binance_order_unknown(o, (a->timestamp_ms + a->window_ms) * NS_PER_MS + WINDOW_MARGIN_NS,
-                          a->received_ns);
+    int64_t end_ns = (a->timestamp_ms + a->window_ms) * NS_PER_MS + WINDOW_MARGIN_NS;
+    if (end_ns > o->window_end_ns) o->window_end_ns = end_ns;
+    binance_order_unknown(o, end_ns, a->received_ns);
 }
 
 /* The reply of the service the order went to, as evidence; false if it is not one. */
@@ -147,11 +164,29 @@ static bool doubts_books(int32_t code) {
     }
 }
 
+/* Refused for what an earlier sending of it may have done. */
+static bool is_refused_by_itself(struct binance *b, struct order *o, const struct answer *a) {
+    if (a->code == CODE_DUPLICATE && is_placed_again(o)) {
+        binance_order_stands(&b->orders, o, venue_ts(b), a->received_ns);
+        if (o->phase == PHASE_LIVE) o->query_at_ns = a->received_ns;
+        return true;
+    }
+    if (a->code != CODE_DUPLICATE && !(a->code == CODE_SECOND_OF_WHOLE && o->places > 1))
+        return false;
+    unknown(o, a);
+    return true;
+}
+
 static void done_place(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
     struct order *o = order_of(b, r->ref);
     if (a->sent_ns && a->http) hist_add(&b->stats.round_trip_ns, a->received_ns - a->sent_ns);
     if (!o) return;
+    if (o->places_flying) o->places_flying--;
+    if (o->phase == PHASE_ENDED) {
+        if (a->outcome == OUTCOME_DONE && o->places > 1) binance_order_again(b, o, a->sent_ns);
+        return;
+    }
     switch (a->outcome) {
     case OUTCOME_DONE:
         if (!take_row(b, o, r->path == algo_path, a))
@@ -160,6 +195,8 @@ static void done_place(void *context, const struct request *r, const struct answ
             o->acked_ns = a->received_ns;
         return;
     case OUTCOME_REFUSED:
+        if (is_refused_by_itself(b, o, a)) return;
+        if (o->phase == PHASE_UNKNOWN) return; /* an earlier sending's fate is still asked for */
         if (o->phase != PHASE_ASKED) {
             b->orders.stats.contradictions++; /* the stream told of it: it stands */
             return;
@@ -171,23 +208,36 @@ static void done_place(void *context, const struct request *r, const struct answ
         }
         if (doubts_books(a->code)) binance_reconcile(b);
         if (switch_service(b, o, a->code)) return;
-        if (a->code == CODE_DUPLICATE)
-            unknown(o, a); /* one of this id is open: ours, of an earlier sending */
-        else
-            binance_order_refused(&b->orders, o, a->code, venue_ts(b), a->received_ns);
+        binance_order_refused(&b->orders, o, a->code, venue_ts(b), a->received_ns);
         return;
     case OUTCOME_UNKNOWN:
         b->stats.unknown_outcomes++;
         unknown(o, a);
         return;
     case OUTCOME_NOT_EXECUTED:
-        binance_order_refused(&b->orders, o, a->code ? a->code : BINANCE_NOT_SENT, venue_ts(b),
-                              a->received_ns);
+        if (o->phase == PHASE_ASKED && o->places_flying == 0)
+            binance_order_refused(&b->orders, o, a->code ? a->code : BINANCE_NOT_SENT, venue_ts(b),
+                                  a->received_ns);
         return;
     }
 }
 
 /* ---- asking ---- */
+
+/* What is known of an order, to see whether an answer brought news that the stream should have. */
+struct known {
+    uint8_t phase, end;
+    bool triggered;
+    int64_t cum_e8;
+};
+static struct known known_of(const struct order *o) {
+    return (struct known){o->phase, o->end, o->told_triggered, o->cum_qty.e8};
+}
+static bool is_news(const struct known *before, const struct order *o) {
+    return before->phase == PHASE_LIVE &&
+           (before->end != o->end || before->triggered != o->told_triggered ||
+            before->cum_e8 != o->cum_qty.e8);
+}
 
 static void done_query(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
@@ -197,6 +247,7 @@ static void done_query(void *context, const struct request *r, const struct answ
     if (o->phase == PHASE_ENDED) return;
     bool algo = r->path == algo_path;
     bool was_unknown = o->phase == PHASE_UNKNOWN;
+    const struct known before = known_of(o);
     if (a->outcome == OUTCOME_DONE) {
         o->ask_other = false;
         if (!take_row(b, o, algo, a)) o->query_at_ns = a->received_ns + TRADES_AGAIN_NS;
@@ -205,11 +256,18 @@ static void done_query(void *context, const struct request *r, const struct answ
         if (algo && o->phase != PHASE_ENDED && o->told_triggered && o->order_id)
             o->query_at_ns = a->received_ns;
         if (algo && !o->told_triggered) o->query_at_ns = 0;
+        if (is_news(&before, o)) binance_watch_closely(b, a->received_ns);
+    } else if (o->phase == PHASE_ASKED) {
+        return; /* it may be on its way: that it is not there yet says nothing */
     } else if (a->outcome == OUTCOME_REFUSED &&
                (a->code == CODE_ABSENT || a->code == CODE_CANCEL_UNKNOWN ||
                 (a->code == CODE_NO_PATH && algo))) {
         if (o->queries_flying > 0)
-            return; /* asked twice at once it is one answer: the last one counts */
+            return;                 /* asked twice at once it is one answer: the last one counts */
+        if (o->places_flying > 0) { /* another sending of it may be on its way */
+            o->query_at_ns = a->received_ns + HEDGE_NS;
+            return;
+        }
         binance_order_absent(&b->orders, o, venue_at_least(b, r->sent_ns), a->received_ns);
         if (was_unknown && o->phase == PHASE_ENDED) b->stats.resolved_by_query++;
     } else {
@@ -234,7 +292,7 @@ static void query(struct binance *b, struct order *o) {
     /* Before it fired a conditional order lives at its service, afterwards its child at the ordinary one. */
     bool algo = o->conditional && o->on_algo && o->order_id == 0;
     if (o->conditional && o->ask_other && o->order_id == 0) algo = !algo;
-    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
+    struct request *r = binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_SIGNED,
                                         algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
     if (!r) return;
     r->repeatable = true;
@@ -278,7 +336,7 @@ static void done_trades(void *context, const struct request *r, const struct ans
 }
 
 static void ask_trades(struct binance *b, struct order *o) {
-    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_GET, AUTH_SIGNED,
+    struct request *r = binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_SIGNED,
                                         "/fapi/v1/userTrades", 5, done_trades, ref_of(b, o));
     if (!r) return;
     r->repeatable = true;
@@ -333,6 +391,56 @@ static void send_cancel(struct binance *b, struct order *o) {
     o->cancel_tries++;
 }
 
+static void done_again(void *context, const struct request *r, const struct answer *a) {
+    (void)context, (void)r, (void)a; /* a list that still has it leads to the next one */
+}
+
+void binance_order_again(struct binance *b, struct order *o, int64_t seen_ns) {
+    int64_t now = binance_monotonic(b);
+    if (o->phase != PHASE_ENDED || o->evidence_ns >= seen_ns ||
+        (o->again_ns && now - o->again_ns < AGAIN_EVERY_NS))
+        return;
+    bool algo = o->conditional && o->on_algo && o->order_id == 0;
+    struct request *r = binance_request(b, LANE_EXIT, HTTP_DELETE, AUTH_SIGNED,
+                                        algo ? algo_path : order_path, 1, done_again, 0);
+    if (!r) return;
+    r->repeatable = true;
+    r->tries_max = 2;
+    name_order(b, r, o, algo);
+    o->again_ns = now;
+    b->stats.cancelled_again++;
+    log_warn("venue", "an order came alive after its end, cancelled", "client_order_id=%s",
+             o->client_id);
+}
+
+/* ---- triggers that the price has passed ---- */
+
+static bool is_reached(const struct order *o, px_t px) {
+    bool stop = o->type == ORDER_STOP || o->type == ORDER_STOP_MARKET;
+    bool above = stop == (o->side == SIDE_BUY);
+    return above ? px.e8 >= o->stop_px.e8 : px.e8 <= o->stop_px.e8;
+}
+
+void binance_orders_price(struct binance *b, uint32_t instrument, px_t px) {
+    if (px.e8 <= 0 || b->orders.active_count == 0) return;
+    int64_t now = binance_monotonic(b);
+    for (uint32_t i = 0; i < b->orders.active_count; i++) {
+        struct order *o = &b->orders.slots[b->orders.active[i]];
+        if (o->instrument != instrument || !o->conditional || o->stop_px.e8 <= 0 ||
+            o->phase != PHASE_LIVE || o->end != END_NONE || o->told_triggered)
+            continue;
+        if (!is_reached(o, px)) {
+            o->passed_ns = 0;
+            o->passed_count = 0;
+        } else if (o->passed_ns == 0) {
+            o->passed_ns = now + (PASSED_NS << o->passed_count);
+            b->stirred = true;
+            if (o->passed_count == 0) b->stats.prices_passed++;
+            if (o->passed_count < PASSED_DOUBLINGS) o->passed_count++;
+        }
+    }
+}
+
 /* ---- work ---- */
 
 static void refuse(struct binance *b, struct order *o, int64_t now_ns) {
@@ -364,6 +472,30 @@ static int64_t hedge_at(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
     return flying < FLYING_MAX && at > now_ns ? at : 0;
 }
 
+/* No answer yet. What may go out twice does, under the same id; of anything else it is asked whether it is there. */
+static void hurry(struct binance *b, struct order *o, int64_t now_ns) {
+    if (o->refused_code || o->places_flying == 0 || !b->clock.trusted) return;
+    if (is_placed_again(o) && o->places < PLACES_MAX) {
+        if (now_ns < o->placed_ns + HEDGE_NS) return;
+        b->stats.places_repeated++;
+        binance_place(b, o);
+    } else if (now_ns >= o->placed_ns + HEDGE_NS && o->query_at_ns == 0) {
+        o->query_at_ns = o->queried_ns > o->placed_ns ? o->queried_ns + TRADES_AGAIN_NS : now_ns;
+    }
+}
+
+/* When an order that nobody has answered for is looked at; 0 never. */
+static int64_t hurry_at(const struct order *o, int64_t now_ns) {
+    int64_t at = o->placed_ns + HEDGE_NS;
+    return o->phase == PHASE_ASKED && o->places_flying && at > now_ns ? at : 0;
+}
+
+/* Every copy that may still arrive has, or its window is over. */
+static bool is_placed_for_good(const struct binance *b, const struct order *o, int64_t now_ns) {
+    if (o->places <= 1) return true;
+    return o->places_flying == 0 && venue_at_least(b, now_ns) > o->window_end_ns;
+}
+
 static void work(struct binance *b, struct order *o, int64_t now_ns) {
     int64_t claimed = o->venue_qty.e8 > o->end_qty.e8 ? o->venue_qty.e8 : o->end_qty.e8;
     if (o->trades_at_ns && o->cum_qty.e8 >= claimed && o->held_count == 0) o->trades_at_ns = 0;
@@ -378,11 +510,16 @@ static void work(struct binance *b, struct order *o, int64_t now_ns) {
             o->query_at_ns = now_ns;
         }
     }
-    is_late = o->queries_flying && o->phase == PHASE_UNKNOWN;
-    is_due = o->queries_flying ? is_late : o->query_at_ns && o->query_at_ns <= now_ns;
+    if (o->phase == PHASE_ASKED) hurry(b, o, now_ns);
+    if (o->passed_ns && o->passed_ns <= now_ns) {
+        o->passed_ns = 0; /* set anew by the next price that is beyond */
+        if (o->phase == PHASE_LIVE && !o->told_triggered && o->query_at_ns == 0)
+            o->query_at_ns = now_ns;
+    }
+    is_due = o->queries_flying || (o->query_at_ns && o->query_at_ns <= now_ns);
     if (is_due && may_ask(o->queries_flying, o->queried_ns, now_ns)) query(b, o);
     if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && !o->queries_flying &&
-        o->query_at_ns == 0 && o->end == END_NONE)
+        o->query_at_ns == 0 && o->end == END_NONE && is_placed_for_good(b, o, now_ns))
         send_cancel(b, o);
 }
 
@@ -401,6 +538,10 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
                 query ? hedge_at(o->queries_flying, o->queried_ns, now_ns) : o->query_at_ns);
         earlier(&deadline,
                 trades ? hedge_at(o->trades_flying, o->trades_asked_ns, now_ns) : o->trades_at_ns);
+        earlier(&deadline, o->passed_ns);
+        earlier(&deadline, hurry_at(o, now_ns));
+        if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && o->places > 1)
+            earlier(&deadline, now_ns + HEDGE_NS);
     }
     return deadline;
 }

@@ -8,8 +8,6 @@
 
 enum { CODE_CANCEL_UNKNOWN = -2011, ABSENT_ORDINARY = 2, ABSENT_ALGO = 3 };
 
-/* A stream is given this long to tell what a reply has already implied, before REST is asked. */
-#define STREAM_GRACE_NS (400 * NS_PER_MS)
 /* Between two "does not exist": those of the algo service have been seen to lag by seconds. */
 #define ABSENT_AGAIN_NS      (300 * NS_PER_MS)
 #define ABSENT_ALGO_AGAIN_NS (1500 * NS_PER_MS)
@@ -21,6 +19,7 @@ void binance_orders_init(struct orders *os,
     memset(os, 0, sizeof *os);
     os->tell = tell;
     os->context = context;
+    os->grace_ns = ORDER_GRACE_NS;
 }
 
 /* ---- the table ---- */
@@ -207,7 +206,7 @@ static void tell_fill(struct orders *os, struct order *o, const struct order_fil
 static void try_finish(struct orders *os, struct order *o, int64_t now_ns) {
     if (o->end == END_NONE || o->phase == PHASE_ENDED) return;
     if (o->cum_qty.e8 < o->end_qty.e8) {
-        want(&o->trades_at_ns, now_ns + STREAM_GRACE_NS);
+        want(&o->trades_at_ns, now_ns + os->grace_ns);
         return;
     }
     retire(os, o);
@@ -271,7 +270,7 @@ static void drain(struct orders *os, struct order *o, int64_t now_ns) {
     }
     memmove(o->held, &o->held[done], (size_t)(o->held_count - done) * sizeof o->held[0]);
     o->held_count = (uint8_t)(o->held_count - done);
-    if (o->held_count) want(&o->trades_at_ns, now_ns + STREAM_GRACE_NS);
+    if (o->held_count) want(&o->trades_at_ns, now_ns + os->grace_ns);
 }
 
 void binance_order_fill(struct orders *os, struct order *o, const struct order_fill *fill,
@@ -304,6 +303,10 @@ void binance_order_refused(struct orders *os, struct order *o, int32_t code, int
     retire(os, o);
     tell(os, o, VENUE_ORDER_REJECTED, code, ts_ns);
     if (cancel) tell(os, o, VENUE_CANCEL_REJECTED, CODE_CANCEL_UNKNOWN, ts_ns);
+}
+
+void binance_order_stands(struct orders *os, struct order *o, int64_t ts_ns, int64_t now_ns) {
+    order_live(os, o, ts_ns, now_ns);
 }
 
 void binance_order_unknown(struct order *o, int64_t window_end_ns, int64_t now_ns) {
@@ -361,6 +364,7 @@ void binance_order_row(struct orders *os, struct order *o, const struct rest_ord
     if (row->order_qty.e8 > 0 && (!o->close_position || row->type <= ORDER_LIMIT))
         o->order_qty = row->order_qty;
     link_id(os, o, row->order_id);
+    if (o->conditional && o->stop_px.e8 == 0) o->stop_px = row->stop_price;
     bool child = o->conditional && (row->type == ORDER_MARKET || row->type == ORDER_LIMIT);
     if (child)
         triggered(os, o, row->update_ns, now_ns);
@@ -384,7 +388,7 @@ void binance_order_row(struct orders *os, struct order *o, const struct rest_ord
     case STATUS_NONE:
         break;
     }
-    if (o->venue_qty.e8 > o->cum_qty.e8) want(&o->trades_at_ns, now_ns + STREAM_GRACE_NS);
+    if (o->venue_qty.e8 > o->cum_qty.e8) want(&o->trades_at_ns, now_ns + os->grace_ns);
 }
 
 /* What both the stream and the service say of a conditional order. */
@@ -402,7 +406,7 @@ static void algo_status(struct orders *os, struct order *o, enum algo_status sta
     case ALGO_FINISHED:
         triggered(os, o, ts_ns, now_ns);
         /* FINISHED is filled or cancelled: the child says which. */
-        if (o->phase != PHASE_ENDED) want(&o->query_at_ns, now_ns + STREAM_GRACE_NS);
+        if (o->phase != PHASE_ENDED) want(&o->query_at_ns, now_ns + os->grace_ns);
         return;
     case ALGO_CANCELED:
         binance_order_ended(os, o, END_CANCELED, 0, o->cum_qty, ts_ns, now_ns);
@@ -423,12 +427,13 @@ void binance_order_algo_row(struct orders *os, struct order *o, const struct res
     if (o->side == SIDE_NONE) o->side = row->side;
     if (row->order_qty.e8 > 0 && o->order_id == 0) o->order_qty = row->order_qty;
     if (row->close_position) o->close_position = 1;
+    if (o->stop_px.e8 == 0) o->stop_px = row->trigger_px;
     if (row->algo_id) o->algo_id = row->algo_id;
     int32_t code = row->status == ALGO_REJECTED ? CODE_NEW_ORDER_REJECTED : EXPIRY_POSITION_GONE;
     if (row->filled_qty.e8 > o->venue_qty.e8) o->venue_qty = row->filled_qty;
     algo_status(os, o, (enum algo_status)row->status, row->child_id, code, row->update_ns, now_ns);
     if (o->phase != PHASE_ENDED && o->venue_qty.e8 > o->cum_qty.e8)
-        want(&o->trades_at_ns, now_ns + STREAM_GRACE_NS);
+        want(&o->trades_at_ns, now_ns + os->grace_ns);
 }
 
 void binance_order_cancel_failed(struct orders *os, struct order *o, int32_t code, int64_t now_ns) {
@@ -697,7 +702,7 @@ void binance_orders_stream_algo(struct orders *os, uint32_t instrument, const st
     algo_status(os, o, (enum algo_status)e->status, e->child_id, code_of_reason(e), event_ns,
                 now_ns);
     if (o->phase != PHASE_ENDED && o->venue_qty.e8 > o->cum_qty.e8)
-        want(&o->trades_at_ns, now_ns + STREAM_GRACE_NS);
+        want(&o->trades_at_ns, now_ns + os->grace_ns);
 }
 
 int64_t binance_orders_time(struct orders *os, int64_t now_ns) {

@@ -10,10 +10,13 @@
 #ifndef VENUE_BINANCE_ORDERS_H
 #define VENUE_BINANCE_ORDERS_H
 
+#include "base/tstamp.h"
 #include "domain/fills.h"
 #include "venue/binance/binance.h"
 #include "venue/binance/codec.h"
 
+/* A stream is given this long to tell what a reply has already implied, before REST is asked. */
+#define ORDER_GRACE_NS (200 * NS_PER_MS)
 enum { ORDERS_MAX = 2048, ORDER_HELD_MAX = 8, ORDER_ORPHANS_MAX = 64 };
 
 enum order_phase {
@@ -53,7 +56,9 @@ struct order {
         told_elsewhere; /* fills of it were told as somebody else's, before it was known to be ours */
     uint8_t cancel, cancel_tries, cancel_lane;
     uint8_t end, held_count, absent_count;
-    uint8_t queries_flying, trades_flying; /* such requests on their way */
+    uint8_t queries_flying, trades_flying, places_flying; /* such requests on their way */
+    uint8_t places;       /* how often it went out, under the same id */
+    uint8_t passed_count; /* questions because its trigger is passed */
     int32_t end_code;
     px_t limit_px, stop_px;
     qty_t order_qty, cum_qty; /* cum: told */
@@ -67,7 +72,10 @@ struct order {
     int64_t window_end_ns;             /* venue time from which "does not exist" means something */
     int64_t absent_since_ns;           /* monotonic */
     int64_t query_at_ns, trades_at_ns; /* monotonic, 0: not wanted */
-    int64_t queried_ns, trades_asked_ns; /* monotonic, when the last of them left */
+    int64_t queried_ns, trades_asked_ns, placed_ns; /* monotonic, when the last of them left */
+    int64_t passed_ns;   /* monotonic: its trigger is passed, to be asked after then; 0 no */
+    int64_t again_ns;    /* monotonic: it was alive after its end, and cancelled; 0 never */
+    uint32_t seen_stamp; /* the last list that had it */
     int32_t
         refused_code; /* refused by rules we may not know yet: told when they are, or at refused_until_ns */
     int64_t refused_until_ns; /* monotonic */
@@ -110,6 +118,8 @@ struct orders {
     } orphans[ORDER_ORPHANS_MAX];
     uint32_t orphan_count;
     bool doubt; /* something was heard that the books do not explain: to be reconciled */
+    int64_t
+        grace_ns; /* a stream is given so long to tell what a reply has implied, before REST is asked */
     struct orders_stats stats;
     void (*tell)(void *context, const struct venue_event *event);
     void *context;
@@ -135,6 +145,8 @@ void binance_orders_balance(struct orders *os, money_t wallet, int64_t wallet_ns
 /* The venue refused it for good. */
 void binance_order_refused(struct orders *os, struct order *o, int32_t code, int64_t ts_ns,
                            int64_t now_ns);
+/* Refused because an order of its id stands: it is that one. */
+void binance_order_stands(struct orders *os, struct order *o, int64_t ts_ns, int64_t now_ns);
 /* Nobody knows. From window_end_ns (venue time) on it cannot take effect any more. */
 void binance_order_unknown(struct order *o, int64_t window_end_ns, int64_t now_ns);
 /* A row of the ordinary service: reply to a placement, cancel, query, or one of openOrders. */

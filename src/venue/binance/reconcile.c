@@ -1,7 +1,7 @@
 /* Reconciliation: what the venue has, against what we told. Orders and conditional orders that are gone are asked for one
- * by one; a position that differs leads to the contract's trades, whoever's they are; one that none of them explains is
- * told as it is once two looks have found the same. Funding comes from the income history. Orders that are not ours, and
- * what is held of contracts that are none of the run's, are counted and left alone. */
+ * by one; positions are looked at by the watch (watch.c), and what differed there is waited for. Funding comes from the
+ * income history. Orders that are not ours, and what is held of contracts that are none of the run's, are counted and
+ * left alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +11,6 @@
 #include "venue/binance/binance_internal.h"
 
 #define RETRY_NS (2 * NS_PER_SECOND)
-/* A question by time may reach over seven days, and should not stop short of now. */
-#define TRADES_SPAN_NS (7 * NS_PER_DAY - NS_PER_HOUR)
 enum { ROWS_MAX = 1000, INCOME_WEIGHT = 30 };
 
 static struct request *ask(struct binance *b, const char *path, uint32_t weight,
@@ -93,66 +91,6 @@ static void done_algos(void *context, const struct request *r, const struct answ
     }
 }
 
-/* Named in the log once, until others are held. */
-struct outside {
-    uint64_t hash;
-    char names[128];
-};
-
-static void note_outside(struct outside *o, const char *symbol) {
-    size_t at = strlen(o->names), size = strlen(symbol);
-    o->hash = hash_chain(o->hash, symbol, size);
-    if (at + size + 2 > sizeof o->names) return;
-    if (at) o->names[at++] = ',';
-    memcpy(o->names + at, symbol, size + 1);
-}
-
-static void tell_outside(struct binance *b, const struct outside *o) {
-    if (o->hash == b->reconcile.outside_hash) return;
-    b->reconcile.outside_hash = o->hash;
-    if (o->names[0])
-        log_warn("venue", "positions on contracts that are none of the run's are left alone",
-                 "symbols=%s", o->names);
-}
-
-static void done_positions(void *context, const struct request *r, const struct answer *a) {
-    struct binance *b = context;
-    struct json_reader reader;
-    struct rest_position row;
-    struct outside outside = {0};
-    int64_t ts_ns = binance_clock_now(&b->clock, r->sent_ns);
-    if (!arrived(b, a)) return;
-    memset(b->reconcile.positions, 0, sizeof b->reconcile.positions);
-    for (uint32_t i = 0; i < b->instrument_count; i++) b->reconcile.position_ns[i] = ts_ns;
-    json_reader_init(&reader, a->body, a->size);
-    json_array_begin(&reader);
-    while (json_array_next(&reader)) {
-        if (!binance_read_position(&reader, &row)) {
-            b->reconcile.failed = true;
-            return;
-        }
-        b->reconcile.result.positions += row.qty.e8 != 0;
-        int at = binance_symbol_find(b, row.symbol);
-        if (at < 0) {
-            b->reconcile.result.foreign_positions += row.qty.e8 != 0;
-            if (row.qty.e8 != 0) note_outside(&outside, row.symbol);
-            continue;
-        }
-        b->reconcile.positions[at].e8 += row.qty.e8;
-        if (row.qty.e8 != 0 && row.update_ns) b->reconcile.position_ns[at] = row.update_ns;
-        if (ts_ns < b->position_ns[at]) continue;
-        b->positions[at].entry_px = row.entry_px;
-        b->positions[at].isolated_wallet = row.isolated_wallet;
-        if (row.leverage) binance_leverage_seen(b, (uint32_t)at, row.leverage);
-    }
-    for (uint32_t i = 0; i < b->instrument_count; i++)
-        if (ts_ns >= b->position_ns[i]) {
-            b->position_ns[i] = ts_ns;
-            b->positions[i].qty = b->reconcile.positions[i];
-        }
-    tell_outside(b, &outside);
-}
-
 static void done_wallet(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
     (void)r;
@@ -214,132 +152,6 @@ static void done_income(void *context, const struct request *r, const struct ans
     if (latest_ns > b->reconcile.income_from_ns) b->reconcile.income_from_ns = latest_ns;
 }
 
-/* ---- a contract's trades, when its position is not what was told ---- */
-
-static void repair_rows(struct binance *b);
-
-static void end_repair(struct binance *b) {
-    struct reconcile *c = &b->reconcile;
-    free(c->rows);
-    c->rows = NULL;
-    c->row_count = c->row_at = 0;
-    c->repair_at = INSTRUMENTS_MAX;
-}
-
-static void tell_rows_of(struct binance *b, uint64_t order_id, const char *client_id) {
-    struct reconcile *c = &b->reconcile;
-    for (size_t i = c->row_at; i < c->row_count; i++) {
-        const struct rest_trade *t = &c->rows[i];
-        if (t->order_id != order_id) break; /* in order of their ids */
-        const struct order_fill fill = {.trade_id = t->trade_id,
-                                        .cum_qty = t->qty,
-                                        .qty = t->qty,
-                                        .px = t->px,
-                                        .commission = t->commission,
-                                        .realized_pnl = t->realized_pnl,
-                                        .ts_ns = t->ts_ns,
-                                        .side = t->side,
-                                        .is_maker = t->is_maker};
-        uint64_t fills = b->orders.stats.fills;
-        (void)binance_orders_foreign_fill(&b->orders, c->repair_at, &fill, order_id, client_id);
-        c->result.repaired += b->orders.stats.fills != fills;
-        c->row_at = i + 1;
-    }
-}
-
-static void done_whose(void *context, const struct request *r, const struct answer *a) {
-    struct binance *b = context;
-    struct rest_order row;
-    if (!arrived(b, a) || binance_rest_order(&row, a->body, a->size) != ST_OK) {
-        b->reconcile.failed = true;
-        end_repair(b);
-        return;
-    }
-    tell_rows_of(b, r->ref, row.client_id);
-    repair_rows(b);
-}
-
-/* Goes through the rows; stops where the venue must be asked whose order it was. */
-static void repair_rows(struct binance *b) {
-    struct reconcile *c = &b->reconcile;
-    while (c->row_at < c->row_count) {
-        const struct rest_trade *t = &c->rows[c->row_at];
-        struct order *o = binance_orders_find_id(&b->orders, t->order_id);
-        if (o) { /* its own way: with its other fills, in order */
-            int64_t now = binance_monotonic(b);
-            if (o->phase != PHASE_ENDED && (o->trades_at_ns == 0 || o->trades_at_ns > now))
-                o->trades_at_ns = now;
-            c->row_at++;
-            continue;
-        }
-        struct request *r = ask(b, "/fapi/v1/order", 1, done_whose);
-        if (!r) break;
-        r->ref = t->order_id;
-        binance_param(r, "symbol", b->instruments[c->repair_at].symbol);
-        binance_param_i64(r, "orderId", (int64_t)t->order_id);
-        return;
-    }
-    end_repair(b);
-}
-
-static void done_repair(void *context, const struct request *r, const struct answer *a) {
-    struct binance *b = context;
-    struct reconcile *c = &b->reconcile;
-    struct json_reader reader;
-    (void)r;
-    if (a->outcome == OUTCOME_REFUSED && b->instruments[c->repair_at].status == INSTRUMENT_CLOSED) {
-        /* The venue has forgotten the contract: what is held of it is told as a whole. */
-        c->pending--;
-        end_repair(b);
-        return;
-    }
-    if (!arrived(b, a)) {
-        end_repair(b);
-        return;
-    }
-    c->rows = calloc(ROWS_MAX, sizeof *c->rows);
-    if (!c->rows) {
-        c->failed = true;
-        end_repair(b);
-        return;
-    }
-    json_reader_init(&reader, a->body, a->size);
-    json_array_begin(&reader);
-    while (json_array_next(&reader) && c->row_count < ROWS_MAX) {
-        if (!binance_read_trade(&reader, &c->rows[c->row_count])) {
-            c->failed = true;
-            break;
-        }
-        const struct order_symbol *s = &b->orders.symbols[c->repair_at];
-        const struct rest_trade *t = &c->rows[c->row_count];
-        if (fills_is_new(&s->fills, t->trade_id) && t->trade_id > s->from_trade_id &&
-            t->ts_ns > s->counted_ns)
-            c->row_count++;
-    }
-    if (c->row_count == ROWS_MAX) c->wanted = true;
-    repair_rows(b);
-}
-
-/* From the first id that may not have been told; where none is known, from the time since when it would have been. */
-static void start_repair(struct binance *b, uint32_t instrument) {
-    struct reconcile *c = &b->reconcile;
-    const struct order_symbol *s = &b->orders.symbols[instrument];
-    struct request *r = ask(b, "/fapi/v1/userTrades", 5, done_repair);
-    c->repair[instrument] = false;
-    if (!r) return;
-    c->repair_at = instrument;
-    binance_param(r, "symbol", b->instruments[instrument].symbol);
-    uint64_t id = s->fills.floor > s->from_trade_id ? s->fills.floor : s->from_trade_id;
-    if (id) {
-        binance_param_i64(r, "fromId", (int64_t)id + 1);
-    } else {
-        int64_t since_ns = binance_clock_now(&b->clock, c->started_ns) - TRADES_SPAN_NS;
-        if (s->counted_ns > since_ns) since_ns = s->counted_ns;
-        binance_param_i64(r, "startTime", since_ns / NS_PER_MS + 1);
-    }
-    binance_param_i64(r, "limit", ROWS_MAX);
-}
-
 /* ---- the run ---- */
 
 static void start(struct binance *b, int64_t now_ns) {
@@ -349,13 +161,11 @@ static void start(struct binance *b, int64_t now_ns) {
     c->pending = 0;
     c->started_ns = now_ns;
     c->fills_before = b->orders.stats.fills;
-    c->repair_at = INSTRUMENTS_MAX;
     memset(&c->result, 0, sizeof c->result);
     memset(c->seen, 0, sizeof c->seen);
-    memset(c->repair, 0, sizeof c->repair);
     (void)ask(b, "/fapi/v1/openOrders", 40, done_orders);
     if (b->algo_service) (void)ask(b, "/fapi/v1/openAlgoOrders", 40, done_algos);
-    (void)ask(b, "/fapi/v3/positionRisk", 5, done_positions);
+    binance_watch_now(b, now_ns);
     c->wallet_ns = binance_clock_least(&b->clock, now_ns);
     (void)ask(b, "/fapi/v3/balance", 5, done_wallet);
     /* A leverage set by somebody else is told by the stream, if it is told. */
@@ -401,43 +211,6 @@ static void compare(struct binance *b, int64_t now_ns) {
         c->result.repaired++;
         if (o->query_at_ns == 0) o->query_at_ns = now_ns;
     }
-    for (uint32_t i = 0; i < b->instrument_count; i++) {
-        if (b->orders.symbols[i].booked.e8 != c->positions[i].e8) c->repair[i] = true;
-    }
-}
-
-/* What is left when all trades have been told. A reply may be older than a fill and a fill older than its news, so a
- * difference counts when the next look finds the same one: nothing was told in between and the row has not changed. True:
- * it is to be looked at again. */
-static bool doubt_position(struct binance *b, uint32_t i) {
-    struct reconcile *c = &b->reconcile;
-    struct doubt *d = &c->doubts[i];
-    qty_t booked = b->orders.symbols[i].booked, venue = c->positions[i];
-    if (booked.e8 == venue.e8 || binance_fills_are_due(b, i)) {
-        d->is_set = false;
-        return false;
-    }
-    bool same = d->is_set && d->booked.e8 == booked.e8 && d->venue.e8 == venue.e8 &&
-                (venue.e8 == 0 || d->ts_ns == c->position_ns[i]);
-    if (!same) {
-        *d = (struct doubt){venue, booked, c->position_ns[i], true};
-        return true;
-    }
-    d->is_set = false;
-    c->result.repaired++;
-    log_warn("venue", "position corrected", "symbol=%s booked_e8=%lld venue_e8=%lld",
-             b->instruments[i].symbol, (long long)booked.e8, (long long)venue.e8);
-    binance_orders_position(&b->orders, i, venue, b->positions[i].entry_px, d->ts_ns);
-    return false;
-}
-
-static bool doubt_positions(struct binance *b) {
-    bool again = false;
-    for (uint32_t i = 0; i < b->instrument_count; i++) {
-        again |= doubt_position(b, i);
-        b->reconcile.result.foreign_positions += binance_is_foreign(b, i);
-    }
-    return again;
 }
 
 bool binance_is_foreign(const struct binance *b, uint32_t instrument) {
@@ -464,7 +237,11 @@ static void finish(struct binance *b, int64_t now_ns) {
         c->wanted = c->income_wanted = true;
         return;
     }
-    if (doubt_positions(b) && c->next_ns > now_ns + RETRY_NS) c->next_ns = now_ns + RETRY_NS;
+    c->result.foreign_positions = c->result.positions = b->watch.outside_count;
+    for (uint32_t i = 0; i < b->instrument_count; i++) {
+        c->result.foreign_positions += binance_is_foreign(b, i);
+        c->result.positions += b->watch.symbols[i].venue.e8 != 0;
+    }
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. Another balance than what was told
      * makes is one of the venue's own after the history of funding has been asked: a stream may have kept it back. */
     if (c->has_wallet && b->orders.balance_told && !c->income_asked &&
@@ -487,7 +264,6 @@ static void finish(struct binance *b, int64_t now_ns) {
 static void go_on(struct binance *b, int64_t now_ns) {
     struct reconcile *c = &b->reconcile;
     if (c->failed) {
-        end_repair(b);
         finish(b, now_ns);
         return;
     }
@@ -496,17 +272,7 @@ static void go_on(struct binance *b, int64_t now_ns) {
         compare(b, now_ns);
     }
     if (!orders_are_settled(b)) return;
-    for (uint32_t i = 0; i < b->instrument_count; i++) {
-        if (!c->repair[i]) continue;
-        if (b->orders.symbols[i].booked.e8 == c->positions[i].e8) {
-            c->repair[i] = false; /* its orders' fills were the difference */
-            continue;
-        }
-        if (binance_fills_are_due(b, i)) return;
-        start_repair(b, i);
-        return;
-    }
-    finish(b, now_ns);
+    if (binance_watch_is_settled(b, c->started_ns)) finish(b, now_ns);
 }
 
 int64_t binance_reconcile_time(struct binance *b, int64_t now_ns) {

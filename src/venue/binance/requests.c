@@ -17,7 +17,7 @@ enum { CODE_TOO_MANY = -1003, CODE_TOO_MANY_ORDERS = -1015, CODE_PATH = -5000 };
 #define BLOCK_MAX_NS      (3 * NS_PER_DAY) /* the longest ban there is */
 
 /* How many may be on their way before a lane holds back: connections are left for the lanes before it. */
-static const uint8_t flying_max[LANE_COUNT] = {REQUESTS_IN_FLIGHT_MAX, 18, 12, 6};
+static const uint8_t flying_max[LANE_COUNT] = {REQUESTS_IN_FLIGHT_MAX, 20, 16, 12, 8};
 
 void binance_requests_init(struct requests *q, const struct binance_limits *limits,
                            struct binance_clock *clock, uint64_t seed, int64_t answer_within_ns) {

@@ -15,6 +15,7 @@
 #define KEY_RETRY_NS      (5 * NS_PER_SECOND)
 #define KEY_LIFE_NS       (60 * NS_PER_MINUTE)
 #define REST_DOWN_NS      (5 * NS_PER_SECOND)
+#define REST_QUIET_NS     (500 * NS_PER_MS)
 enum { STREAMS_A_MESSAGE = 150 };
 
 static const char key_path[] = "/fapi/v1/listenKey";
@@ -106,10 +107,15 @@ static void tell_links(struct binance *b, int64_t now_ns) {
 
 void binance_session_rest(struct binance *b, bool answered) {
     struct session *s = &b->session;
-    if (answered)
-        s->rest_silent_since_ns = 0;
-    else if (s->rest_silent_since_ns == 0)
-        s->rest_silent_since_ns = binance_monotonic(b);
+    int64_t now = binance_monotonic(b);
+    if (!answered) {
+        if (s->rest_silent_since_ns == 0) s->rest_silent_since_ns = now;
+        return;
+    }
+    /* Back again: what happened meanwhile is asked for before anything else. */
+    if (s->rest_silent_since_ns && now - s->rest_silent_since_ns >= REST_QUIET_NS)
+        binance_watch_closely(b, now);
+    s->rest_silent_since_ns = 0;
 }
 
 /* ---- sockets ---- */
@@ -142,11 +148,13 @@ static void feed_lost(struct binance *b, uint32_t feed, int64_t now_ns) {
     if (d->was_up) b->stats.reconnects++;
     d->was_up = false;
     if (feed == 0) b->session.user_gap = true;
+    binance_watch_closely(b, now_ns);
 }
 
 void binance_on_socket_down(struct binance *b, uint32_t socket) {
     uint32_t feed = socket / 2, which = socket % 2;
     if (feed >= b->session.feed_count) return;
+    b->stirred = true;
     struct feed *d = &b->session.feeds[feed];
     if (d->sockets[which].phase == SOCKET_NONE) return;
     /* Refused at the door: the key may be dead, and a venue that restarted does not say so. Asking for one gives the present
@@ -206,6 +214,7 @@ void binance_on_socket_up(struct binance *b, uint32_t socket) {
     if (feed >= b->session.feed_count) return;
     struct feed *d = &b->session.feeds[feed];
     int64_t now = binance_monotonic(b);
+    b->stirred = true;
     if (d->sockets[which].phase != SOCKET_CONNECTING) return;
     d->sockets[which].phase = SOCKET_OPEN;
     d->sockets[which].since_ns = d->sockets[which].text_ns = now;
@@ -215,6 +224,7 @@ void binance_on_socket_up(struct binance *b, uint32_t socket) {
         d->sockets[which ^ 1].close_at_ns = now + OVERLAP_NS;
     } else if (feed == 0 && b->session.user_gap) {
         binance_reconcile(b); /* whatever happened while nobody listened */
+        binance_watch_closely(b, now);
     }
     d->current = which;
 }
@@ -236,6 +246,7 @@ void binance_on_socket_text(struct binance *b, uint32_t socket, const char *text
     struct stream_event e;
     d->sockets[which].text_ns = now;
     d->failures = 0;
+    b->stirred |= feed == 0;
     b->stats.stream_messages++;
     if (b->tape)
         binance_tape_write(b->tape, TAPE_FRAME,
@@ -247,6 +258,7 @@ void binance_on_socket_text(struct binance *b, uint32_t socket, const char *text
         return;
     }
     if (e.event_ns) binance_clock_not_before(&b->clock, now, e.event_ns);
+    b->stirred |= b->clock.doubtful;
     if (e.kind == STREAM_KEY_EXPIRED) {
         key_expired(b);
         return;
