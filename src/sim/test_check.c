@@ -894,6 +894,38 @@ static void test_cancel_before_replacement(void **state) {
     end_with(p, CHECK_RATCHET);
 }
 
+/* The step is 2 and the tick 3 by now, and 1 is held under a stop at 98: what is asked for is rounded up, and towards the
+ * market. The venue cuts an order that only reduces; farther than what stood is looser, whatever the tick. */
+static void test_coarser_rules(void **state) {
+    (void)state;
+    struct play *p = protected();
+    check_injected(p->c, FAULT_FILTERS, 0, p->now);
+    stop(p, 0, INTENT, 1, SIDE_SELL, 99 * ONE, 2 * ONE);
+    cancel(p, 0, id_of(INTENT, LEG_STOP, 0));
+    algo(p, 0, id_of(INTENT, LEG_STOP, 0), EXA_CANCELED, SIDE_SELL, 98 * ONE, 0);
+    check_close_wanted(p->c, 0, p->now);
+    submit(p, 0, id_of(INTENT, LEG_CLOSE, 0), SIDE_SELL, ORDER_MARKET, 0, 2 * ONE, true);
+    pass(p, 20 * MS);
+    order_event(p, 0, id_of(INTENT, LEG_CLOSE, 0), EXEC_NEW, EXO_NEW, SIDE_SELL, 2 * ONE, true);
+    fill(p, 0, id_of(INTENT, LEG_CLOSE, 0), SIDE_SELL, ONE, 2 * ONE);
+    order_event(p, 0, id_of(INTENT, LEG_CLOSE, 0), EXEC_EXPIRED, EXO_EXPIRED, SIDE_SELL, 2 * ONE,
+                true);
+    cancel(p, 0, id_of(INTENT, LEG_STOP, 1));
+    algo(p, 0, id_of(INTENT, LEG_STOP, 1), EXA_CANCELED, SIDE_SELL, 99 * ONE, 2 * ONE);
+    pass(p, 10 * SECOND);
+    end_with(p, CHECK_NONE);
+    p = protected(); /* rounded away from the market, by less than a tick */
+    check_injected(p->c, FAULT_FILTERS, 0, p->now);
+    stop(p, 0, INTENT, 1, SIDE_SELL, 96 * ONE, 2 * ONE);
+    cancel(p, 0, id_of(INTENT, LEG_STOP, 0));
+    end_with(p, CHECK_RATCHET);
+    p = protected(); /* that it is less than a step is no reason to keep it */
+    check_injected(p->c, FAULT_FILTERS, 0, p->now);
+    check_close_wanted(p->c, 0, p->now);
+    pass(p, 5 * SECOND);
+    end_with(p, CHECK_REASONS);
+}
+
 static void test_cancelled_by_nobody(void **state) {
     (void)state;
     struct play *p = protected();
@@ -1055,6 +1087,7 @@ int main(void) {
         cmocka_unit_test(test_order_that_could_open),
         cmocka_unit_test(test_loosened),
         cmocka_unit_test(test_cancel_before_replacement),
+        cmocka_unit_test(test_coarser_rules),
         cmocka_unit_test(test_cancelled_by_nobody),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_liveness),
