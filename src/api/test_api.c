@@ -430,6 +430,13 @@ static void lists_carry_their_stamp(void **state) {
     assert_string_equal(text_at(p, "stop_px"), "80360");
     assert_string_equal(text_at(p, "unrealized_pnl"), "3.945");
     assert_true(json_is_true(at(p, "protected")));
+    json_t *exits = at(p, "exit_brain");
+    assert_string_equal(text_at(exits, "profile"), "trend");
+    assert_string_equal(text_at(exits, "word"), "stay");
+    assert_true(number_at(exits, "p_side") == 0.3125 && number_at(exits, "p_other") == 0.4375);
+    assert_true(number_at(exits, "against_closes") == 1);
+    assert_true(number_at(exits, "unsuited_closes") == 2);
+    assert_true(json_is_null(at(json_array_get(at(list, "data"), 1), "exit_brain")));
     json_decref(list);
     list = get_json(w->port, "/api/orders", 200);
     json_t *o = json_array_get(at(list, "data"), 1);
@@ -549,6 +556,9 @@ static void metrics_please_promtool(void **state) {
         "quantum_bars_total 900\n",
         "venue_rejects_total 1\n",
         "positions_reduced_total 2\n",
+        "quantum_exit_profiles_total{profile=\"trend\"} 7\n",
+        "quantum_exit_advice_total{advice=\"edge_gone\"} 3\n",
+        "quantum_exit_advice_total{advice=\"stop_nearer\"} 4\n",
         "quantum_venue_rejects_total{code=\"-4014\"} 1\n",
         "quantum_position_incidents_total{what=\"taken_in\"} 3\n",
         "quantum_position_incidents_total{what=\"no_room\"} 0\n",

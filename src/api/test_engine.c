@@ -610,6 +610,9 @@ static void health_has_the_form_of_the_contract(void **state) {
     assert_string_equal(text_at(json_array_get(at(v, "recent_validations"), 0), "outcome"),
                         "undecided");
     near(at(v, "criteria"), "improvement", 0.97);
+    json_t *trend = at(at(m, "exit_brain"), "trend");
+    assert_true(number_at(trend, "chosen") == 7 && number_at(trend, "closes") == 55);
+    assert_true(number_at(trend, "gain_r") == 0.125 && number_at(trend, "gain_r_low") == 0.0625);
     json_t *memory = at(m, "strategic_memory");
     assert_string_equal(text_at(memory, "preferred_regime"), "trend_up");
     assert_string_equal(text_at(memory, "updated_policy"), "BALANCED");

@@ -245,6 +245,17 @@ static inline void fixture_fill(struct view *v, int64_t now_ns) {
                      INT64_C(8278900000000), 394500000, 1);
     fixture_position(&v->positions[1], "ETHUSDT", SIDE_SELL, 11600000, INT64_C(296000000000),
                      INT64_C(297369000000), -15880400, 1);
+    v->positions[0].exits = (struct view_exits){.is_watched = 1,
+                                                .profile = PROFILE_TREND,
+                                                .against = 1,
+                                                .unsuited = 2,
+                                                .p_side = 0.3125,
+                                                .p_other = 0.4375};
+    v->exit_brain = (struct view_exit_brain){.is_on = 1, .stops_nearer = 4};
+    v->exit_brain.chosen[PROFILE_TREND] = 7;
+    v->exit_brain.advice[EXIT_EDGE_GONE] = 3;
+    v->exit_brain.profiles[PROFILE_TREND] =
+        (struct exit_choice){.profile = PROFILE_TREND, .count = 55, .mean = 0.125, .low = 0.0625};
     fixture_orders(v);
     v->trade_count = 5;
     for (uint32_t i = 0; i < 5; i++) fixture_trade(&v->recent[i], i + 1);

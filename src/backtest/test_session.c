@@ -596,6 +596,10 @@ static void ensemble_is_one_run_too(void **state) {
     assert_non_null(o.view_box);
     struct session_result whole = run(&o);
     assert_true(whole.totals.trades > 20);
+    uint64_t chosen = 0;
+    for (int p = 0; p < PROFILE_COUNT; p++) chosen += whole.totals.exit_profiles[p];
+    assert_int_equal(chosen, whole.totals.intents);
+    assert_true(whole.totals.exit_advice[EXIT_EDGE_GONE] > 0);
     the_view_has_counted(o.view_box, &whole);
     view_box_destroy(o.view_box);
     o.view_box = NULL;
