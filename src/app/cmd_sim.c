@@ -27,6 +27,8 @@ static const char help[] =
     "  --hours H         simulated hours a seed (1)\n"
     "  --symbols N       contracts, 1 to 64 (8)\n"
     "  --strategy NAME   momentum, random, sma-cross or ensemble (momentum)\n"
+    "  --depth X         quote units at each level of a book (60000); a thin one fills orders in "
+    "part\n"
     "  --faults LIST     none, all, or NAME[=RATE],… (none)\n"
     "  --list-faults     the names, with their rates under all\n"
     "  --models DIR      where the trained voters of --strategy ensemble are kept (trained again "
@@ -67,6 +69,7 @@ enum option_id {
     HOURS,
     SYMBOLS,
     STRATEGY,
+    DEPTH,
     FAULTS,
     LIST_FAULTS,
     MODELS,
@@ -97,10 +100,10 @@ static bool strategy_of(enum strategy_kind *out, const char *text) {
                          strcmp(text, "sma-cross") == 0 ? strategy_text(STRATEGY_SMA_CROSS) : text);
 }
 
-static bool hours_of(double *out, const char *text) {
+static bool number_of(double *out, const char *text, double max) {
     char *end;
     *out = strtod(text, &end);
-    return end != text && *end == '\0' && *out > 0 && *out <= 10000;
+    return end != text && *end == '\0' && *out > 0 && *out <= max;
 }
 
 static bool apply(void *options, int option) {
@@ -109,11 +112,13 @@ static bool apply(void *options, int option) {
     case SEED:
         return command_u64_parse(&c->sim.seed, optarg, 0, UINT64_MAX);
     case HOURS:
-        return hours_of(&c->sim.hours, optarg);
+        return number_of(&c->sim.hours, optarg, 10000);
     case SYMBOLS:
         return command_u32_parse(&c->sim.symbols, optarg, 1, 64);
     case STRATEGY:
         return strategy_of(&c->sim.strategy, optarg);
+    case DEPTH:
+        return number_of(&c->sim.depth, optarg, 1e9);
     case FAULTS:
         c->sim.faults = optarg;
         return true;
@@ -169,6 +174,7 @@ static int read_options(struct sim_command *c, int argc, char **argv) {
                                           {"hours", required_argument, NULL, HOURS},
                                           {"symbols", required_argument, NULL, SYMBOLS},
                                           {"strategy", required_argument, NULL, STRATEGY},
+                                          {"depth", required_argument, NULL, DEPTH},
                                           {"faults", required_argument, NULL, FAULTS},
                                           {"list-faults", no_argument, NULL, LIST_FAULTS},
                                           {"models", required_argument, NULL, MODELS},

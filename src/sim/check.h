@@ -207,6 +207,9 @@ void check_report(const struct check *c, struct check_report *out);
 /* Adds one run's report to a sum over seeds. */
 void check_report_merge(struct check_report *into, const struct check_report *from);
 
+/* A contract that is in that phase now, by the exchange's books; CHECK_ALL: none. */
+uint32_t check_phase_find(const struct check *c, enum exits_phase phase);
+
 /* Pairs seen of (order state, event) as the kernel was shown them, legal and illegal; of what was injected and the
  * phase a symbol was in, as the exchange's books say. Bits; a union over seeds is an OR. */
 struct check_coverage {

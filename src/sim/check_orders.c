@@ -121,6 +121,12 @@ enum exits_phase check_phase(const struct check_symbol *s) {
     return s->span.naked ? EXITS_UNPROTECTED : EXITS_PROTECTED;
 }
 
+uint32_t check_phase_find(const struct check *c, enum exits_phase phase) {
+    for (uint32_t i = 0; i < c->config.instrument_count; i++)
+        if (check_phase(&c->symbols[i]) == phase) return i;
+    return CHECK_ALL;
+}
+
 /* ---- what reaches the exchange ---- */
 
 static void foreign_reached(struct check *c, uint32_t instrument, const char *id) {

@@ -27,6 +27,7 @@ struct sim_options sim_options_defaults(void) {
                                 .symbols = 8,
                                 .strategy = STRATEGY_MOMENTUM,
                                 .faults = "none",
+                                .depth = 60000,
                                 .verify = true};
 }
 
@@ -122,6 +123,7 @@ void sim_pass(struct sim *s, int64_t until_ns, bool for_client) {
             sim_venue_advance(&s->venue, s->clock.now_ns);
         else if (sim_net_deliver(s->net) && for_client)
             return;
+        if (s->aimed_count) sim_act_moment(s);
     }
     if (until_ns > s->clock.now_ns) s->clock.now_ns = until_ns;
 }
@@ -177,6 +179,7 @@ static enum status make(struct sim *s, struct err *err) {
                                         .quote_every_ns = 15 * NS_PER_SECOND,
                                         .trades_per_s = 0.1,
                                         .levels = 6,
+                                        .level_notional = s->o.depth,
                                         .history_days = learns ? PAST_DAYS : HISTORY_DAYS,
                                         .lead = learns ? LEAD : 0,
                                         .on_event = on_event,
@@ -188,6 +191,7 @@ static enum status make(struct sim *s, struct err *err) {
                             .close = on_close,
                             .wait = on_wait};
     s->rng = rng_split(&root, 3);
+    s->aimed_at = CHECK_ALL;
     s->second_ns = START_NS + NS_PER_SECOND;
     sim_crash_probe(s, rng_u64(&disk));
     sim_check_observer(s);

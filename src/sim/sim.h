@@ -24,6 +24,8 @@ struct sim_options {
     double hours;     /* simulated */
     uint32_t symbols; /* 8; at most 64 */
     enum strategy_kind strategy;
+    double
+        depth; /* quote units at each of six levels of a book; where it is thin, orders are filled in part */
     /* "none", "all", or names of sim_faults.h and of `quantum exchange --faults`, NAME[=RATE] with commas. */
     const char *faults;
     const char

@@ -9,6 +9,7 @@
 #define OUTAGE_S_MAX   60
 #define STEP_S_MAX     3600
 #define BAD_DISK_S_MAX 20
+#define AIMED_NS_MAX   (60 * NS_PER_SECOND)
 #define DRIFT_PPB_MAX  200000
 enum { CRASH_PCT_MIN = 5, CRASH_PCT_MAX = 15, GAP_PPM_MAX = 60000, ALGOS_LOOKED_AT = 64 };
 
@@ -21,7 +22,9 @@ static int64_t either_way(struct sim *s, enum sim_fault kind, int64_t most) {
     return (int64_t)draw(s, kind, 0, (uint64_t)(2 * most)) - most;
 }
 
+/* An aimed one happens where it was aimed at. */
 static uint32_t some_contract(struct sim *s, enum sim_fault kind) {
+    if (s->aimed_at != CHECK_ALL) return s->aimed_at;
     return (uint32_t)draw(s, kind, 0, s->o.symbols - UINT64_C(1));
 }
 
@@ -141,7 +144,7 @@ static void human_close(struct sim *s) {
 
 static void human_cancel(struct sim *s) {
     static struct exchange_algo algos[ALGOS_LOOKED_AT];
-    uint32_t n = exchange_open_algos(s->venue.world->exchange, SIM_TRADER, UINT32_MAX, algos,
+    uint32_t n = exchange_open_algos(s->venue.world->exchange, SIM_TRADER, s->aimed_at, algos,
                                      ALGOS_LOOKED_AT);
     if (n == 0) return;
     const struct exchange_algo *a = &algos[draw(s, SIM_HUMAN_CANCEL, 0, n - UINT64_C(1))];
@@ -262,7 +265,32 @@ static void act(struct sim *s, enum sim_fault kind) {
     }
 }
 
+/* What lasts milliseconds is seldom met by the second: every other fault waits for a contract in some phase. */
+static void aim(struct sim *s, enum sim_fault kind) {
+    if (s->aimed[kind].until_ns) return;
+    s->aimed[kind].phase = (uint8_t)draw(s, kind, 0, EXITS_PHASE_COUNT - 1);
+    s->aimed[kind].until_ns = s->clock.now_ns + AIMED_NS_MAX;
+    s->aimed_count++;
+}
+
+void sim_act_moment(struct sim *s) {
+    if (s->out->events == s->aimed_event) return;
+    s->aimed_event = s->out->events;
+    for (int k = 0; k < SIM_FAULT_COUNT; k++) {
+        if (!s->aimed[k].until_ns) continue;
+        uint32_t at = check_phase_find(s->check, (enum exits_phase)s->aimed[k].phase);
+        if (at == CHECK_ALL && s->clock.now_ns < s->aimed[k].until_ns) continue;
+        s->aimed[k].until_ns = 0;
+        s->aimed_count--;
+        s->aimed_at = at;
+        act(s, (enum sim_fault)k);
+        s->aimed_at = CHECK_ALL;
+    }
+}
+
 void sim_act_end(struct sim *s) {
+    for (int k = 0; k < SIM_FAULT_COUNT; k++) s->aimed[k].until_ns = 0;
+    s->aimed_count = 0;
     for (int k = 0; k < SIM_FAULT_COUNT; k++) s->faults.rows[k].rate = 0;
     for (int k = 0; k < FAULT_COUNT; k++) s->venue.act.faults.rows[k].rate = 0;
     fault_rates_changed(&s->venue.act);
@@ -278,8 +306,12 @@ void sim_act_second(struct sim *s) {
     sim_venue_second(&s->venue, s->clock.now_ns);
     for (int k = 0; k < SIM_FAULT_COUNT; k++)
         if (sim_fault_scope_of((enum sim_fault)k) == SIM_PER_SECOND &&
-            sim_fault_ask(&s->faults, (enum sim_fault)k))
-            act(s, (enum sim_fault)k);
+            sim_fault_ask(&s->faults, (enum sim_fault)k)) {
+            if (draw(s, (enum sim_fault)k, 0, 1))
+                aim(s, (enum sim_fault)k);
+            else
+                act(s, (enum sim_fault)k);
+        }
     sim_crash_disk(s);
     sim_operate_second(s);
 }

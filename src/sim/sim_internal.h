@@ -27,6 +27,13 @@ struct sim {
     struct sim_faults faults;
     bool faulty; /* anything at all */
     int64_t second_ns, outage_ns;
+    /* Kinds that wait for a contract in a phase, and that contract while they happen. */
+    struct {
+        int64_t until_ns; /* 0: does not wait */
+        uint8_t phase;
+    } aimed[SIM_FAULT_COUNT];
+    uint32_t aimed_count, aimed_at; /* CHECK_ALL: any */
+    uint64_t aimed_event;
     int64_t halt_ns[SIM_SYMBOLS_MAX]; /* until when; 0 not halted */
     uint64_t by_hand;
     /* A crash that waits for its place; the last one. */
@@ -117,6 +124,8 @@ void sim_alive(struct sim *s, bool alive);
 /* sim_act.c */
 enum sim_fate sim_act_fate(void *context, enum sim_way way);
 void sim_act_second(struct sim *s);
+/* Something has happened: what waited for it. */
+void sim_act_moment(struct sim *s);
 /* No more faults: rates fall to nothing, what lasts ends by itself. */
 void sim_act_end(struct sim *s);
 

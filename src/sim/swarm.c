@@ -66,14 +66,15 @@ struct sim_options swarm_vary(const struct sim_options *base, uint64_t seed,
     if (o.strategy == STRATEGY_ENSEMBLE) return o;
     o.strategy = rules[rng_below(&r, sizeof rules / sizeof *rules)];
     o.symbols = base->symbols + (uint32_t)rng_below(&r, 5);
+    if (rng_below(&r, 3) == 0) o.depth = base->depth * exp2(-4 - 4 * rng_f64(&r));
     return o;
 }
 
 void swarm_command(char out[SWARM_COMMAND_SIZE], const struct sim_options *o) {
     snprintf(out, SWARM_COMMAND_SIZE,
              "quantum sim --seed %" PRIu64
-             " --hours %.6g --symbols %u --strategy %s --faults %s%s%s",
-             o->seed, o->hours, o->symbols, strategy_text(o->strategy), o->faults,
+             " --hours %.6g --symbols %u --strategy %s --depth %.6g --faults %s%s%s",
+             o->seed, o->hours, o->symbols, strategy_text(o->strategy), o->depth, o->faults,
              o->canary ? " --canary " : "", o->canary ? canary_name(o->canary) : "");
 }
 

@@ -63,6 +63,35 @@ static void test_killed_again_and_again(void **state) {
     assert_true(first.lives > first.kills);
 }
 
+/* A book of six thin levels: a market order takes what is there, and what of it is filled is protected as ever. */
+static void test_thin_books(void **state) {
+    struct sim_options o = sim_options_defaults();
+    uint32_t partial = 0;
+    (void)state;
+    o.depth = 300;
+    o.hours = 2;
+    o.strategy = STRATEGY_RANDOM;
+    run(&first, &o);
+    if (first.violations) fail_msg("%s", first.violation);
+    for (int k = 0; k < ORDER_STATE_COUNT; k++)
+        partial += (first.coverage_bits.pairs[k] >> OE_FILL_PARTIAL) & 1;
+    assert_true(partial > 0);
+}
+
+/* What waits for a phase that lasts milliseconds meets it. */
+static void test_aimed(void **state) {
+    struct sim_options o = sim_options_defaults();
+    (void)state;
+    o.faults = "human_leverage=0.02";
+    o.hours = 4;
+    o.strategy = STRATEGY_RANDOM;
+    run(&first, &o);
+    if (first.violations) fail_msg("%s", first.violation);
+    uint8_t met = first.coverage_bits.phases[CHECK_SIM(SIM_HUMAN_LEVERAGE)];
+    assert_true((met >> EXITS_ENTERING) & 1);
+    assert_true((met >> EXITS_UNPROTECTED) & 1);
+}
+
 static void test_machine_clock_is_back(void **state) {
     struct sim_options o = sim_options_defaults();
     (void)state;
@@ -107,6 +136,8 @@ int main(void) {
         cmocka_unit_test(test_same_seed_same_trace),
         cmocka_unit_test(test_same_with_everything_wrong),
         cmocka_unit_test(test_killed_again_and_again),
+        cmocka_unit_test(test_thin_books),
+        cmocka_unit_test(test_aimed),
         cmocka_unit_test(test_machine_clock_is_back),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_refuses),

@@ -84,6 +84,7 @@ static enum status world_of(struct sim_venue *v, struct err *err) {
     w.market.start_ns = o->start_ns;
     w.market.quote_every_ns = o->quote_every_ns;
     w.market.levels = o->levels;
+    w.market.level_notional = o->level_notional;
     w.market.volatility_day = o->volatility_day;
     w.market.trades_per_s = o->trades_per_s;
     w.market.lead = o->lead;

@@ -22,6 +22,7 @@ struct sim_venue_options {
     int64_t quote_every_ns; /* of a contract's price: at least 4 a bar */
     double trades_per_s;    /* of others, a contract */
     uint32_t levels;        /* quoted a side */
+    double level_notional;  /* quote units a level */
     uint32_t history_days;
     double lead; /* of the market and its past: there is something to learn; 0 not */
     /* Every event of the exchange, behind the streams. */

@@ -14,6 +14,7 @@ struct market_config market_config_defaults(void) {
         .interval_ns = NS_PER_MINUTE,
         .quote_every_ns = 250 * NS_PER_MS,
         .levels = 20,
+        .level_notional = 60000,
         .half_spread = {5000}, /* half a basis point */
         .volatility_day = 0.04,
         .trades_per_s = 1.0,
@@ -119,7 +120,8 @@ struct market *market_init(void *memory, const struct market_config *config) {
     const struct market_config *c = config;
     bool drawn = c->source == MARKET_SYNTHETIC || c->source == MARKET_PURE;
     ASSERT(c->instrument_count >= 1 && c->instrument_count <= INSTRUMENTS_MAX && c->instruments);
-    ASSERT(c->levels >= 1 && c->quote_every_ns > 0 && c->interval_ns >= NS_PER_MS);
+    ASSERT(c->levels >= 1 && c->level_notional > 0 && c->quote_every_ns > 0 &&
+           c->interval_ns >= NS_PER_MS);
     ASSERT(c->half_spread.e8 >= 0 && c->volatility_day >= 0 && c->trades_per_s >= 0);
     ASSERT(c->lead >= 0 && c->lead <= 100);
     ASSERT((!drawn || c->start_px) && c->start_ns > 0);
@@ -129,6 +131,7 @@ struct market *market_init(void *memory, const struct market_config *config) {
     m->source = c->source;
     m->count = c->instrument_count;
     m->levels = c->levels;
+    m->level_notional = c->level_notional;
     m->funding_count_max = c->funding_count_max;
     m->start_ns = m->now_ns = c->start_ns;
     m->interval_ns = c->interval_ns;

@@ -32,6 +32,7 @@ struct market_config {
     int64_t interval_ns;    /* candles: of the bars; 1 minute */
     int64_t quote_every_ns; /* 250 ms: how often the path is drawn and the house's quotes move */
     uint32_t levels;        /* 20 a side */
+    double level_notional;  /* quote units a level, in the middle; 60000 */
     rate_t half_spread;     /* of the index price, 0.00005; the spread is at least one tick */
     double volatility_day;  /* synthetic: standard deviation of a day's log return, 0.04 */
     double trades_per_s;    /* synthetic: a contract, Poisson, 1 */

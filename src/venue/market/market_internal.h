@@ -56,6 +56,7 @@ struct market_slot {
 struct market {
     enum market_source source;
     uint32_t count, levels, leaves;
+    double level_notional;
     uint32_t funding_count_max, lead_ppm;
     int64_t start_ns, now_ns, interval_ns, quote_every_ns;
     rate_t half_spread;

@@ -7,7 +7,7 @@
 
 /* A level's notional in quote units: the middle, the deviation of its logarithm, drawn within two
  * of them. */
-static const double LEVEL_NOTIONAL = 60000.0, LEVEL_SPREAD = 0.6;
+static const double LEVEL_SPREAD = 0.6;
 /* What the house takes at once from an order that the path has passed, in quote units. */
 static const double SWEEP_NOTIONAL = 500000.0;
 /* Prices of users' orders swept in one move. */
@@ -74,7 +74,7 @@ static void level_draw(struct market *m, uint32_t i, const struct market_call *c
     if (!cell_is_allowed(in, s, cell)) return;
     double z[2], u = rng_f64(&s->flow_rng), turn = rng_f64(&s->flow_rng);
     num_normal_pair(z, u, turn);
-    double notional = LEVEL_NOTIONAL * num_exp(LEVEL_SPREAD * clamp(z[0], -2.0, 2.0));
+    double notional = m->level_notional * num_exp(LEVEL_SPREAD * clamp(z[0], -2.0, 2.0));
     double qty = clamp(notional * 1e16 / (double)cell_px(s, cell), 1, 4e18);
     int64_t lots = lots_below(in, (int64_t)qty), *own = own_of(m, i, side, cell);
     if (*own == lots) return;
