@@ -645,6 +645,7 @@ static enum status open_run_dir(struct session *s, struct session_result *out, s
             log_warn("journal", "torn tail repaired", "last_seq=%" PRIu64 " bytes_dropped=%" PRIu64,
                      repair.last_seq, repair.bytes_dropped);
     }
+    s->record_lost = repair.bytes_dropped > 0;
     if (!s->o.verify && repair.last_seq > 0) {
         st = session_snapshot_load(s, &s->covered, err);
         if (st == ST_NOT_FOUND)

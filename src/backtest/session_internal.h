@@ -78,6 +78,7 @@ struct session {
     struct journal_record peeked;
     bool has_peeked, at_end; /* at_end: verify has read the last record */
     bool republish;    /* some pending intent may not have reached the bus before the restart */
+    bool record_lost;  /* the journal's end was damaged: what came behind it is forgotten */
     bool recorded_new; /* the last record was appended, not found on record */
     struct session_live *live;
     uint64_t records_checked;

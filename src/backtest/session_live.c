@@ -13,18 +13,21 @@
 
 enum { LIVE_ORDERS_MAX = 512, LIVE_UNSENT_MAX = 64, LIVE_SNAPSHOT_BARS = 1 << 16 };
 /* How long the last bars of a step are waited for once its first has come. */
-#define BAR_WAIT_NS  (1500 * NS_PER_MS)
-#define TICK_GAP_NS  NS_PER_SECOND
-#define POLL_NS      (100 * NS_PER_MS)
-#define POLL_IDLE_NS NS_PER_SECOND
-#define BACKFILL_MAX 1500
+#define BAR_WAIT_NS (1500 * NS_PER_MS)
+#define TICK_GAP_NS NS_PER_SECOND
+/* Longer than a request may take effect after it was sent (binance_options.recv_window_ms). */
+#define SENT_BEFORE_NS (6 * NS_PER_SECOND)
+#define POLL_NS        (100 * NS_PER_MS)
+#define POLL_IDLE_NS   NS_PER_SECOND
+#define BACKFILL_MAX   1500
 
 struct session_live {
-    int64_t step_open_ns;  /* of the bars being collected; 0: none yet */
-    int64_t step_until_ns; /* the step is closed then, whoever is missing */
-    int64_t *tick_ns;      /* (symbols) when the last tick was taken */
-    bool connected;        /* the venue has told what became of our orders */
-    uint32_t unsent_count; /* commands new since the journal's end, made while it was gone over */
+    int64_t step_open_ns;    /* of the bars being collected; 0: none yet */
+    int64_t step_until_ns;   /* the step is closed then, whoever is missing */
+    int64_t *tick_ns;        /* (symbols) when the last tick was taken */
+    int64_t intents_from_ns; /* intents are not delivered before */
+    bool connected;          /* the venue has told what became of our orders */
+    uint32_t unsent_count;   /* commands new since the journal's end, made while it was gone over */
     struct venue_command unsent[LIVE_UNSENT_MAX];
     uint64_t bars;
 };
@@ -54,10 +57,20 @@ void session_live_submit(struct session *s, const struct venue_command *command)
     }
 }
 
+/* The venue's time, never going back. */
+static int64_t now_of(const struct session *s) {
+    int64_t now = s->o.port->now_ns(s->o.port->context);
+    return now > s->state->last_ts_ns ? now : s->state->last_ts_ns;
+}
+
+static bool may_deliver(const struct session *s) {
+    return s->live->connected && now_of(s) >= s->live->intents_from_ns;
+}
+
 void session_live_deliver(struct session *s) {
     const struct journal_record *next = session_peek(s);
     /* Before the venue has told what became of our orders, nobody knows what may be ordered. */
-    if (next ? next->type == EVENT_INTENT_DELIVERED : s->live->connected) session_deliver(s);
+    if (next ? next->type == EVENT_INTENT_DELIVERED : may_deliver(s)) session_deliver(s);
 }
 
 /* ---- inputs ---- */
@@ -150,6 +163,9 @@ static void apply(struct session *s, const struct event *e) {
     case EVENT_OPERATOR_COMMAND:
         session_obey(s, &e->u.operator_command, s->recorded_new);
         break;
+    case EVENT_EXECUTOR_STARTED:
+        kernel_executor_started(s->kernel, e->ts_ns);
+        break;
     case EVENT_VENUE_LINK:
         s->out.count = 0;
         kernel_link(s->kernel, &s->out, e->u.venue_link_changed.is_up != 0, e->ts_ns);
@@ -159,12 +175,6 @@ static void apply(struct session *s, const struct event *e) {
         s->failed = err_set(s->err, ST_CORRUPT, "%s is no input", event_info(e->type)->name);
         break;
     }
-}
-
-/* The venue's time, never going back. */
-static int64_t now_of(const struct session *s) {
-    int64_t now = s->o.port->now_ns(s->o.port->context);
-    return now > s->state->last_ts_ns ? now : s->state->last_ts_ns;
 }
 
 static void close_step(struct session *s) {
@@ -244,6 +254,11 @@ static void on_instrument(void *context, const struct instrument_changed *change
     session_publish(s, &e);
 }
 
+static enum kernel_owner whose(void *context, const char *client_order_id) {
+    const struct session *s = context;
+    return kernel_order_owner(s->kernel, client_order_id);
+}
+
 /* ---- coming up ---- */
 
 static void recover(struct session *s) {
@@ -277,6 +292,13 @@ static void recover(struct session *s) {
             s->failed =
                 err_set(s->err, ST_CORRUPT, "journal: a %s that nothing led to", info->name);
     }
+}
+
+static void take_up(struct session *s) {
+    struct event e;
+    event_init(&e, EVENT_EXECUTOR_STARTED, now_of(s));
+    e.u.executor_started.ts = e.ts_ns;
+    apply(s, &e);
 }
 
 /* Nobody watched between the journal's last record and now: what was on its way to its stop was interrupted. On record,
@@ -380,6 +402,18 @@ static void ask_again(struct session *s, const struct kernel_live_order *live, u
     }
 }
 
+/* Whether what was asked for at the journal's end still waits to be sent: the venue may have told of it meanwhile, for a
+ * damaged journal ends before it was. Cancels are asked for again in any case. */
+static bool is_still_asked(const struct session *s, const struct venue_command *c) {
+    static struct kernel_live_order live[LIVE_ORDERS_MAX];
+    if (c->kind != COMMAND_ORDER_SUBMIT) return true;
+    uint32_t count = kernel_live_orders(s->kernel, live, LIVE_ORDERS_MAX);
+    for (uint32_t i = 0; i < count && i < LIVE_ORDERS_MAX; i++)
+        if (strcmp(live[i].client_order_id, c->client_order_id) == 0)
+            return live[i].state == ORDER_PENDING_NEW;
+    return false;
+}
+
 static bool is_unsent(const struct session_live *l, const char *client_order_id) {
     for (uint32_t i = 0; i < l->unsent_count; i++)
         if (strcmp(l->unsent[i].client_order_id, client_order_id) == 0) return true;
@@ -399,7 +433,10 @@ static enum status connect(struct session *s) {
     enum status st = s->o.port->start(s->o.port->context, live, count, held, held_count, s->err);
     if (st != ST_OK || s->failed != ST_OK) return st;
     l->connected = true;
-    for (uint32_t i = 0; i < l->unsent_count; i++) submit(s, &l->unsent[i]);
+    /* What a life that the journal forgot has sent may still arrive: the wish it had is not sent beside it. */
+    if (s->record_lost) l->intents_from_ns = now_of(s) + SENT_BEFORE_NS;
+    for (uint32_t i = 0; i < l->unsent_count; i++)
+        if (is_still_asked(s, &l->unsent[i])) submit(s, &l->unsent[i]);
     l->unsent_count = 0;
     ask_again(s, live, kernel_live_orders(s->kernel, live, LIVE_ORDERS_MAX));
     return s->failed;
@@ -464,7 +501,7 @@ static void run(struct session *s) {
         look_at_commands(s);
         look_at_link(s);
         look_at_time(s);
-        if (s->pending_count > 0) session_deliver(s);
+        if (s->pending_count > 0 && may_deliver(s)) session_deliver(s);
         snapshot_if_due(s);
         session_look_around(s, s->state->next_step);
         if (s->o.observer && s->o.observer->quiet)
@@ -488,10 +525,12 @@ void session_live(struct session *s) {
                                         .venue = on_venue,
                                         .bar = on_bar,
                                         .tick = on_tick,
-                                        .instrument = on_instrument};
+                                        .instrument = on_instrument,
+                                        .whose = whose};
         int64_t interval = feed_interval_ns(s->o.feed), from = feed_from_ns(s->o.feed);
         int64_t warm = (int64_t)s->o.warmup_bars * interval;
         s->o.port->attach(s->o.port->context, &sink);
+        take_up(s);
         tell_absence(s);
         if (stepped_count(s) > 0) close_step(s);
         /* After a restart from where it stood, else from where the features begin to be whole. */

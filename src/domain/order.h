@@ -126,8 +126,11 @@ enum venue_event_kind {
      * nothing), last_px its average entry, 0 unknown. No money moves with it. */
     VENUE_POSITION,
     /* The wallet as the venue says it, where what was told does not add up to it: a deposit, a rebate, a fee of a fill
-     * that nobody told of. Of no contract: instrument_index is 0. */
+     * that nobody told of; and what of it is free for new margin (available). Of no contract: instrument_index is 0. */
     VENUE_BALANCE,
+    /* An open order of the form of our ids that nobody here has named: of a life that the journal forgot, or of another
+     * run on the account. Told when all positions have been. Its trigger in stop_px, what is open of it in leaves_qty. */
+    VENUE_ORDER_FOUND,
 };
 
 struct venue_event {
@@ -145,8 +148,10 @@ struct venue_event {
     money_t realized_pnl; /* of this fill, price difference only */
     money_t funding;      /* > 0 is received */
     rate_t funding_rate;
-    money_t wallet; /* wallet balance after the event */
+    money_t wallet;    /* wallet balance after the event */
+    money_t available; /* VENUE_BALANCE: for new margin, as the venue says it; else 0 */
     px_t mark_px;
+    px_t stop_px; /* VENUE_ORDER_FOUND: trigger; else 0 */
     char client_order_id[CLIENT_ORDER_ID_SIZE];
 };
 

@@ -154,6 +154,9 @@ static const struct field exit_chosen_fields[] = {EXIT_CHOSEN_FIELDS(FIELD_ROW)}
 #define FIELD_TAG exit_advised
 static const struct field exit_advised_fields[] = {EXIT_ADVISED_FIELDS(FIELD_ROW)};
 #undef FIELD_TAG
+#define FIELD_TAG executor_started
+static const struct field executor_started_fields[] = {EXECUTOR_STARTED_FIELDS(FIELD_ROW)};
+#undef FIELD_TAG
 
 #define KIND_SIZE_U8                  1
 #define KIND_SIZE_SIDE8               1
@@ -246,7 +249,7 @@ static const char *venue_event_text(uint32_t kind) {
     static const char *const texts[] = {
         "?",           "accepted", "rejected",        "triggered",    "trade",
         "canceled",    "expired",  "cancel_rejected", "leverage_set", "funding",
-        "liquidation", "position", "balance"};
+        "liquidation", "position", "balance",         "order_found"};
     return kind < sizeof texts / sizeof *texts ? texts[kind] : "?";
 }
 

@@ -186,7 +186,9 @@
     F(MONEY, funding, "received > 0")                                                              \
     F(RATE, funding_rate, "of the settlement")                                                     \
     F(MONEY, wallet, "after the event")                                                            \
+    F(MONEY, available, "for new margin; of a balance alone")                                      \
     F(PX, mark_px, "mark price")                                                                   \
+    F(PX, stop_px, "trigger of an order that was found")                                           \
     F(ORDER_ID, client_order_id, "ours")
 
 #define TRADE_CLOSED_FIELDS(F)                                                                     \
@@ -286,6 +288,9 @@
 #define VENUE_LINK_FIELDS(F)                                                                       \
     F(U32, is_up, "1: the venue can be asked and tells us things")                                 \
     F(U32, reserved, "0")
+
+#define EXECUTOR_STARTED_FIELDS(F)                                                                 \
+    F(TS, ts, "venue's time; marks the name of every order that is asked for from now on")
 
 #define POSITION_REDUCED_FIELDS(F)                                                                 \
     F(HEX, intent_id, "the intent that opened the position")                                       \
@@ -418,6 +423,10 @@ struct exit_advised {
     EXIT_ADVISED_FIELDS(FIELD_MEMBER)
 };
 
+struct executor_started {
+    EXECUTOR_STARTED_FIELDS(FIELD_MEMBER)
+};
+
 /* E(ID, constant, struct tag, "event_type", version, published on the bus, FIELDS, about) */
 #define EVENT_CATALOGUE(E)                                                                         \
     E(1, EVENT_RUN_STARTED, run_started, "run.started", 1, false, RUN_STARTED_FIELDS,              \
@@ -436,7 +445,7 @@ struct exit_advised {
       "a gate said no")                                                                            \
     E(8, EVENT_ORDER_PLACED, venue_command, "order.placed", 1, true, VENUE_COMMAND_FIELDS,         \
       "a command to the venue, journaled before it leaves")                                        \
-    E(9, EVENT_EXECUTION_RESULT, venue_event, "execution.result", 1, true, VENUE_EVENT_FIELDS,     \
+    E(9, EVENT_EXECUTION_RESULT, venue_event, "execution.result", 2, true, VENUE_EVENT_FIELDS,     \
       "what the venue says")                                                                       \
     E(10, EVENT_TRADE_OPENED, trade_opened, "trade.opened", 1, true, TRADE_OPENED_FIELDS,          \
       "first fill of a position")                                                                  \
@@ -477,7 +486,9 @@ struct exit_advised {
     E(28, EVENT_EXIT_CHOSEN, exit_chosen, "exit.chosen", 1, true, EXIT_CHOSEN_FIELDS,              \
       "how the trade of an intent will be ended, and what that choice was made by")                \
     E(29, EVENT_EXIT_ADVISED, exit_advised, "exit.advised", 1, true, EXIT_ADVISED_FIELDS,          \
-      "a position is being ended, or its stop brought nearer, for what it showed at a close")
+      "a position is being ended, or its stop brought nearer, for what it showed at a close")      \
+    E(30, EVENT_EXECUTOR_STARTED, executor_started, "executor.started", 1, false,                  \
+      EXECUTOR_STARTED_FIELDS, "a process takes the run up at a venue that is not ours")
 
 enum event_type {
 #define EVENT_ENUM(id, constant, tag, type, version, published, fields, about) constant = id,

@@ -69,6 +69,7 @@ struct kernel *kernel_init(void *memory, const struct kernel_config *config) {
     if (has_engine(k)) kernel_engine_init(k, config);
     if (has_exit_brain(k)) exitbrain_init(exitbrain_of(k));
     kernel_risk_init(k, config);
+    kernel_found_init(k);
     k->curve_stride = 1;
     k->totals.wallet_start = k->totals.wallet = k->totals.equity = k->totals.equity_peak =
         config->wallet_start;

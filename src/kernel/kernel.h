@@ -135,6 +135,13 @@ enum status kernel_command(struct kernel *k, struct kernel_out *out,
                            const struct operator_command *command, int64_t now_ns);
 /* Whether such a command could be obeyed, its target aside: what can be said without a run. */
 enum status kernel_command_check(const char *key, double value);
+/* A process takes the run up at a venue that is not ours: from now on the names of orders say which run asked, and in which
+ * of its lives. Before it, and where it is never called, they have no marks. */
+void kernel_executor_started(struct kernel *k, int64_t now_ns);
+/* Whose an order is that the kernel has not asked for, by its name: of a life of this run that the journal forgot (it ends
+ * it), of another run of this program on the account (it leaves it alone), or neither. */
+enum kernel_owner { KERNEL_OWNER_NOBODY = 0, KERNEL_OWNER_RUN, KERNEL_OWNER_OTHER_RUN };
+enum kernel_owner kernel_order_owner(const struct kernel *k, const char *client_order_id);
 /* The connection to the venue is lost, or back. */
 void kernel_link(struct kernel *k, struct kernel_out *out, bool is_up, int64_t now_ns);
 /* The limits in force: policies under the recovery mode. */
@@ -167,7 +174,8 @@ struct kernel_totals {
         stops_behind,     /* trades whose stop lay behind it */
         strays_refused,   /* there was no room for: asked to be closed, taken in when there was */
         positions_corrected, /* told by the venue as a whole */
-        forced_beyond; /* liquidations and settlements of more than was held: the rest opens nothing */
+        forced_beyond, /* liquidations and settlements of more than was held: the rest opens nothing */
+        orders_found; /* of ours, open, that the journal had forgotten */
     uint64_t refusals[RISK_REASON_COUNT];
     uint64_t
         decisions[ENGINE_REASON_COUNT]; /* of the AI engine; ENGINE_ALLOW: what became an intent */

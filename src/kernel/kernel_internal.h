@@ -61,6 +61,7 @@ struct cold {
     uint32_t left_waiting; /* it is to be taken in when there is room */
     uint32_t span; /* SPAN_*: of the trade, from its first fill to its first confirmed stop */
     uint64_t near_told, behind_told; /* kernel_watch.c: the trades of which it was told */
+    uint32_t has_found, reserved4;   /* orders of the book may be found ones: kernel_found.c */
 };
 
 /* How the Exit Brain ends the symbol's trade: of the newest intent, by its id. */
@@ -87,6 +88,11 @@ struct kernel {
     int64_t now_ns;
     int64_t newest_ts_ns; /* of any symbol's price */
     uint64_t trace_hash, next_trade_id;
+    /* kernel_found.c: marks of our orders' names, life 0 before a process took the run up; when another run's doing was seen
+     * last, 0 never or long ago; margin that is bound by nothing we know of. */
+    uint32_t run, life;
+    int64_t other_run_ns;
+    money_t bound_elsewhere;
     double exposure_start; /* limits as configured: what a rule holds beyond them stays */
     uint32_t positions_start, reserved;
     struct kernel_totals totals;
@@ -220,9 +226,14 @@ void kernel_risk_entered(struct kernel *k, struct kernel_out *out, uint32_t i);
 void kernel_risk_lost(struct kernel *k, struct kernel_out *out, uint32_t i);
 void kernel_risk_closed(struct kernel *k, struct kernel_out *out, const struct trade_closed *t);
 void kernel_risk_contract(struct kernel *k, uint32_t i, bool is_trading);
+/* Another run trades the account, or does not any more. true: it is news. */
+bool kernel_risk_other_run(struct kernel *k, struct kernel_out *out, bool is_there);
 
 /* ---- kernel_trade.c ---- */
 
+/* A command leaves. */
+void kernel_command_out(struct kernel *k, struct kernel_out *out,
+                        const struct venue_command *command);
 /* Everything held, and what is on its way to be, is closed at market. */
 void kernel_close_all(struct kernel *k, struct kernel_out *out, enum exit_reason reason);
 
@@ -257,6 +268,21 @@ struct holding {
 px_t kernel_liquidation_px(const struct kernel *k, uint32_t i, const struct holding *h);
 /* Once a close: alarms of positions that are near it. */
 void kernel_watch(struct kernel *k, struct kernel_out *out);
+
+/* ---- kernel_found.c ---- */
+
+void kernel_found_init(struct kernel *k);
+/* VENUE_ORDER_FOUND. false: the book has it, alive, so that it is no more than accepted. */
+bool kernel_order_found(struct kernel *k, struct kernel_out *out, uint32_t i,
+                        const struct venue_event *event);
+/* Found orders of the symbol are cancelled as soon as nothing hangs on them. */
+void kernel_found_settle(struct kernel *k, struct kernel_out *out, uint32_t i);
+/* An order of another run did something, or is there. */
+void kernel_other_run(struct kernel *k, struct kernel_out *out, uint32_t i,
+                      const char *client_order_id);
+/* Whether there has been no sign of another run for long enough. */
+bool kernel_other_run_is_gone(const struct kernel *k);
+void kernel_balance_told(struct kernel *k, const struct venue_event *event);
 
 /* ---- kernel_stray.c ---- */
 

@@ -71,8 +71,19 @@ void kernel_risk_look(struct kernel *k, struct kernel_out *out) {
     kernel_sum_up(k, &equity, &exposure, &margin);
     breaker_equity(&changes, b, equity, k->now_ns);
     breaker_market(&changes, b, k->newest_ts_ns + k->config.interval_ns, k->now_ns);
+    if (k->other_run_ns && kernel_other_run_is_gone(k)) {
+        k->other_run_ns = 0;
+        breaker_other_run(&changes, b, false);
+    }
     breaker_time(&changes, b, k->now_ns);
     tell(k, out, &changes);
+}
+
+bool kernel_risk_other_run(struct kernel *k, struct kernel_out *out, bool is_there) {
+    struct breaker_changes changes = {0};
+    breaker_other_run(&changes, breaker_of(k), is_there);
+    tell(k, out, &changes);
+    return changes.count > 0;
 }
 
 int64_t kernel_risk_deadline(const struct kernel *k) {
@@ -128,6 +139,7 @@ void kernel_risk_evidence(struct kernel *k, struct kernel_out *out,
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
     case VENUE_BALANCE:
+    case VENUE_ORDER_FOUND:
         break;
     }
     struct breaker_changes changes = {0};

@@ -7,8 +7,8 @@
 /* Of a placement: the venue knows no such order, and whoever tells it has made sure that none is still coming. */
 #define NEVER_PLACED (-2013)
 
-static void emit_command(struct kernel *k, struct kernel_out *out,
-                         const struct venue_command *command) {
+void kernel_command_out(struct kernel *k, struct kernel_out *out,
+                        const struct venue_command *command) {
     struct event *e = kernel_emit(k, out, EVENT_ORDER_PLACED);
     e->u.venue_command = *command;
     if (command->kind == COMMAND_ORDER_SUBMIT) k->totals.orders++;
@@ -33,10 +33,15 @@ static void open_remove(struct kernel *k, uint32_t i) {
 void kernel_submit(struct kernel *k, struct kernel_out *out, uint32_t i,
                    const struct oms_request *request) {
     struct venue_command command;
+    struct oms_request marked = *request;
+    if (k->life) {
+        marked.run = k->run;
+        marked.life = k->life;
+    }
     /* Full only when the venue has stopped answering: one live order per leg is the rule. More of the
      * same would tell it nothing new, and the exits ask again at their deadline. */
-    if (oms_submit(&command, &cold_of(k, i)->book, request, i, k->now_ns))
-        emit_command(k, out, &command);
+    if (oms_submit(&command, &cold_of(k, i)->book, &marked, i, k->now_ns))
+        kernel_command_out(k, out, &command);
     else
         k->totals.orders_not_sent++;
 }
@@ -63,7 +68,7 @@ static void ask_leverage(struct kernel *k, struct kernel_out *out, uint32_t i) {
                                           .instrument_index = i,
                                           .leverage = cold_of(k, i)->exits.leverage,
                                           .ts_ns = k->now_ns};
-    emit_command(k, out, &command);
+    kernel_command_out(k, out, &command);
 }
 
 static void cancel_orders(struct kernel *k, struct kernel_out *out, uint32_t i) {
@@ -73,7 +78,7 @@ static void cancel_orders(struct kernel *k, struct kernel_out *out, uint32_t i) 
         struct venue_command command;
         if (order->used && !order_state_is_terminal((enum order_state)order->state) &&
             oms_cancel(&command, order, i, k->now_ns))
-            emit_command(k, out, &command);
+            kernel_command_out(k, out, &command);
     }
 }
 
@@ -184,7 +189,7 @@ static void cancel_stop(struct kernel *k, struct kernel_out *out, uint32_t i, ui
         oms_live_attempt(&c->book, c->exits.intent.intent_id, LEG_STOP, attempt);
     struct venue_command command;
     if (order) {
-        if (oms_cancel(&command, order, i, k->now_ns)) emit_command(k, out, &command);
+        if (oms_cancel(&command, order, i, k->now_ns)) kernel_command_out(k, out, &command);
         return;
     }
     /* It was never sent, for want of a slot, or has ended already. */
@@ -200,7 +205,7 @@ static void cancel_take(struct kernel *k, struct kernel_out *out, uint32_t i,
     struct oms_order *order = oms_live_attempt(&c->book, c->exits.intent.intent_id,
                                                oms_target_leg(action->target), action->attempt);
     struct venue_command command;
-    if (order && oms_cancel(&command, order, i, k->now_ns)) emit_command(k, out, &command);
+    if (order && oms_cancel(&command, order, i, k->now_ns)) kernel_command_out(k, out, &command);
 }
 
 /* Asked after by asking to cancel it: whatever the venue says to that is evidence. */
@@ -218,7 +223,7 @@ static void ask_after_reduction(struct kernel *k, struct kernel_out *out, uint32
     }
     if (order->state != ORDER_NEW && order->state != ORDER_PARTIALLY_FILLED)
         kernel_risk_unanswered(k, out, i);
-    if (oms_ask(&command, order, i, k->now_ns)) emit_command(k, out, &command);
+    if (oms_ask(&command, order, i, k->now_ns)) kernel_command_out(k, out, &command);
 }
 
 void kernel_act(struct kernel *k, struct kernel_out *out, uint32_t i,
@@ -329,7 +334,7 @@ struct risk_state kernel_risk_state(const struct kernel *k, uint32_t i) {
         .positions_open = k->open_count,
         .position_qty = kernel_position_qty(k, i),
         .equity = equity,
-        .available = {k->totals.wallet.e8 - margin.e8},
+        .available = {k->totals.wallet.e8 - margin.e8 - k->bound_elsewhere.e8},
         .exposure_total = exposure,
         .last_px = h->last_px,
         .half_spread = k->config.half_spread,
@@ -568,16 +573,18 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     k->totals.unknown_orders += c->book.unknown_orders - before.unknown_orders;
     k->totals.duplicate_fills += c->book.duplicate_fills - before.duplicate_fills;
     if (!update.order) {
-        bool ours = oms_is_ours(event->client_order_id);
+        enum kernel_owner owner = kernel_order_owner(k, event->client_order_id);
         if (fill)
             kernel_strange_fill(k, out, i, event, EXIT_OPERATOR,
-                                ours ? FILL_OURS_LATE : FILL_FOREIGN);
+                                owner == KERNEL_OWNER_RUN ? FILL_OURS_LATE : FILL_FOREIGN);
+        if (fill && owner == KERNEL_OWNER_OTHER_RUN)
+            kernel_other_run(k, out, i, event->client_order_id);
         return;
     }
     if (!update.applied) return;
     /* Slots are used again as soon as what is done about this asks for more. */
     const struct oms_order order = *update.order;
-    if (order.intent_id == c->exits.intent.intent_id)
+    if (order.intent_id != 0 && order.intent_id == c->exits.intent.intent_id)
         on_order_of_trade(k, out, i, event, &order, &update);
     else if (fill)
         kernel_fill(k, out, i, event, reason_of_leg(&c->exits, (enum oms_leg)order.leg),
@@ -585,7 +592,7 @@ static void on_order(struct kernel *k, struct kernel_out *out, uint32_t i,
     if (event->kind == VENUE_CANCEL_REJECTED && update.after == ORDER_UNKNOWN) {
         /* Nothing to cancel, yet no word of its end: asking once more turns the answer into evidence. */
         struct venue_command command;
-        if (oms_cancel(&command, update.order, i, k->now_ns)) emit_command(k, out, &command);
+        if (oms_cancel(&command, update.order, i, k->now_ns)) kernel_command_out(k, out, &command);
     }
 }
 
@@ -651,8 +658,16 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
         break;
     case VENUE_BALANCE:
         kernel_book_money(k, event);
+        kernel_balance_told(k, event);
+        break;
+    case VENUE_ORDER_FOUND: {
+        struct venue_event accepted = *event;
+        accepted.kind = VENUE_ORDER_ACCEPTED;
+        if (!kernel_order_found(k, out, i, event)) on_order(k, out, i, &accepted);
         break;
     }
+    }
+    if (c->has_found) kernel_found_settle(k, out, i);
     finish_cleanup(k, i);
     kernel_take_waiting(k, out);
 }
@@ -730,7 +745,7 @@ static void ask_after_entry(struct kernel *k, struct kernel_out *out, uint32_t i
     } else if (over) {
         quarantine_entry(k, out, i);
     } else if (oms_ask(&command, order, i, k->now_ns)) {
-        emit_command(k, out, &command);
+        kernel_command_out(k, out, &command);
     }
 }
 

@@ -68,7 +68,7 @@ static void put_COMMAND8(struct object *o) {
 }
 static void put_VENUE8(struct object *o) {
     ONE_OF("accepted", "rejected", "triggered", "trade", "canceled", "expired", "cancel_rejected",
-           "leverage_set", "funding", "liquidation");
+           "leverage_set", "funding", "liquidation", "position", "balance", "order_found");
 }
 static void put_EXIT8(struct object *o) {
     put(o, "\"%s\"", exit_reason_text((enum exit_reason)rng_below(&o->rng, EXIT_REASON_COUNT)));
@@ -518,7 +518,7 @@ static void published_ids_and_sizes_never_change(void **state) {
         {"model.answered", 1, 64},      {"ai.signal_generated", 1, 128},
         {"trade.intent", 2, 200},       {"intent.delivered", 1, 8},
         {"intent.denied", 1, 88},       {"order.placed", 1, 88},
-        {"execution.result", 1, 168},   {"trade.opened", 1, 80},
+        {"execution.result", 2, 184},   {"trade.opened", 1, 80},
         {"position.protected", 1, 56},  {"risk.alert", 1, 80},
         {"trade.closed", 2, 168},       {"policy.updated", 1, 88},
         {"state.hash", 1, 16},          {"market.klines", 1, 104},
@@ -528,7 +528,7 @@ static void published_ids_and_sizes_never_change(void **state) {
         {"operator.command", 2, 128},   {"venue.link", 1, 8},
         {"strategy.changed", 1, 192},   {"position.reduced", 1, 104},
         {"report.written", 1, 88},      {"exit.chosen", 1, 200},
-        {"exit.advised", 1, 144},
+        {"exit.advised", 1, 144},       {"executor.started", 1, 8},
     };
     assert_int_equal(sizeof frozen / sizeof *frozen, ROWS);
     for (int r = 0; r < ROWS; r++) {

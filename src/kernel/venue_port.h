@@ -19,6 +19,8 @@ struct venue_sink {
     void (*bar)(void *context, uint32_t instrument_index, const struct bar *bar); /* closed ones */
     void (*tick)(void *context, uint32_t instrument_index, const struct tick *tick);
     void (*instrument)(void *context, const struct instrument_changed *change);
+    /* Whose an order is that the port was not asked for, by its name. NULL: nobody's here. */
+    enum kernel_owner (*whose)(void *context, const char *client_order_id);
 };
 
 struct venue_port {

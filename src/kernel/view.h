@@ -59,7 +59,7 @@ struct view_risk {
     uint32_t positions_max, leverage_max; /* limits in force, the mode's included */
     int64_t until_ns;                     /* of the common circuit's cooldown, 0 none */
     uint64_t opened, symbols_opened;      /* times: the common circuit, all others */
-    uint64_t trips[4], downs;             /* by trigger */
+    uint64_t trips[5], downs;             /* by trigger */
     uint64_t commands_taken; /* of this process's queue, obeyed or refused, and on record */
     uint64_t live_orders;
     double day_result, fall;

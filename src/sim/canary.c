@@ -212,11 +212,16 @@ static void instrument(void *context, const struct instrument_changed *change) {
 
 /* ---- the port ---- */
 
+static enum kernel_owner whose(void *context, const char *client_order_id) {
+    const struct canary *c = context;
+    return c->sink.whose ? c->sink.whose(c->sink.context, client_order_id) : KERNEL_OWNER_NOBODY;
+}
+
 static void attach(void *context, const struct venue_sink *sink) {
     struct canary *c = context;
     c->sink = *sink;
     c->pending_count = 0; /* another life of the trader */
-    const struct venue_sink own = {c, told, bar, tick, instrument};
+    const struct venue_sink own = {c, told, bar, tick, instrument, whose};
     c->inner.attach(c->inner.context, &own);
 }
 

@@ -40,13 +40,19 @@ static void told_instrument(void *context, const struct instrument_changed *chan
     s->sink.instrument(s->sink.context, change);
 }
 
+static enum kernel_owner whose(void *context, const char *client_order_id) {
+    const struct sim *s = context;
+    return s->sink.whose ? s->sink.whose(s->sink.context, client_order_id) : KERNEL_OWNER_NOBODY;
+}
+
 static void port_attach(void *context, const struct venue_sink *sink) {
     struct sim *s = context;
     const struct venue_sink ours = {.context = s,
                                     .venue = told,
                                     .bar = told_bar,
                                     .tick = told_tick,
-                                    .instrument = told_instrument};
+                                    .instrument = told_instrument,
+                                    .whose = whose};
     s->sink = *sink;
     s->inner->attach(s->inner->context, &ours);
 }

@@ -13,7 +13,8 @@
  * the lower one: one dead contract never closes the others (lesson L17). After the cooldown one entry is let through:
  * where failures were the cause it is judged by the venue's taking it, where a loss was by what its trade earned.
  *
- * Triggers stop all entries: a day's loss, a fall from the peak, stops hit in a row, market data overdue. Modes follow
+ * Triggers stop all entries: a day's loss, a fall from the peak, stops hit in a row, market data overdue, another
+ * executor on the account. Modes follow
  * the day's result and lower limits; they never raise one.
  *
  * The state is one block without pointers. Pure: the caller brings time and evidence; what changed comes out.
@@ -118,7 +119,8 @@ const char *breaker_mode_text(enum breaker_mode mode);
     X(BREAKER_DAILY_LOSS, "daily_loss")                                                            \
     X(BREAKER_DRAWDOWN, "equity_drawdown")                                                         \
     X(BREAKER_STOP_HITS, "stop_hits")                                                              \
-    X(BREAKER_MARKET_STALE, "market_stale")
+    X(BREAKER_MARKET_STALE, "market_stale")                                                        \
+    X(BREAKER_OTHER_RUN, "other_executor")
 
 enum breaker_trigger {
 #define BREAKER_TRIGGER_ENUM(name, text) name,
@@ -251,6 +253,9 @@ void breaker_trade(struct breaker_changes *out, struct breaker *b, uint32_t symb
 void breaker_equity(struct breaker_changes *out, struct breaker *b, money_t equity, int64_t now_ns);
 /* When the next bar of the market was or will be due, at the latest. */
 void breaker_market(struct breaker_changes *out, struct breaker *b, int64_t due_ns, int64_t now_ns);
+/* Another run of this program trades the account, or has not for long. Until then, and whatever is reset by hand, nothing is
+ * entered beside it. */
+void breaker_other_run(struct breaker_changes *out, struct breaker *b, bool is_there);
 /* The contract trades, or does not. */
 void breaker_contract(struct breaker_changes *out, struct breaker *b, uint32_t symbol,
                       bool is_trading, int64_t now_ns);

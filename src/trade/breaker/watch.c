@@ -174,6 +174,13 @@ int64_t breaker_deadline(const struct breaker *b, int64_t due_ns) {
                                                      : due_ns + b->config.overdue_ns_max + 1;
 }
 
+/* ---- others ---- */
+
+void breaker_other_run(struct breaker_changes *out, struct breaker *b, bool is_there) {
+    trigger_set(out, b, BREAKER_OTHER_RUN, is_there, (double)NAN, (double)NAN,
+                is_there ? "its orders are there" : "nothing of it for long");
+}
+
 /* ---- by hand, and what follows for the limits ---- */
 
 void breaker_reset(struct breaker_changes *out, struct breaker *b, uint32_t symbol,

@@ -41,6 +41,8 @@ uint32_t oms_leg_target(enum oms_leg leg) {
 static const char digits[33] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 static const char letters[LEG_COUNT + 1] = "estcuv";
 
+enum { RUN_DIGITS = 3, LIFE_DIGITS = 4 };
+
 bool oms_is_ours(const char id[CLIENT_ORDER_ID_SIZE]) {
     if (id[0] != 'q' || id[14] != '-' || !memchr(letters, id[15], LEG_COUNT)) return false;
     for (int i = 1; i < 14; i++)
@@ -58,6 +60,34 @@ void oms_client_order_id(char out[CLIENT_ORDER_ID_SIZE], uint64_t intent_id, enu
     int shift = 0;
     while (attempt >> shift >= 32) shift += 5;
     for (char *at = out + 16; shift >= 0; shift -= 5) *at++ = digits[(attempt >> shift) & 31];
+}
+
+void oms_order_name(char out[CLIENT_ORDER_ID_SIZE], const struct oms_request *r) {
+    oms_client_order_id(out, r->intent_id, r->leg, r->attempt);
+    if (r->run == 0) return;
+    ASSERT(r->run <= OMS_RUN_MAX && r->life <= OMS_LIFE_MAX);
+    char *at = out + strlen(out);
+    *at++ = '-';
+    for (int i = RUN_DIGITS; i-- > 0;) *at++ = digits[(r->run >> 5 * i) & 31];
+    for (int i = LIFE_DIGITS; i-- > 0;) *at++ = digits[(r->life >> 5 * i) & 31];
+}
+
+uint32_t oms_run_of(const char id[CLIENT_ORDER_ID_SIZE]) {
+    const char *at = oms_is_ours(id) ? strchr(id + 16, '-') : NULL;
+    uint32_t run = 0;
+    if (!at || strlen(at + 1) != RUN_DIGITS + LIFE_DIGITS) return 0;
+    for (int i = 1; i <= RUN_DIGITS + LIFE_DIGITS; i++) {
+        const char *digit = memchr(digits, at[i], 32);
+        if (!digit) return 0;
+        if (i <= RUN_DIGITS) run = run << 5 | (uint32_t)(digit - digits);
+    }
+    return run;
+}
+
+enum oms_leg oms_leg_of(const char id[CLIENT_ORDER_ID_SIZE]) {
+    const char *at = memchr(letters, id[15], LEG_COUNT);
+    ASSERT(at);
+    return (enum oms_leg)(at - letters);
 }
 
 enum oms_intake oms_intake(struct oms_book *book, const struct trade_intent *intent,
@@ -103,7 +133,7 @@ struct oms_order *oms_submit(struct venue_command *out, struct oms_book *book,
     o->order_qty = request->order_qty;
     o->submitted_ts_ns = now_ns;
     o->state = (uint8_t)order_state_next(ORDER_NONE, OE_SUBMIT);
-    oms_client_order_id(o->client_order_id, request->intent_id, request->leg, request->attempt);
+    oms_order_name(o->client_order_id, request);
 
     memset(out, 0, sizeof *out);
     out->kind = COMMAND_ORDER_SUBMIT;
@@ -176,13 +206,50 @@ bool oms_has_live(const struct oms_book *book) {
     return false;
 }
 
-static struct oms_order *find(struct oms_book *book, const char *client_order_id) {
+/* OMS_ORDERS_MAX: none. */
+static uint32_t place_of(const struct oms_book *book, const char *client_order_id) {
     for (uint32_t i = 0; i < OMS_ORDERS_MAX; i++) {
-        struct oms_order *o = &book->orders[i];
+        const struct oms_order *o = &book->orders[i];
         if (o->used && memcmp(o->client_order_id, client_order_id, CLIENT_ORDER_ID_SIZE) == 0)
-            return o;
+            return i;
     }
-    return NULL;
+    return OMS_ORDERS_MAX;
+}
+
+static struct oms_order *find(struct oms_book *book, const char *client_order_id) {
+    uint32_t at = place_of(book, client_order_id);
+    return at < OMS_ORDERS_MAX ? &book->orders[at] : NULL;
+}
+
+bool oms_is_live(const struct oms_book *book, const char *client_order_id) {
+    uint32_t at = place_of(book, client_order_id);
+    return at < OMS_ORDERS_MAX && is_live(&book->orders[at]);
+}
+
+bool oms_is_found(const struct oms_order *order) {
+    return order->intent_id == 0 && is_live(order);
+}
+
+struct oms_order *oms_found(struct oms_book *book, const struct venue_event *event) {
+    struct oms_order *o = find(book, event->client_order_id);
+    ASSERT(!o || !is_live(o));
+    if (!o) o = free_slot(book);
+    if (!o) return NULL;
+    *o = (struct oms_order){.venue_order_id = event->venue_order_id,
+                            .leg = (uint8_t)oms_leg_of(event->client_order_id),
+                            .side = event->side,
+                            .order_type = event->order_type,
+                            .state = ORDER_NEW,
+                            .used = 1,
+                            /* One of the whole position has none of its own. */
+                            .close_position = event->leaves_qty.e8 == 0,
+                            .stop_px = event->stop_px,
+                            .order_qty = {event->cum_qty.e8 + event->leaves_qty.e8},
+                            .cum_qty = event->cum_qty,
+                            .submitted_ts_ns = event->ts_event_ns,
+                            .answered_ts_ns = event->ts_event_ns};
+    memcpy(o->client_order_id, event->client_order_id, CLIENT_ORDER_ID_SIZE);
+    return o;
 }
 
 static enum order_event event_of(const struct venue_event *event) {
@@ -205,6 +272,7 @@ static enum order_event event_of(const struct venue_event *event) {
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
     case VENUE_BALANCE:
+    case VENUE_ORDER_FOUND:
         break;
     }
     return ORDER_EVENT_COUNT;

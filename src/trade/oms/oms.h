@@ -27,13 +27,13 @@ const char *oms_leg_text(enum oms_leg leg);
 enum oms_leg oms_target_leg(uint32_t target);
 uint32_t oms_leg_target(enum oms_leg leg);
 
-/* Slots for orders of one symbol: one live order per leg, two while a stop is replaced; 12 leaves room for
- * what is not answered. */
-enum { OMS_ORDERS_MAX = 12, OMS_LEDGER_MAX = 16 };
+/* Slots for orders of one symbol: one live order per leg, two while a stop is replaced; 16 leaves room for
+ * what is not answered, and for those of a life that the journal forgot. */
+enum { OMS_ORDERS_MAX = 16, OMS_LEDGER_MAX = 16 };
 
 struct oms_order {
     char client_order_id[CLIENT_ORDER_ID_SIZE];
-    uint64_t intent_id, venue_order_id;
+    uint64_t intent_id, venue_order_id;   /* intent 0: found, of a trade nobody remembers */
     uint8_t leg, side, order_type, state; /* enum oms_leg, side, order_type, order_state */
     uint8_t reduce_only, close_position, used;
     uint8_t cancels_rejected; /* times the venue said there is nothing to cancel */
@@ -72,6 +72,7 @@ struct oms_request {
     bool reduce_only, close_position;
     px_t limit_px, stop_px;
     qty_t order_qty;
+    uint32_t run, life; /* marks of its name (oms_order_name); run 0: none */
 };
 
 /* Makes the order (state PENDING_NEW) and the command that asks for it. NULL if no slot is free
@@ -94,12 +95,20 @@ struct oms_order *oms_live(struct oms_book *book, uint64_t intent_id, enum oms_l
 struct oms_order *oms_live_attempt(struct oms_book *book, uint64_t intent_id, enum oms_leg leg,
                                    uint32_t attempt);
 bool oms_has_live(const struct oms_book *book);
+/* The order of that id. */
+bool oms_is_live(const struct oms_book *book, const char *client_order_id);
 
 struct oms_update {
     struct oms_order *order; /* NULL: not an order of ours */
     enum order_state before, after;
     bool applied; /* false: duplicate or illegal; nothing changed */
 };
+
+/* Takes in an order that is open at the venue and that the book does not have, or takes for ended (VENUE_ORDER_FOUND of this
+ * run; not alive, asserted): NEW, and of no trade, so that nothing of a trade's is mistaken for it. NULL: no slot is free. */
+struct oms_order *oms_found(struct oms_book *book, const struct venue_event *event);
+/* Alive, and taken in so. */
+bool oms_is_found(const struct oms_order *order);
 
 /* Applies venue evidence to the book. Fills seen before (trade_id, in any order), pairs the table does not allow
  * and fills of nothing or of more than was ordered change nothing and are counted. A fill of an order that has
@@ -118,6 +127,16 @@ bool oms_foreign_fill(struct oms_book *book, uint64_t trade_id);
 
 /* Whether the id is of the form oms_client_order_id gives: an order of ours, remembered or not. */
 bool oms_is_ours(const char client_order_id[CLIENT_ORDER_ID_SIZE]);
+
+/* An id, and behind it which run of the program on this account asked (1..OMS_RUN_MAX; 0: no marks, the id as it is) and in
+ * which of its lives (0..OMS_LIFE_MAX): "-", 3 and 4 base-32 digits, at most 31 characters in all. A life whose end the
+ * journal forgot may have used any attempt of an intent: the next one's orders have other names. */
+enum { OMS_RUN_MAX = (1 << 15) - 1, OMS_LIFE_MAX = (1 << 20) - 1 };
+void oms_order_name(char out[CLIENT_ORDER_ID_SIZE], const struct oms_request *request);
+/* The run in an id of ours; 0: it does not say. */
+uint32_t oms_run_of(const char client_order_id[CLIENT_ORDER_ID_SIZE]);
+/* The leg of an id of ours. */
+enum oms_leg oms_leg_of(const char client_order_id[CLIENT_ORDER_ID_SIZE]);
 
 /* "q" + 13 base-32 digits of the intent id + "-" + leg letter + the attempt in base 32: 17 characters of
  * the venue's pattern for the first 32 attempts, at most 23: no two orders of a trade share an id. */

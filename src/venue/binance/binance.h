@@ -15,6 +15,9 @@
  *     late is answered CANCEL_REJECTED behind the end that overtook it.
  *   - every fill of other orders, once, whatever it does to the position: VENUE_LIQUIDATION, VENUE_ORDER_TRADE without a client
  *     order id (settlement) or with the one that somebody else gave it. Neither of the first two is of more than is held.
+ *   - VENUE_ORDER_FOUND: an open order of whose name `whose` says that it is ours, and that nobody here has named, behind
+ *     everything that is held of its contract. One of this run is followed from then on like any other; one of another run is
+ *     told again with every reconciliation while it is open.
  *   - VENUE_POSITION: what the account holds of a contract, where the fills told do not explain it and none that is still to be
  *     told can (two looks found the same): it was there before, or its trades are not to be had.
  *   - EXPIRED: code > 0 the venue's expiry reason, < 0 why a conditional order was refused when it fired.
@@ -49,6 +52,8 @@ enum { BINANCE_NEVER_PLACED = -2013 };
 enum { BINANCE_NOT_SENT = -1015 };
 /* Likewise: an entry on a symbol where somebody else holds something. No code of the venue's. */
 enum { BINANCE_POSITION_FOREIGN = -90001 };
+/* Likewise: an entry whose wish (its id up to the first dash) the venue has had an order of before this life. */
+enum { BINANCE_ASKED_BEFORE = -90002 };
 
 struct binance_reconciliation {
     int64_t ts_ns;
@@ -60,8 +65,14 @@ struct binance_reconciliation {
     money_t wallet;
 };
 
+/* Whose an order is that this client has not sent, by its client id. */
+enum binance_whose { BINANCE_FOREIGN = 0, BINANCE_OF_RUN, BINANCE_OF_OTHER_RUN };
+
 struct binance_handlers {
     void *context;
+    /* NULL: everything is foreign. Where it is given, entries of a life's first bar and minute are looked for at the venue
+     * before they are sent: their wish may be one that an earlier life had executed and its journal forgot. */
+    enum binance_whose (*whose)(void *context, const char *client_order_id);
     /* Order evidence, funding, liquidations, leverage: in the order the client is sure of. ts_event_ns is the venue's. */
     void (*on_venue)(void *context, const struct venue_event *event);
     /* A closed candle of a followed symbol (once each, in order, gaps filled by REST before a later one). */

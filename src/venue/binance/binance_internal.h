@@ -87,7 +87,7 @@ struct reconcile {
     int64_t started_ns, next_ns, income_from_ns;
     uint64_t fills_before;
     bool has_wallet;
-    money_t wallet;
+    struct rest_wallet wallet;
     int64_t wallet_ns; /* venue time of the question, at the least */
     struct binance_reconciliation result;
     bool seen[ORDERS_MAX];        /* by slot */
@@ -144,6 +144,21 @@ struct lookup {
     size_t row_count, row_at;
 };
 
+/* Open orders of our form that nobody here has named, of the reconciliation under way; more of them come at the next. */
+enum { FOUND_MAX = 64 };
+struct found {
+    uint32_t count;
+    struct found_row {
+        uint32_t instrument;
+        bool is_algo;
+        struct rest_order order;
+        struct rest_algo algo;
+    } rows[FOUND_MAX];
+    int64_t
+        look_until_ns; /* monotonic: entries asked for before may be of wishes of a life before this one */
+    int64_t look_from_ns; /* venue time: when the oldest of those wishes may have been made */
+};
+
 struct binance {
     struct binance_options options;
     char *texts; /* copies of the options' strings, secrets wiped at the end */
@@ -157,6 +172,7 @@ struct binance {
     struct reconcile reconcile;
     struct account_watch watch;
     struct lookup lookup;
+    struct found found;
     struct market_symbol market[INSTRUMENTS_MAX];
     struct binance_position positions[INSTRUMENTS_MAX];
     int64_t position_ns[INSTRUMENTS_MAX]; /* venue time of the row */
@@ -218,6 +234,9 @@ void binance_param_e8(struct request *r, const char *name, int64_t e8);
 
 /* order_requests.c */
 void binance_place(struct binance *b, struct order *o);
+/* What a request is about, to be found again by its reply; NULL if the slot is another order's by now. */
+uint64_t binance_order_ref(const struct binance *b, const struct order *o);
+struct order *binance_order_of(struct binance *b, uint64_t ref);
 int64_t binance_orders_work(struct binance *b, int64_t now_ns);
 void binance_leverage(struct binance *b, const struct venue_command *c, enum binance_lane lane);
 /* The venue says what leverage stands; told if it is news, whoever set it. */
@@ -263,6 +282,15 @@ bool binance_fills_are_due(const struct binance *b, uint32_t instrument);
 /* Somebody else holds it: as told, or as the venue says and no fill of ours that is due explains. */
 bool binance_is_foreign(const struct binance *b, uint32_t instrument);
 int64_t binance_reconcile_time(struct binance *b, int64_t now_ns);
+/* found.c */
+void binance_found_start(struct binance *b);
+void binance_found_order(struct binance *b, const struct rest_order *row);
+void binance_found_algo(struct binance *b, const struct rest_algo *row);
+/* Behind the positions. true: some of it has to wait for another look. */
+bool binance_found_tell(struct binance *b, int64_t now_ns);
+/* Whether the venue is to be asked first if it was asked for that entry before; and asking. */
+bool binance_look_is_due(const struct binance *b, const struct order *o);
+void binance_look(struct binance *b, struct order *o);
 /* load.c: asks and waits. body is malloced, the caller's. */
 struct ask {
     bool done;

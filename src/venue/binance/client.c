@@ -428,6 +428,8 @@ static enum status submit_order(struct binance *b, const struct venue_command *c
     if (refused)
         binance_order_refused(&b->orders, o, BINANCE_POSITION_FOREIGN, binance_now_ns(b),
                               binance_monotonic(b));
+    else if (binance_look_is_due(b, o))
+        binance_look(b, o);
     else
         binance_place(b, o);
     return ST_OK;

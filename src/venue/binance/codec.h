@@ -238,9 +238,12 @@ enum status binance_rest_time(int64_t *server_ns, const char *text, size_t size)
 enum status binance_rest_leverage(uint32_t *leverage, const char *text, size_t size);
 enum { LISTEN_KEY_TEXT_SIZE = 129 };
 enum status binance_rest_listen_key(char out[LISTEN_KEY_TEXT_SIZE], const char *text, size_t size);
-/* The USDT row of /balance. ST_NOT_FOUND: none. */
-/* update_ns: when it changed last, 0 not said. */
-enum status binance_rest_wallet(money_t *wallet, int64_t *update_ns, const char *text, size_t size);
+struct rest_wallet { /* the USDT row of /balance */
+    money_t balance, available;
+    int64_t update_ns; /* when it changed last, 0 not said */
+};
+/* ST_NOT_FOUND: there is none, and out is zero. */
+enum status binance_rest_wallet(struct rest_wallet *out, const char *text, size_t size);
 enum status binance_rest_fees(rate_t *maker, rate_t *taker, const char *text, size_t size);
 /* A field of an object that is true or false, or a string of that. ST_NOT_FOUND: no such field. */
 enum status binance_rest_flag(bool *out, const char *field, const char *text, size_t size);

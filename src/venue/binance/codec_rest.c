@@ -366,15 +366,15 @@ enum status binance_rest_listen_key(char out[LISTEN_KEY_TEXT_SIZE], const char *
     return ST_OK;
 }
 
-enum status binance_rest_wallet(money_t *wallet, int64_t *update_ns, const char *text,
-                                size_t size) {
+enum status binance_rest_wallet(struct rest_wallet *out, const char *text, size_t size) {
     struct json_reader r;
     bool found = false;
+    *out = (struct rest_wallet){0};
     json_reader_init(&r, text, size);
     json_array_begin(&r);
     while (json_array_next(&r)) {
         struct json_text key;
-        int64_t balance = 0, updated = 0;
+        struct rest_wallet row = {0};
         bool usdt = false;
         json_object_begin(&r);
         while (json_object_next(&r, &key)) {
@@ -382,17 +382,18 @@ enum status binance_rest_wallet(money_t *wallet, int64_t *update_ns, const char 
                 struct json_text t = json_string(&r);
                 usdt = json_text_is(&t, "USDT");
             } else if (json_text_is(&key, "balance")) {
-                balance = binance_read_decimal(&r);
+                row.balance.e8 = binance_read_decimal(&r);
+            } else if (json_text_is(&key, "availableBalance")) {
+                row.available.e8 = binance_read_decimal(&r);
             } else if (json_text_is(&key, "updateTime")) {
-                updated = binance_read_ms(&r);
+                row.update_ns = binance_read_ms(&r);
             } else {
                 json_skip(&r);
             }
         }
         if (!usdt) continue;
         found = true;
-        wallet->e8 = balance;
-        *update_ns = updated;
+        *out = row;
     }
     if (json_finish(&r) != ST_OK) return ST_INVALID;
     return found ? ST_OK : ST_NOT_FOUND;

@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int64_t ns;
     uint32_t leverage;
     char key[LISTEN_KEY_TEXT_SIZE], message[ANSWER_MESSAGE_SIZE];
-    money_t wallet;
+    struct rest_wallet wallet;
     rate_t maker, taker;
     bool flag;
     int32_t code;
@@ -57,8 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)binance_rest_time(&ns, text, size);
     (void)binance_rest_leverage(&leverage, text, size);
     if (binance_rest_listen_key(key, text, size) == ST_OK && strpbrk(key, "/?#% ")) abort();
-    int64_t update_ns;
-    (void)binance_rest_wallet(&wallet, &update_ns, text, size);
+    (void)binance_rest_wallet(&wallet, text, size);
     (void)binance_rest_fees(&maker, &taker, text, size);
     (void)binance_rest_flag(&flag, "canTrade", text, size);
     (void)binance_rest_listings(&limits, text, size, each, NULL);

@@ -371,10 +371,11 @@ static enum status load_wallet(struct loading *l, struct err *err) {
     if (st != ST_OK) return st;
     b->wallet_ns = asked_ns;
     b->orders.wallet_ns = least_ns;
-    int64_t update_ns = 0;
-    st = binance_rest_wallet(&b->orders.wallet, &update_ns, a.body, a.size);
-    if (update_ns > least_ns)
-        b->orders.wallet_ns = update_ns; /* it changed while it was asked for */
+    struct rest_wallet wallet;
+    st = binance_rest_wallet(&wallet, a.body, a.size);
+    b->orders.wallet = wallet.balance;
+    if (wallet.update_ns > least_ns)
+        b->orders.wallet_ns = wallet.update_ns; /* it changed while it was asked for */
     binance_ask_free(&a);
     if (st == ST_INVALID) return err_set(err, st, "/fapi/v3/balance: not a list of balances");
     return ST_OK; /* without a row for USDT there is none */
@@ -475,6 +476,7 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
     /* Whoever goes on after a pause may remember another leverage: the first reconciliation tells them all. */
     for (uint32_t i = 0; i < b->instrument_count; i++) b->positions[i].leverage = 0;
     b->started = true;
+    binance_found_start(b);
     binance_market_start(b);
     binance_session_start(b);
     binance_reconcile(b);

@@ -31,12 +31,11 @@ enum { FLYING_MAX = 4, PLACES_MAX = 4, PASSED_DOUBLINGS = 4 };
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
-static uint64_t ref_of(const struct binance *b, const struct order *o) {
+uint64_t binance_order_ref(const struct binance *b, const struct order *o) {
     return (uint64_t)o->serial << 32 | binance_order_slot(&b->orders, o);
 }
 
-/* The order a reply is about; NULL if its slot is another order's by now. */
-static struct order *order_of(struct binance *b, uint64_t ref) {
+struct order *binance_order_of(struct binance *b, uint64_t ref) {
     struct order *o = &b->orders.slots[(uint32_t)ref];
     return o->serial == (uint32_t)(ref >> 32) ? o : NULL;
 }
@@ -91,9 +90,9 @@ static void place_params(struct request *r, const struct order *o, const char *s
 }
 
 void binance_place(struct binance *b, struct order *o) {
-    struct request *r =
-        binance_request(b, (enum binance_lane)o->lane, HTTP_POST, AUTH_SIGNED,
-                        o->on_algo ? algo_path : order_path, 0, done_place, ref_of(b, o));
+    struct request *r = binance_request(b, (enum binance_lane)o->lane, HTTP_POST, AUTH_SIGNED,
+                                        o->on_algo ? algo_path : order_path, 0, done_place,
+                                        binance_order_ref(b, o));
     if (!r) {
         binance_order_refused(&b->orders, o, BINANCE_NOT_SENT, venue_ts(b), binance_monotonic(b));
         return;
@@ -179,7 +178,7 @@ static bool is_refused_by_itself(struct binance *b, struct order *o, const struc
 
 static void done_place(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
-    struct order *o = order_of(b, r->ref);
+    struct order *o = binance_order_of(b, r->ref);
     if (a->sent_ns && a->http) hist_add(&b->stats.round_trip_ns, a->received_ns - a->sent_ns);
     if (!o) return;
     if (o->places_flying) o->places_flying--;
@@ -241,7 +240,7 @@ static bool is_news(const struct known *before, const struct order *o) {
 
 static void done_query(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
-    struct order *o = order_of(b, r->ref);
+    struct order *o = binance_order_of(b, r->ref);
     if (!o) return;
     if (o->queries_flying) o->queries_flying--;
     if (o->phase == PHASE_ENDED) return;
@@ -292,8 +291,9 @@ static void query(struct binance *b, struct order *o) {
     /* Before it fired a conditional order lives at its service, afterwards its child at the ordinary one. */
     bool algo = o->conditional && o->on_algo && o->order_id == 0;
     if (o->conditional && o->ask_other && o->order_id == 0) algo = !algo;
-    struct request *r = binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_SIGNED,
-                                        algo ? algo_path : order_path, 1, done_query, ref_of(b, o));
+    struct request *r =
+        binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_SIGNED, algo ? algo_path : order_path, 1,
+                        done_query, binance_order_ref(b, o));
     if (!r) return;
     r->repeatable = true;
     r->tries_max = 4;
@@ -307,7 +307,7 @@ enum { TRADES_PAGE = 1000 };
 
 static void done_trades(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
-    struct order *o = order_of(b, r->ref);
+    struct order *o = binance_order_of(b, r->ref);
     if (!o) return;
     if (o->trades_flying) o->trades_flying--;
     if (o->phase == PHASE_ENDED) return;
@@ -336,8 +336,9 @@ static void done_trades(void *context, const struct request *r, const struct ans
 }
 
 static void ask_trades(struct binance *b, struct order *o) {
-    struct request *r = binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_SIGNED,
-                                        "/fapi/v1/userTrades", 5, done_trades, ref_of(b, o));
+    struct request *r =
+        binance_request(b, LANE_PROTECTION, HTTP_GET, AUTH_SIGNED, "/fapi/v1/userTrades", 5,
+                        done_trades, binance_order_ref(b, o));
     if (!r) return;
     r->repeatable = true;
     r->tries_max = 4;
@@ -353,7 +354,7 @@ static void ask_trades(struct binance *b, struct order *o) {
 
 static void done_cancel(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
-    struct order *o = order_of(b, r->ref);
+    struct order *o = binance_order_of(b, r->ref);
     if (!o || o->phase == PHASE_ENDED) return;
     bool algo = r->path == algo_path;
     int64_t now = a->received_ns;
@@ -383,7 +384,7 @@ static void send_cancel(struct binance *b, struct order *o) {
     bool algo = o->conditional && o->on_algo && o->order_id == 0;
     struct request *r =
         binance_request(b, (enum binance_lane)o->cancel_lane, HTTP_DELETE, AUTH_SIGNED,
-                        algo ? algo_path : order_path, 1, done_cancel, ref_of(b, o));
+                        algo ? algo_path : order_path, 1, done_cancel, binance_order_ref(b, o));
     if (!r) return;
     r->repeatable = true;
     name_order(b, r, o, algo);

@@ -182,7 +182,8 @@ static void tell_fill(struct orders *os, struct order *o, const struct order_fil
     struct order_symbol *s = &os->symbols[o->instrument];
     o->cum_qty = f->cum_qty;
     o->cum_cost.e8 += money_mul_half_even(f->px, f->qty).e8;
-    if (fills_has(&s->fills, f->trade_id)) {
+    bool is_in_whole = s->whole_ns && f->ts_ns <= s->whole_ns;
+    if (is_in_whole || fills_has(&s->fills, f->trade_id)) {
         o->told_elsewhere = true;
         os->stats.duplicates++;
         return;
@@ -521,6 +522,7 @@ void binance_orders_position(struct orders *os, uint32_t instrument, qty_t qty, 
     if (!same) s->is_foreign = qty.e8 != 0;
     s->booked = qty;
     if (ts_ns > s->counted_ns) s->counted_ns = ts_ns;
+    if (ts_ns > s->whole_ns) s->whole_ns = ts_ns;
     os->stats.positions++;
     struct venue_event e = {.kind = VENUE_POSITION,
                             .side = qty.e8 > 0   ? SIDE_BUY
@@ -534,13 +536,17 @@ void binance_orders_position(struct orders *os, uint32_t instrument, qty_t qty, 
     os->tell(os->context, &e);
 }
 
-void binance_orders_balance(struct orders *os, money_t wallet, int64_t wallet_ns, int64_t ts_ns) {
-    bool is_news = os->wallet.e8 != wallet.e8 || !os->balance_told;
+void binance_orders_balance(struct orders *os, money_t wallet, money_t available, int64_t wallet_ns,
+                            int64_t ts_ns) {
+    bool is_news = os->wallet.e8 != wallet.e8 || os->available.e8 != available.e8;
+    is_news |= !os->balance_told;
     os->balance_told = true;
     os->wallet = wallet;
+    os->available = available;
     os->wallet_ns = wallet_ns;
     if (!is_news) return;
-    const struct venue_event e = {.kind = VENUE_BALANCE, .ts_event_ns = ts_ns, .wallet = wallet};
+    const struct venue_event e = {
+        .kind = VENUE_BALANCE, .ts_event_ns = ts_ns, .wallet = wallet, .available = available};
     os->tell(os->context, &e);
 }
 

@@ -91,6 +91,8 @@ struct order_symbol {
      * time up to which what they did is part of the balance, or of a position, that was told as a whole. */
     uint64_t from_trade_id;
     int64_t counted_ns;
+    int64_t
+        whole_ns; /* venue time of the last position that was told as a whole: whoever's fills before are in it */
     bool is_foreign; /* it is held, and somebody else opened it */
     int64_t last_funding_ns;
     rate_t funding_rate;
@@ -107,9 +109,9 @@ struct orders {
     uint32_t ended[ORDERS_MAX], ended_head, ended_count; /* ring: reused oldest first */
     uint32_t fresh, serial_next;
     struct order_symbol symbols[INSTRUMENTS_MAX];
-    money_t wallet;
-    bool balance_told; /* since this life began */
-    int64_t wallet_ns; /* venue time: what happened until then is in it, told or not */
+    money_t wallet, available; /* available: as told last */
+    bool balance_told;         /* since this life began */
+    int64_t wallet_ns;         /* venue time: what happened until then is in it, told or not */
     struct {
         int64_t until_ns;
         uint32_t instrument;
@@ -140,8 +142,10 @@ static inline uint32_t binance_order_slot(const struct orders *os, const struct 
 
 /* ---- evidence; now_ns is monotonic, times inside events are the venue's ---- */
 
-/* The wallet as the venue has it, everything up to wallet_ns in it; told if what was told makes another one. */
-void binance_orders_balance(struct orders *os, money_t wallet, int64_t wallet_ns, int64_t ts_ns);
+/* The wallet as the venue has it, everything up to wallet_ns in it, and what of it is available; told if what was told
+ * makes another one, or something else was available. */
+void binance_orders_balance(struct orders *os, money_t wallet, money_t available, int64_t wallet_ns,
+                            int64_t ts_ns);
 /* The venue refused it for good. */
 void binance_order_refused(struct orders *os, struct order *o, int32_t code, int64_t ts_ns,
                            int64_t now_ns);

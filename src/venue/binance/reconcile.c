@@ -58,6 +58,7 @@ static void done_orders(void *context, const struct request *r, const struct ans
         b->reconcile.result.orders++;
         if (!o) {
             b->reconcile.result.foreign_orders++;
+            binance_found_order(b, &row);
             continue;
         }
         see(b, o);
@@ -83,6 +84,7 @@ static void done_algos(void *context, const struct request *r, const struct answ
         b->reconcile.result.algos++;
         if (!o) {
             b->reconcile.result.foreign_orders++;
+            binance_found_algo(b, &row);
             continue;
         }
         see(b, o);
@@ -95,11 +97,11 @@ static void done_wallet(void *context, const struct request *r, const struct ans
     struct binance *b = context;
     (void)r;
     if (!arrived(b, a)) return;
-    int64_t update_ns = 0;
-    enum status st = binance_rest_wallet(&b->reconcile.wallet, &update_ns, a->body, a->size);
-    if (update_ns > b->reconcile.wallet_ns)
-        b->reconcile.wallet_ns = update_ns;             /* it changed while it was asked for */
-    if (st == ST_NOT_FOUND) b->reconcile.wallet.e8 = 0; /* an account without USDT */
+    struct rest_wallet *w = &b->reconcile.wallet;
+    enum status st = binance_rest_wallet(w, a->body, a->size);
+    if (w->update_ns > b->reconcile.wallet_ns)
+        b->reconcile.wallet_ns = w->update_ns; /* it changed while it was asked for */
+    /* An account without USDT has none. */
     b->reconcile.has_wallet = st == ST_OK || st == ST_NOT_FOUND;
     if (!b->reconcile.has_wallet) b->reconcile.failed = true;
 }
@@ -163,6 +165,7 @@ static void start(struct binance *b, int64_t now_ns) {
     c->fills_before = b->orders.stats.fills;
     memset(&c->result, 0, sizeof c->result);
     memset(c->seen, 0, sizeof c->seen);
+    b->found.count = 0;
     (void)ask(b, "/fapi/v1/openOrders", 40, done_orders);
     if (b->algo_service) (void)ask(b, "/fapi/v1/openAlgoOrders", 40, done_algos);
     binance_watch_now(b, now_ns);
@@ -242,13 +245,15 @@ static void finish(struct binance *b, int64_t now_ns) {
         c->result.foreign_positions += binance_is_foreign(b, i);
         c->result.positions += b->watch.symbols[i].venue.e8 != 0;
     }
+    if (binance_found_tell(b, now_ns) && c->next_ns > now_ns + RETRY_NS)
+        c->next_ns = now_ns + RETRY_NS;
     /* A fill told meanwhile may or may not be in the balance: the next one will tell. Another balance than what was told
      * makes is one of the venue's own after the history of funding has been asked: a stream may have kept it back. */
     if (c->has_wallet && b->orders.balance_told && !c->income_asked &&
-        c->wallet.e8 != b->orders.wallet.e8)
+        c->wallet.balance.e8 != b->orders.wallet.e8)
         c->wanted = c->income_wanted = true;
     else if (c->has_wallet && c->fills_before == b->orders.stats.fills)
-        binance_orders_balance(&b->orders, c->wallet, c->wallet_ns,
+        binance_orders_balance(&b->orders, c->wallet.balance, c->wallet.available, c->wallet_ns,
                                binance_clock_now(&b->clock, now_ns));
     b->session.user_gap =
         b->session.feed_count == 0 ||

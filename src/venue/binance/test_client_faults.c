@@ -55,6 +55,7 @@ static enum order_event event_of(const struct venue_event *e) {
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
     case VENUE_BALANCE:
+    case VENUE_ORDER_FOUND:
         break;
     }
     return ORDER_EVENT_COUNT;

@@ -146,7 +146,7 @@ static void test_objects(void **state) {
     int64_t ns;
     uint32_t leverage;
     char key[LISTEN_KEY_TEXT_SIZE];
-    money_t wallet;
+    struct rest_wallet wallet;
     bool flag;
     rate_t maker, taker;
     struct rest_limits limits;
@@ -161,15 +161,16 @@ static void test_objects(void **state) {
     assert_int_equal(binance_rest_listen_key(key, TEXT("{\"listenKey\":\"aB3-_\"}")), ST_OK);
     assert_string_equal(key, "aB3-_");
     assert_int_equal(binance_rest_listen_key(key, TEXT("{\"listenKey\":\"a/../b\"}")), ST_INVALID);
-    int64_t changed_ns = 0;
-    assert_int_equal(
-        binance_rest_wallet(&wallet, &changed_ns,
-                            TEXT("[{\"asset\":\"BNB\",\"balance\":\"5\"},{\"asset\":\"USDT\","
-                                 "\"balance\":\"122.5\",\"updateTime\":1700000000123}]")),
-        ST_OK);
-    assert_int_equal(wallet.e8, 12250000000);
-    assert_int_equal(changed_ns, INT64_C(1700000000123000000));
-    assert_int_equal(binance_rest_wallet(&wallet, &changed_ns, TEXT("[]")), ST_NOT_FOUND);
+    assert_int_equal(binance_rest_wallet(
+                         &wallet, TEXT("[{\"asset\":\"BNB\",\"balance\":\"5\"},{\"asset\":\"USDT\","
+                                       "\"balance\":\"122.5\",\"availableBalance\":\"22.25\","
+                                       "\"updateTime\":1700000000123}]")),
+                     ST_OK);
+    assert_int_equal(wallet.balance.e8, 12250000000);
+    assert_int_equal(wallet.available.e8, 2225000000);
+    assert_int_equal(wallet.update_ns, INT64_C(1700000000123000000));
+    assert_int_equal(binance_rest_wallet(&wallet, TEXT("[]")), ST_NOT_FOUND);
+    assert_int_equal(wallet.balance.e8 | wallet.available.e8 | wallet.update_ns, 0);
     assert_int_equal(binance_rest_flag(&flag, "canTrade", TEXT("{\"a\":{},\"canTrade\":true}")),
                      ST_OK);
     assert_true(flag);

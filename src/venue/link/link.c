@@ -95,6 +95,14 @@ static void on_instrument(void *context, uint32_t instrument, const struct instr
     if (i != UINT32_MAX) tell_rules(l, i, in);
 }
 
+static enum binance_whose whose(void *context, const char *client_order_id) {
+    static const enum binance_whose of[] = {[KERNEL_OWNER_NOBODY] = BINANCE_FOREIGN,
+                                            [KERNEL_OWNER_RUN] = BINANCE_OF_RUN,
+                                            [KERNEL_OWNER_OTHER_RUN] = BINANCE_OF_OTHER_RUN};
+    const struct venue_link *l = context;
+    return l->sink.whose ? of[l->sink.whose(l->sink.context, client_order_id)] : BINANCE_FOREIGN;
+}
+
 static const char *link_text(enum binance_link link) {
     switch (link) {
     case LINK_DOWN:
@@ -283,6 +291,7 @@ enum status venue_link_open_on(struct venue_link **out, const struct binance_opt
     o.contracts = contracts;
     o.contract_count = contracts ? count : 0;
     o.handlers = (struct binance_handlers){.context = l,
+                                           .whose = whose,
                                            .on_venue = on_venue,
                                            .on_bar = on_bar,
                                            .on_tick = on_tick,

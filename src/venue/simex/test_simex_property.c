@@ -222,6 +222,7 @@ static void apply_state(struct run *r, struct tracked *t, const struct venue_eve
     case VENUE_LIQUIDATION:
     case VENUE_POSITION:
     case VENUE_BALANCE:
+    case VENUE_ORDER_FOUND:
         fail();
     }
     int next = order_state_next(t->state, oe);
