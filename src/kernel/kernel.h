@@ -125,8 +125,8 @@ int64_t kernel_deadline(const struct kernel *k);
  * still hold, and the AI engine's own limits follow downwards, never above its configuration. */
 enum status kernel_policy(struct kernel *k, struct kernel_out *out, const char *key, double value,
                           const char *by, int64_t now_ns);
-/* What somebody outside asks for, an input like any other. key: a policy; KERNEL_CLOSE_ALL: everything held is closed
- * and the emergency stop set; KERNEL_BREAKER_RESET of target "all" or a contract. Statuses as above; ST_NOT_FOUND for a
+/* What somebody outside asks for, an input like any other. key: a policy; KERNEL_CLOSE_ALL: everything held is closed,
+ * and what somebody else holds and is told within 40 s of it, and the emergency stop set; KERNEL_BREAKER_RESET of target "all" or a contract. Statuses as above; ST_NOT_FOUND for a
  * target that is no contract of the run, too. */
 #define KERNEL_EMERGENCY_STOP "trading:emergency_stop"
 #define KERNEL_CLOSE_ALL      "positions:close_all"

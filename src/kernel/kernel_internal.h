@@ -29,6 +29,10 @@ struct hot {
 };
 static_assert(sizeof(struct hot) == 64, "one cache line");
 
+/* What is told so long after KERNEL_CLOSE_ALL was held by then, for all we know: the client's cycle of reconciliation and
+ * its answers. */
+#define CLOSE_ALL_NS (INT64_C(40) * 1000000000)
+
 enum { SPAN_INTERRUPTED = 1, SPAN_COUNTED = 2 };
 
 struct cold {
@@ -87,6 +91,7 @@ struct kernel {
     uint32_t left_count, waiting_count; /* symbols with left_qty, with left_waiting */
     int64_t now_ns;
     int64_t newest_ts_ns; /* of any symbol's price */
+    int64_t close_all_ns; /* the last KERNEL_CLOSE_ALL; 0 none */
     uint64_t trace_hash, next_trade_id;
     /* kernel_found.c: marks of our orders' names, life 0 before a process took the run up; when another run's doing was seen
      * last, 0 never or long ago; margin that is bound by nothing we know of. */

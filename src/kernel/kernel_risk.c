@@ -301,6 +301,7 @@ enum status kernel_command(struct kernel *k, struct kernel_out *out,
         return kernel_policy(k, out, command->key, command->value, command->given_by, now_ns);
     /* No entry may come in while the exits go out; whoever wants entries again says so. */
     st = kernel_policy(k, out, KERNEL_EMERGENCY_STOP, 1, command->given_by, now_ns);
+    k->close_all_ns = k->now_ns;
     kernel_close_all(k, out, EXIT_OPERATOR);
     return st;
 }

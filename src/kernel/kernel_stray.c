@@ -136,6 +136,11 @@ void kernel_take_waiting(struct kernel *k, struct kernel_out *out) {
     }
 }
 
+/* Everything was to be closed, and that of which nobody had told us yet is part of it. */
+static bool is_closing_all(const struct kernel *k) {
+    return k->emergency_stop && k->close_all_ns && k->now_ns - k->close_all_ns <= CLOSE_ALL_NS;
+}
+
 /* Part of a fill that belongs to no trade under way. */
 static void left_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
                       const struct venue_event *event, qty_t qty, bool was_ours) {
@@ -152,7 +157,7 @@ static void left_fill(struct kernel *k, struct kernel_out *out, uint32_t i,
         .trade_id = event->trade_id,
         /* What comes of a wish that has lapsed is closed; where it met somebody else's it is one
                        * position with it, and shares its stop. */
-        .closes = was_ours ? begins : rule == STRAY_FLATTEN,
+        .closes = was_ours ? begins : rule == STRAY_FLATTEN || is_closing_all(k),
         .reason = was_ours ? "late fill" : "foreign position"};
     if (!was_ours && rule == STRAY_LEAVE) {
         if (!begins) return;

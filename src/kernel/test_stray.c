@@ -90,6 +90,29 @@ static void a_position_is_left_alone_where_the_rule_says_so(void **state) {
     world_free(w);
 }
 
+/* Everything was to be closed: what a hand held by then and is told only now is closed, too; what is told long after it,
+ * or once entries are allowed again, is somebody else's as ever. */
+static void what_is_told_behind_a_panic_is_closed(void **state) {
+    (void)state;
+    static const int64_t later_s[] = {1, 39, 41, 1};
+    for (int n = 0; n < 4; n++) {
+        struct world *w = world_with(STRAY_PROTECT);
+        struct operator_command panic = {.key = KERNEL_CLOSE_ALL, .value = 1, .given_by = "test"};
+        struct operator_command resume = {
+            .key = KERNEL_EMERGENCY_STOP, .value = 0, .given_by = "test"};
+        assert_int_equal(kernel_command(w->kernel, &w->out, &panic, w->now), ST_OK);
+        if (n == 3) assert_int_equal(kernel_command(w->kernel, &w->out, &resume, w->now), ST_OK);
+        take_out(w);
+        w->now += later_s[n] * INT64_C(1000000000);
+        fill(w, "web_by_hand", SIDE_BUY, 3 * FX_ONE, 0);
+        bool closes = n < 2;
+        assert_int_equal(w->command_count, closes ? 2 : 1);
+        assert_int_equal(w->commands[0].order_type, ORDER_STOP_MARKET);
+        if (closes) assert_int_equal(newest(w)->order_type, ORDER_MARKET);
+        world_free(w);
+    }
+}
+
 /* Ours all the same: a fill of a wish that has lapsed is closed whatever the rule says of others. */
 static void a_late_fill_of_ours_is_closed_under_every_rule(void **state) {
     (void)state;
@@ -383,6 +406,7 @@ int main(void) {
         cmocka_unit_test(a_naked_position_that_was_there_before_gets_its_stop),
         cmocka_unit_test(a_naked_position_is_closed_where_the_rule_says_so),
         cmocka_unit_test(a_position_is_left_alone_where_the_rule_says_so),
+        cmocka_unit_test(what_is_told_behind_a_panic_is_closed),
         cmocka_unit_test(a_late_fill_of_ours_is_closed_under_every_rule),
         cmocka_unit_test(what_joins_a_trade_of_ours_is_that_trades_under_every_rule),
         cmocka_unit_test(a_settlement_of_what_is_not_held_is_no_position),

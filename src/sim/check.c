@@ -305,6 +305,7 @@ void check_injected(struct check *c, uint32_t kind, uint32_t instrument, int64_t
 static void want_close(struct check *c, uint32_t i) {
     struct check_symbol *s = &c->symbols[i];
     s->close_wanted = s->qty != 0 && !check_is_closing(s);
+    s->close_foreign = check_foreign_lately(c, s);
     s->close_from_ns = c->running ? c->now_ns : 0;
 }
 

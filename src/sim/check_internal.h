@@ -50,6 +50,7 @@ struct check_symbol {
         leverage_ns;                      /* last disturbance of each kind; INT64_MIN never */
     uint32_t human_orders, human_cancels; /* injected and not seen yet */
     bool change_open, owed, close_wanted, differs_told;
+    bool close_foreign; /* a hand was at what is to be closed: the trader need not know of it yet */
     int64_t flight_until_ns, close_from_ns; /* close_from: the clock runs since; 0 it does not */
 };
 

@@ -12,6 +12,13 @@ static int64_t passed_ns(const struct check *c, const struct check_span *p) {
     return (late ? c->call_fault_ns : p->from_ns) + limit_of(c, p) + 1;
 }
 
+/* When a close that is wanted has to have left: of what a hand did, once a cycle has found it out. */
+static int64_t close_due_ns(const struct check *c, const struct check_symbol *s) {
+    bool late = s->close_foreign && c->call_fault_ns > s->close_from_ns;
+    int64_t limit = s->close_foreign ? c->config.foreign_ns_max : c->config.protect_ns_max;
+    return (late ? c->call_fault_ns : s->close_from_ns) + limit + c->config.close_ask_ns + 1;
+}
+
 /* The first ns at which something of the symbol is overdue; INT64_MAX nothing. */
 static int64_t due_of(const struct check *c, const struct check_symbol *s) {
     const struct check_span *p = &s->span;
@@ -23,7 +30,7 @@ static int64_t due_of(const struct check *c, const struct check_symbol *s) {
             due = limit + c->config.close_ns_max;
     }
     if (s->close_wanted && s->close_from_ns) {
-        int64_t limit = s->close_from_ns + c->config.protect_ns_max + c->config.close_ask_ns + 1;
+        int64_t limit = close_due_ns(c, s);
         if (limit < due) due = limit;
     }
     return due;
@@ -65,8 +72,7 @@ static void overdue(struct check *c, uint32_t i) {
                        (double)s->qty * 1e-8, seconds(c->now_ns - p->from_ns));
         }
     }
-    int64_t close = s->close_from_ns + c->config.protect_ns_max + c->config.close_ask_ns + 1;
-    if (s->close_wanted && s->close_from_ns && c->now_ns >= close) {
+    if (s->close_wanted && s->close_from_ns && c->now_ns >= close_due_ns(c, s)) {
         s->close_wanted = false;
         check_fail(c, CHECK_REASONS, i, "a close was asked for and nothing left within %.3f s",
                    seconds(c->now_ns - s->close_from_ns));

@@ -733,6 +733,19 @@ static void test_close_refused(void **state) {
     leave(p);
     pass(p, 5 * SECOND);
     end_with(p, CHECK_NONE);
+    /* What a hand holds is found out by a cycle, and then it is to be closed all the same. */
+    for (int never = 0; never < 2; never++) {
+        p = protected();
+        check_injected(p->c, CHECK_SIM(SIM_HUMAN_OPEN), 0, p->now);
+        order_event(p, 0, "web_1", EXEC_NEW, EXO_NEW, SIDE_BUY, ONE, false);
+        fill(p, 0, "web_1", SIDE_BUY, ONE, 0);
+        check_close_wanted(p->c, CHECK_ALL, p->now);
+        pass(p, 39 * SECOND);
+        assert_int_equal(check_violations(p->c), 0);
+        if (!never) submit(p, 0, id_of(2, LEG_CLOSE, 0), SIDE_SELL, ORDER_MARKET, 0, 2 * ONE, true);
+        pass(p, 10 * SECOND);
+        end_with(p, never ? CHECK_REASONS : CHECK_NONE);
+    }
 }
 
 /* ---- 6 ---- */
