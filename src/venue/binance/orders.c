@@ -334,14 +334,21 @@ static void never_placed(struct orders *os, struct order *o, int64_t now_ns) {
 void binance_order_absent(struct orders *os, struct order *o, int64_t venue_now_ns,
                           int64_t now_ns) {
     if (o->phase == PHASE_ENDED) return;
-    if (o->conditional) o->ask_other = !o->ask_other;
     int64_t again_ns = o->conditional ? ABSENT_ALGO_AGAIN_NS : ABSENT_AGAIN_NS;
+    int64_t next_ns = again_ns / (o->conditional ? 2 : 1);
+    /* However often it is asked after, and by whom: what counts is said at intervals. */
+    if (o->absent_count > 0 && now_ns - o->absent_ns < next_ns) {
+        o->query_at_ns = o->absent_ns + next_ns;
+        return;
+    }
+    if (o->conditional) o->ask_other = !o->ask_other;
     if (venue_now_ns == 0 || venue_now_ns <= o->window_end_ns) {
         o->absent_count = 0;
         want(&o->query_at_ns, now_ns + ABSENT_AGAIN_NS);
         return;
     }
     if (o->absent_count == 0) o->absent_since_ns = now_ns;
+    o->absent_ns = now_ns;
     o->absent_count++;
     /* A conditional order has two places to be in: each must have said no. */
     uint32_t needed = o->conditional ? 2 * ABSENT_ALGO : ABSENT_ORDINARY;
@@ -349,7 +356,7 @@ void binance_order_absent(struct orders *os, struct order *o, int64_t venue_now_
         never_placed(os, o, now_ns);
         return;
     }
-    want(&o->query_at_ns, now_ns + again_ns / (o->conditional ? 2 : 1));
+    o->query_at_ns = now_ns + next_ns;
 }
 
 /* Why an order ended is not part of its row: the reason that its kind can have. */

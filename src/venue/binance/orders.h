@@ -67,11 +67,11 @@ struct order {
     qty_t venue_qty;          /* highest the venue has claimed */
     uint64_t order_id,
         algo_id; /* order_id: of the ordinary order, or of the child of a conditional one */
-    int64_t end_ts_ns, venue_ts_ns;    /* latest evidence, venue time */
-    int64_t evidence_ns;               /* monotonic, of the latest evidence */
-    int64_t window_end_ns;             /* venue time from which "does not exist" means something */
-    int64_t absent_since_ns;           /* monotonic */
-    int64_t query_at_ns, trades_at_ns; /* monotonic, 0: not wanted */
+    int64_t end_ts_ns, venue_ts_ns;     /* latest evidence, venue time */
+    int64_t evidence_ns;                /* monotonic, of the latest evidence */
+    int64_t window_end_ns;              /* venue time from which "does not exist" means something */
+    int64_t absent_since_ns, absent_ns; /* monotonic, first and last of those that count */
+    int64_t query_at_ns, trades_at_ns;  /* monotonic, 0: not wanted */
     int64_t queried_ns, trades_asked_ns, placed_ns; /* monotonic, when the last of them left */
     int64_t passed_ns;   /* monotonic: its trigger is passed, to be asked after then; 0 no */
     int64_t again_ns;    /* monotonic: it was alive after its end, and cancelled; 0 never */

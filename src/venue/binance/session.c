@@ -11,11 +11,12 @@
 #define OVERLAP_NS        (10 * NS_PER_SECOND)
 #define MARKET_SILENT_NS  (15 * NS_PER_SECOND) /* mark prices come every second or three */
 #define USER_SILENT_NS    (3 * NS_PER_SECOND)  /* from a reply to the event that must go with it */
-#define KEY_RENEW_NS      (25 * NS_PER_MINUTE)
-#define KEY_RETRY_NS      (5 * NS_PER_SECOND)
-#define KEY_LIFE_NS       (60 * NS_PER_MINUTE)
-#define REST_DOWN_NS      (5 * NS_PER_SECOND)
-#define REST_QUIET_NS     (500 * NS_PER_MS)
+/* Far more often than it must be: a key that died without a word leaves a socket that is open and says nothing. */
+#define KEY_RENEW_NS  (4 * NS_PER_MINUTE)
+#define KEY_RETRY_NS  (5 * NS_PER_SECOND)
+#define KEY_LIFE_NS   (60 * NS_PER_MINUTE)
+#define REST_DOWN_NS  (5 * NS_PER_SECOND)
+#define REST_QUIET_NS (500 * NS_PER_MS)
 enum { STREAMS_A_MESSAGE = 150 };
 
 static const char key_path[] = "/fapi/v1/listenKey";
@@ -29,6 +30,8 @@ static int64_t jitter(struct binance *b, int64_t ns) {
 }
 
 /* ---- listen key ---- */
+
+static void drop_feed(struct binance *b, uint32_t feed, int64_t now_ns);
 
 static void done_key(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
@@ -49,6 +52,9 @@ static void done_key(void *context, const struct request *r, const struct answer
         if (!told || strcmp(key, s->listen_key) == 0) return;
         memcpy(s->listen_key, key, sizeof key);
         if (b->tape) binance_tape_secret(b->tape, s->listen_key);
+        /* What is open listens to a key that is dead. */
+        if (s->feeds[0].sockets[s->feeds[0].current].phase == SOCKET_OPEN)
+            drop_feed(b, 0, a->received_ns);
         return;
     }
     s->key_renew_at_ns = a->received_ns + KEY_RETRY_NS;
@@ -151,6 +157,11 @@ static void feed_lost(struct binance *b, uint32_t feed, int64_t now_ns) {
     binance_watch_closely(b, now_ns);
 }
 
+static void drop_feed(struct binance *b, uint32_t feed, int64_t now_ns) {
+    for (uint32_t which = 0; which < 2; which++) close_socket(b, feed, which);
+    feed_lost(b, feed, now_ns);
+}
+
 void binance_on_socket_down(struct binance *b, uint32_t socket) {
     uint32_t feed = socket / 2, which = socket % 2;
     if (feed >= b->session.feed_count) return;
@@ -233,8 +244,7 @@ static void key_expired(struct binance *b) {
     struct session *s = &b->session;
     s->listen_key[0] = '\0';
     s->key_renew_at_ns = 0;
-    for (uint32_t which = 0; which < 2; which++) close_socket(b, 0, which);
-    feed_lost(b, 0, binance_monotonic(b));
+    drop_feed(b, 0, binance_monotonic(b));
 }
 
 void binance_on_socket_text(struct binance *b, uint32_t socket, const char *text, size_t size) {
@@ -308,9 +318,7 @@ static void watch_open(struct binance *b, uint32_t feed, int64_t now_ns, int64_t
     }
     if (silent) {
         log_warn("venue", "stream is silent, connecting anew", "feed=%s", feed ? "market" : "user");
-        close_socket(b, feed, at);
-        close_socket(b, feed, at ^ 1);
-        feed_lost(b, feed, now_ns);
+        drop_feed(b, feed, now_ns);
         return;
     }
     int64_t old_ns = d->sockets[at].since_ns + SOCKET_LIFE_NS;

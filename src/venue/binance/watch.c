@@ -99,7 +99,7 @@ static void tell_outside(struct binance *b, const struct outside *o) {
 static void ask_orders_of(struct binance *b, uint32_t instrument, int64_t now_ns) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         struct order *o = &b->orders.slots[b->orders.active[i]];
-        if (o->instrument != instrument || o->queries_flying) continue;
+        if (o->instrument != instrument || o->queries_flying || o->absent_count) continue;
         if (o->query_at_ns == 0 || o->query_at_ns > now_ns) o->query_at_ns = now_ns;
     }
 }
@@ -241,6 +241,7 @@ static void missed(struct binance *b, uint32_t instrument, bool algo, int64_t as
             o->evidence_ns >= asked_ns)
             continue;
         b->stats.watch_gone++;
+        if (o->queries_flying || o->absent_count) continue; /* asked after already */
         if (o->query_at_ns == 0 || o->query_at_ns > now_ns) o->query_at_ns = now_ns;
         binance_watch_now(b, now_ns);
     }
