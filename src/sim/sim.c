@@ -110,6 +110,7 @@ static void second(struct sim *s) {
 
 void sim_pass(struct sim *s, int64_t until_ns, bool for_client) {
     for (;;) {
+        if (s->aimed_count) sim_act_moment(s);
         int64_t venue = sim_venue_deadline(&s->venue), net = sim_net_deadline(s->net);
         int64_t next = venue < net ? venue : net;
         if (s->second_ns < next) next = s->second_ns;
@@ -123,7 +124,6 @@ void sim_pass(struct sim *s, int64_t until_ns, bool for_client) {
             sim_venue_advance(&s->venue, s->clock.now_ns);
         else if (sim_net_deliver(s->net) && for_client)
             return;
-        if (s->aimed_count) sim_act_moment(s);
     }
     if (until_ns > s->clock.now_ns) s->clock.now_ns = until_ns;
 }
