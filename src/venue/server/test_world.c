@@ -217,6 +217,49 @@ static void test_snapshot_and_journal(void **state) {
     test_dir_remove(copy);
 }
 
+/* How many snapshots it made; killed behind the last of these calls. */
+static int killed_behind(const struct test_setup *s, uint64_t seed, uint64_t from, uint64_t to) {
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct world *w;
+        struct world_stats stats = {0};
+        if (world_open(&w, &s->options, NULL) != ST_OK) _exit(100);
+        run_ops(w, s, seed, from, to);
+        snapshot_reap(w->p, true);
+        world_stats_get(w, &stats);
+        _exit((int)stats.snapshots);
+    }
+    int code;
+    waitpid(pid, &code, 0);
+    assert_true(WIFEXITED(code) && WEXITSTATUS(code) < 100);
+    return WEXITSTATUS(code);
+}
+
+/* A snapshot is due five minutes behind the last one, and no life is that long. */
+static void test_killed_too_often_for_a_snapshot(void **state) {
+    (void)state;
+    enum { LIFE = 390, LIVES = 7 }; /* calls, four a second */
+    char dir[256];
+    test_dir(dir, sizeof dir);
+    uint64_t seed = test_seed();
+    struct test_setup s;
+    test_setup(&s, dir);
+    int made = 0;
+    for (uint64_t i = 0; i < LIVES; i++) {
+        int here = killed_behind(&s, seed, i * LIFE, (i + 1) * LIFE);
+        assert_int_equal(here, i == 0 || i == 4); /* of a new world, and behind six and a half minutes */
+        made += here;
+    }
+    assert_int_equal(made, 2);
+    struct world *w = open_world(&s);
+    struct world_stats stats;
+    world_stats_get(w, &stats);
+    assert_in_range(stats.recovered_records, 1, 2 * 4 * (uint64_t)LIFE);
+    close_world(w);
+    test_dir_remove(dir);
+}
+
 static void test_broken_snapshots(void **state) {
     (void)state;
     char dir[256], path[400];
@@ -550,6 +593,7 @@ int main(void) {
         cmocka_unit_test(test_find_and_time),
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_snapshot_and_journal),
+        cmocka_unit_test(test_killed_too_often_for_a_snapshot),
         cmocka_unit_test(test_broken_snapshots),
         cmocka_unit_test(test_lost_journal_end),
         cmocka_unit_test(test_mismatch),

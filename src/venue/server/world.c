@@ -498,8 +498,10 @@ static enum status restart(struct world *w, const char *journal_dir, struct err 
     if (st != ST_OK) return err_wrap(err, st == ST_NOT_FOUND ? ST_CORRUPT : st, "state %s", p->dir);
     w->now_ns = p->own->now_ns;
     p->kept_seq = seq;
-    p->snapshot_at_ns = from;
     st = recover(w, journal_dir, seq, err);
+    /* As old as what lies behind it: killed more often than one is due, there would never be another, and each start
+     * would take longer than the last. */
+    p->snapshot_at_ns = from - (w->now_ns - p->own->now_ns);
     if (st == ST_OK) st = journal_catch_up(w, seq, err);
     if (st != ST_OK) return err_wrap(err, st, "state %s", p->dir);
     log_info("exchange", "stands where it stood",
