@@ -248,7 +248,7 @@ static void test_killed_too_often_for_a_snapshot(void **state) {
     int made = 0;
     for (uint64_t i = 0; i < LIVES; i++) {
         int here = killed_behind(&s, seed, i * LIFE, (i + 1) * LIFE);
-        assert_int_equal(here, i == 0 || i == 4); /* of a new world, and behind six and a half minutes */
+        assert_int_equal(here, i == 0 || i == 4); /* a new world, and behind 6.5 minutes */
         made += here;
     }
     assert_int_equal(made, 2);
