@@ -341,6 +341,14 @@ static void test_days(void **state) {
     tv_close_venue(v);
 }
 
+/* Balances that were not what was told before them made. */
+static uint32_t unexplained(const struct test_venue *v) {
+    uint32_t n = 0;
+    for (uint32_t k = 1; k < v->told_count; k++)
+        n += v->told[k].kind == VENUE_BALANCE && v->told[k].wallet.e8 != v->told[k - 1].wallet.e8;
+    return n;
+}
+
 /* A settlement that the stream kept back is found in the history of funding, and is nothing unexplained. */
 static void test_funding_untold(void **state) {
     (void)state;
@@ -354,11 +362,11 @@ static void test_funding_untold(void **state) {
     v->world_every_ns = NS_PER_SECOND;
     while (tv_venue_ns(v) % (8 * NS_PER_HOUR) < 8 * NS_PER_HOUR - NS_PER_MINUTE)
         tv_run(v, NS_PER_MINUTE);
-    uint32_t balances = tv_count(v, "", VENUE_BALANCE);
+    uint32_t balances = unexplained(v);
     streams_user_silent(v->rest.streams, true);
     tv_run(v, 3 * NS_PER_MINUTE);
     assert_int_equal(tv_count(v, "", VENUE_FUNDING), 1);
-    assert_int_equal(tv_count(v, "", VENUE_BALANCE), balances);
+    assert_int_equal(unexplained(v), balances);
     streams_user_silent(v->rest.streams, false);
     tv_run(v, NS_PER_MINUTE);
     assert_int_equal(tv_count(v, "", VENUE_FUNDING), 1);
