@@ -74,7 +74,7 @@ static struct retrain *handle_open(void) {
     return r;
 }
 
-enum { CLOSES = 60 };
+enum { CLOSES = 240 }; /* room; a trial takes some dozens */
 static struct retrain_changes record[CLOSES];
 static size_t closes; /* made so far */
 
@@ -119,13 +119,17 @@ static void closes_go_on(void **state) {
     assert_true(is_change(&got->items[0], "trained") && is_change(&got->items[1], "shadow"));
     assert_int_equal(got->items[0].model, MODEL_XGBOOST);
     for (int i = 0; i < 3; i++) assert_int_equal(next_close(r)->count, 0);
-    atomic_store(&passes, 1000);
+    atomic_store(&passes, 1);
     finished_wait(r, MODEL_NHITS);
     got = next_close(r);
     assert_int_equal(got->items[0].model, MODEL_NHITS);
     assert_true(is_change(&got->items[0], "trained"));
-    /* Served, and asked here while others are trained there. */
-    while (closes < CLOSES) next_close(r);
+    /* Their trials, while others are being trained and do not end: one that ended might take a challenger's place, and
+     * when it does is the threads' to say. */
+    while (!retrain_model(r, MODEL_XGBOOST) || !retrain_model(r, MODEL_NHITS)) next_close(r);
+    /* Served, and asked here while others are trained there, and end whenever they do. */
+    atomic_store(&passes, 1000);
+    for (int i = 0; i < 30; i++) next_close(r);
     assert_true(retrain_model(r, MODEL_XGBOOST) && retrain_model(r, MODEL_NHITS));
     unsigned char *end = state_make(r);
     retrain_destroy(r);
@@ -133,7 +137,7 @@ static void closes_go_on(void **state) {
     atomic_store(&passes, 0);
     r = handle_open();
     assert_ok(retrain_state_restore(r, start, retrain_state_size(r), &err));
-    for (size_t i = 0; i < CLOSES; i++) {
+    for (size_t i = 0; i < closes; i++) {
         struct turn t;
         struct retrain_changes out;
         turn_make(&t, r, FIRST + i);
