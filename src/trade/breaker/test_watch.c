@@ -222,6 +222,29 @@ static void a_wallet_that_is_gone_trips_everything(void **state) {
     free(b);
 }
 
+/* Whatever else is watched, and whatever is reset by hand: until it is gone. */
+static void another_executor_bars_entries_until_it_is_gone(void **state) {
+    (void)state;
+    const struct breaker_config nothing = {0};
+    struct breaker *b = breaker_new(&nothing, 2);
+    struct breaker_changes out = {0};
+    breaker_other_run(&out, b, false);
+    assert_int_equal(out.count, 0);
+    breaker_other_run(&out, b, true);
+    assert_change(&out, BREAKER_PART_TRIGGER, BREAKER_ALL, "off", "other_executor");
+    breaker_other_run(&out, b, true);
+    assert_int_equal(out.count, 1);
+    for (uint32_t i = 0; i < 2; i++) assert_int_equal(breaker_word(b, i), RISK_ESS_TRIPPED);
+    breaker_reset(&out, b, BREAKER_ALL, T0);
+    assert_int_equal(breaker_word(b, 0), RISK_ESS_TRIPPED);
+    assert_int_equal(b->trips[BREAKER_OTHER_RUN], 1);
+    out.count = 0;
+    breaker_other_run(&out, b, false);
+    assert_change(&out, BREAKER_PART_TRIGGER, BREAKER_ALL, "other_executor", "off");
+    assert_int_equal(breaker_word(b, 0), RISK_ALLOW);
+    free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(four_percent_below_the_days_highest_opens_the_circuit),
@@ -235,6 +258,7 @@ int main(void) {
         cmocka_unit_test(modes_follow_the_days_result_and_lower_limits),
         cmocka_unit_test(a_mode_is_left_with_a_margin),
         cmocka_unit_test(a_wallet_that_is_gone_trips_everything),
+        cmocka_unit_test(another_executor_bars_entries_until_it_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

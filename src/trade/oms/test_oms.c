@@ -207,6 +207,80 @@ static void the_same_intent_leg_and_attempt_give_the_same_id(void **state) {
     assert_memory_equal(a, b, sizeof a);
 }
 
+static void names_are_ids_with_the_marks_of_run_and_life(void **state) {
+    (void)state;
+    struct rng rng = rng_init(test_seed());
+    char id[CLIENT_ORDER_ID_SIZE], plain[CLIENT_ORDER_ID_SIZE];
+    for (int n = 0; n < 20000; n++) {
+        const struct oms_request r = {.leg = (enum oms_leg)rng_below(&rng, LEG_COUNT),
+                                      .intent_id = rng_u64(&rng),
+                                      .attempt = (uint32_t)(rng_u64(&rng) >> (32 + n % 32)),
+                                      .run = 1 + (uint32_t)rng_below(&rng, OMS_RUN_MAX),
+                                      .life = (uint32_t)rng_below(&rng, OMS_LIFE_MAX + 1)};
+        memset(id, 'x', sizeof id);
+        oms_order_name(id, &r);
+        oms_client_order_id(plain, r.intent_id, r.leg, r.attempt);
+        assert_int_equal(strlen(id), strlen(plain) + 8);
+        assert_true(strlen(id) <= 31 && venue_takes(id));
+        assert_memory_equal(id, plain, strlen(plain));
+        assert_true(oms_is_ours(id));
+        assert_int_equal(oms_run_of(id), r.run);
+        assert_int_equal(oms_run_of(plain), 0);
+        assert_int_equal(oms_leg_of(id), r.leg);
+        id[strlen(id) - 1] = '~';
+        assert_int_equal(oms_run_of(id), 0);
+    }
+    oms_order_name(id, &(struct oms_request){.leg = LEG_STOP,
+                                             .intent_id = 0x0123456789ABCDEF,
+                                             .attempt = 2,
+                                             .run = 1 << 10 | 31,
+                                             .life = 1 << 15 | 10});
+    assert_string_equal(id, "q028T5CY4TQKFF-s2-10Z100A");
+    oms_order_name(id, &(struct oms_request){.leg = LEG_STOP, .attempt = 2});
+    oms_client_order_id(plain, 0, LEG_STOP, 2);
+    assert_memory_equal(id, plain, sizeof id);
+}
+
+/* It has the very name of a trade's order, but for the life: nothing of that trade's is taken for it. */
+static void a_found_order_is_of_no_trade(void **state) {
+    (void)state;
+    struct oms_book book = {0};
+    struct oms_order *own = order(&book, LEG_STOP, 0, 10);
+    struct venue_event e = {.kind = VENUE_ORDER_FOUND,
+                            .side = SIDE_SELL,
+                            .order_type = ORDER_STOP_MARKET,
+                            .leaves_qty = {7},
+                            .cum_qty = {3},
+                            .stop_px = {95}};
+    oms_order_name(
+        e.client_order_id,
+        &(struct oms_request){.leg = LEG_STOP, .intent_id = own->intent_id, .run = 5, .life = 6});
+    assert_false(oms_is_live(&book, e.client_order_id));
+    struct oms_order *o = oms_found(&book, &e);
+    assert_non_null(o);
+    assert_true(oms_is_found(o) && !oms_is_found(own));
+    assert_true(oms_is_live(&book, e.client_order_id));
+    assert_ptr_equal(oms_live_attempt(&book, own->intent_id, LEG_STOP, 0), own);
+    assert_int_equal(o->leg, LEG_STOP);
+    assert_int_equal(o->order_qty.e8, 10);
+    assert_int_equal(o->stop_px.e8, 95);
+    struct oms_update u;
+    e.kind = VENUE_ORDER_CANCELED;
+    oms_apply(&u, &book, &e);
+    assert_ptr_equal(u.order, o);
+    assert_int_equal(o->state, ORDER_CANCELED);
+    assert_false(oms_is_found(o));
+    /* Taken for ended, and there again. */
+    e.kind = VENUE_ORDER_FOUND;
+    assert_ptr_equal(oms_found(&book, &e), o);
+    assert_int_equal(o->state, ORDER_NEW);
+    while (oms_has_live(&book)) { /* no slot, no order */
+        e.client_order_id[20]++;
+        if (!oms_found(&book, &e)) return;
+    }
+    fail();
+}
+
 /* --- evidence ----------------------------------------------------------------------------------- */
 
 static void a_command_carries_what_was_asked(void **state) {
@@ -583,6 +657,8 @@ int main(void) {
         cmocka_unit_test(the_ledger_never_forgets_an_id_that_has_not_expired),
         cmocka_unit_test(order_ids_fit_the_venues_pattern),
         cmocka_unit_test(order_ids_differ_by_intent_leg_and_attempt),
+        cmocka_unit_test(names_are_ids_with_the_marks_of_run_and_life),
+        cmocka_unit_test(a_found_order_is_of_no_trade),
         cmocka_unit_test(the_same_intent_leg_and_attempt_give_the_same_id),
         cmocka_unit_test(a_command_carries_what_was_asked),
         cmocka_unit_test(an_acknowledgement_is_not_a_fill),

@@ -110,9 +110,9 @@ bool binance_found_tell(struct binance *b, int64_t now_ns) {
         bool ours = whose(b, e.client_order_id) == BINANCE_OF_RUN;
         if (ours && binance_orders_find(&b->orders, e.client_order_id))
             continue; /* named meanwhile */
-        log_warn("venue", "order of our form, not asked for here",
-                 "symbol=%s client_order_id=%s run=%s", b->instruments[row->instrument].symbol,
-                 e.client_order_id, ours ? "this" : "another");
+        if (ours)
+            log_warn("venue", "order of ours that was forgotten", "symbol=%s client_order_id=%s",
+                     b->instruments[row->instrument].symbol, e.client_order_id);
         b->orders.tell(b->orders.context, &e);
         if (ours && !follow(b, row, &e, now_ns)) waits = true;
     }
