@@ -87,6 +87,7 @@ static enum status config_take(struct api *api, const struct api_config *c, stru
     api->view_box = c->view_box;
     api->retrain_request = c->retrain_request;
     api->inbox = c->inbox;
+    api->lease = c->lease;
     enum status st = text_take(api->bind, sizeof api->bind, bind_to, "bind address", err);
     if (st == ST_OK && c->token && strlen(c->token) >= SERVE_TOKEN_SIZE)
         st = err_set(err, ST_RANGE, "api token is longer than %d characters", SERVE_TOKEN_SIZE - 1);

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/metrics.h"
 #include "kernel/inbox.h"
+#include "kernel/lease.h"
 #include "kernel/view.h"
 
 enum { API_PORT_DEFAULT = 8001 };
@@ -38,6 +39,8 @@ struct api_config {
     _Atomic uint32_t *retrain_request;
     struct inbox
         *inbox; /* borrowed; POSTs that change something go there. NULL: 409, nobody obeys */
+    /* Borrowed. Of the run; not this process's: it stands by, says so, and answers nothing else. NULL: none. */
+    const struct lease *lease;
 };
 struct api_config api_config_defaults(void); /* 127.0.0.1:8001, all else empty */
 

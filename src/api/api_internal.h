@@ -12,6 +12,7 @@
 #include "base/tstamp.h"
 #include "kernel/command_body.h"
 #include "kernel/events.h"
+#include "kernel/lease.h"
 #include "kernel/view.h"
 #include "learn/explain.h"
 
@@ -32,8 +33,11 @@ enum {
 
 /* What one request sees: the newest view and the moment it was taken. */
 struct api_shot {
-    const struct view *view; /* contents undefined unless published */
+    const struct view *view; /* contents undefined unless published or recovering */
     bool published;
+    bool recovering;           /* there is a view, and it is older than the run */
+    bool has_lease, stands_by; /* stands_by: another process owns the run */
+    struct lease_look lease;
     bool can_retrain; /* somebody takes requests for it */
     bool retrain_requested;
     bool can_command;   /* somebody obeys */
@@ -78,6 +82,8 @@ struct api_health {
     char not_ready[API_MESSAGE_SIZE];
 };
 void api_health_judge(struct api_health *out, const struct api_shot *shot);
+/* Why no state can be told, of a shot that is not published; returns out. */
+const char *api_waiting_text(char out[API_MESSAGE_SIZE], const struct api_shot *shot);
 
 /* ---- JSON documents; each writes one whole object ---- */
 
@@ -188,6 +194,9 @@ void api_prom_gauge(struct api_page *p, const char *name, const char *help, doub
 /* The engine's part of the page; the breaker's. */
 void api_prom_engine(struct api_page *p, const struct view *v);
 void api_prom_risk(struct api_page *p, const struct view *v);
+/* Who owns the run: of the page, and of /health. */
+void api_prom_lease(struct api_page *p, const struct api_shot *shot);
+void api_put_lease(struct json_writer *w, const struct api_shot *shot);
 
 enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
                                const struct metrics *metrics, const struct api_shot *shot);

@@ -29,7 +29,7 @@ bool api_command_may(struct api_refusal *refusal, const struct operator_command 
         refusal->code = 409;
         snprintf(refusal->message, sizeof refusal->message, "%s",
                  shot->can_command ? "the run has ended" : "nobody here obeys commands");
-    } else if (!shot->published) {
+    } else if (!shot->published && !shot->recovering) {
         refusal->code = 503;
         refusal->retry_after_seconds = 1;
         snprintf(refusal->message, sizeof refusal->message, "warming up: nothing published yet");

@@ -93,7 +93,7 @@ static void judge_ready(struct api_health *h, const struct api_shot *shot, bool 
         for (uint32_t i = 0; i < v->symbol_count; i++) warm += v->symbols[i].warm != 0;
     for (uint32_t i = 0; i < h->role_count; i++) stale += h->roles[i].state == API_ROLE_STALE;
     if (!shot->published)
-        snprintf(h->not_ready, sizeof h->not_ready, "nothing has been published yet");
+        api_waiting_text(h->not_ready, shot);
     else if (!current)
         snprintf(h->not_ready, sizeof h->not_ready, "the kernel is silent or has ended");
     else if (stale)
@@ -104,11 +104,29 @@ static void judge_ready(struct api_health *h, const struct api_shot *shot, bool 
     h->ready = h->not_ready[0] == '\0';
 }
 
+const char *api_waiting_text(char out[API_MESSAGE_SIZE], const struct api_shot *shot) {
+    const struct lease_look *l = &shot->lease;
+    if (shot->stands_by && l->owner_pid != 0)
+        snprintf(out, API_MESSAGE_SIZE, "standby: process %d owns the run, renewed %.1f s ago",
+                 (int)l->owner_pid, (double)l->age_ns / 1e9);
+    else if (shot->stands_by)
+        snprintf(out, API_MESSAGE_SIZE, "standby: the run is being taken over");
+    else if (shot->recovering && shot->view->recovery == VIEW_GOING_OVER)
+        snprintf(out, API_MESSAGE_SIZE, "recovering: the journal is being gone over");
+    else if (shot->recovering)
+        snprintf(out, API_MESSAGE_SIZE,
+                 "recovering: the venue is asked for candles, orders and positions");
+    else
+        snprintf(out, API_MESSAGE_SIZE, "starting: nothing published yet");
+    return out;
+}
+
 void api_health_judge(struct api_health *out, const struct api_shot *shot) {
     memset(out, 0, sizeof *out);
     bool current = false;
     if (!shot->published) {
-        reason_add(out, "nothing has been published yet");
+        char waiting[API_MESSAGE_SIZE];
+        reason_add(out, "%s", api_waiting_text(waiting, shot));
     } else {
         int64_t silence_ns = shot->now_wall_ns - shot->view->published_wall_ns;
         current = shot->view->running && silence_ns <= API_SILENCE_NS_MAX;

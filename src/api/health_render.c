@@ -312,7 +312,7 @@ static void put_health_metrics(struct json_writer *w, const struct api_shot *sho
 void api_put_health(struct json_writer *w, const struct api_shot *shot,
                     const struct api_health *h) {
     put_text(w, "service", "ai-engine-service");
-    put_text(w, "status", h->ok ? "OK" : "DEGRADED");
+    put_text(w, "status", shot->stands_by ? "STANDBY" : h->ok ? "OK" : "DEGRADED");
     put_f64(w, "uptime_seconds", shot->uptime_seconds);
     put_switches(w, shot, h);
     put_text(w, "version", shot->version);
@@ -325,6 +325,7 @@ void api_put_health(struct json_writer *w, const struct api_shot *shot,
     for (uint32_t i = 0; i < h->reason_count; i++) json_write_string(w, h->reasons[i]);
     json_write_array_end(w);
     put_bool(w, "ready", h->ready);
+    api_put_lease(w, shot);
     put_roles(w, h);
     put_models(w, shot);
     put_disagreement(w, shot);

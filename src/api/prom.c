@@ -279,6 +279,7 @@ enum status api_render_metrics(char *out, size_t capacity, size_t *out_size,
     struct api_page p = {.out = out, .capacity = capacity, .size = size};
     process(&p, shot);
     health(&p, shot);
+    api_prom_lease(&p, shot);
     if (shot->published) {
         trading(&p, shot->view);
         refusals(&p, shot->view);

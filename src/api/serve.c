@@ -107,9 +107,9 @@ static void respond(struct api *api, const struct asked *q, const struct answer 
     if (a->retry_after_seconds)
         snprintf(retry, sizeof retry, "Retry-After: %u\r\n", a->retry_after_seconds);
     int n = snprintf(headers, sizeof headers, "%s%s%s%s%s%s",
-                     q->route == ROUTE_REPORT ? SECURITY_REPORT : SECURITY, a->allow ? "Allow: " : "",
-                     a->allow ? a->allow : "", a->allow ? "\r\n" : "", retry,
-                     a->code == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
+                     q->route == ROUTE_REPORT ? SECURITY_REPORT : SECURITY,
+                     a->allow ? "Allow: " : "", a->allow ? a->allow : "", a->allow ? "\r\n" : "",
+                     retry, a->code == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
     ASSERT(n > 0 && (size_t)n < sizeof headers);
     net_respond(q->conn, a->code, a->content_type, headers, a->data, a->size);
     double seconds = (double)(tstamp_monotonic_ns() - q->began_ns) / 1e9;
@@ -159,9 +159,17 @@ static void respond_written(struct api *api, const struct asked *q, int code,
 static struct api_shot shot_take(struct api *api) {
     uint64_t version = view_version(api->view_box);
     if (version != 0 && version != api->view.version) view_read(api->view_box, &api->view);
+    bool recovering = version != 0 && api->view.recovery != VIEW_RECOVERED;
+    struct lease_look lease = {0};
+    if (api->lease) lease_look(&lease, api->lease);
+    bool stands_by = api->lease && !lease.is_mine;
     return (struct api_shot){
         .view = &api->view,
-        .published = version != 0,
+        .published = version != 0 && !recovering && !stands_by,
+        .recovering = recovering,
+        .has_lease = api->lease != NULL,
+        .stands_by = stands_by,
+        .lease = lease,
         .can_retrain = api->retrain_request != NULL,
         .can_command = api->inbox != NULL,
         .retrain_requested = api->retrain_request && atomic_load(api->retrain_request) != 0,
@@ -517,6 +525,26 @@ static void answer_post(struct api *api, const struct asked *q, const struct net
 
 /* ---- a request ---- */
 
+static bool is_service(int route) {
+    return route == ROUTE_HEALTH || route == ROUTE_LIVE || route == ROUTE_READY ||
+           route == ROUTE_METRICS || route == ROUTE_PUSH || route >= ROUTE_ASSETS;
+}
+
+/* Whether it is about the run, of which nothing is told before it is what it was when the process before ended. The
+ * service itself always answers; commands are taken early, and obeyed when the run is there. */
+static bool needs_run(enum route route, const struct api_shot *shot) {
+    return !is_service((int)route) && (shot->stands_by || command_of(route) == COMMAND_BODY_KINDS);
+}
+
+static bool has_run(struct api *api, const struct asked *q) {
+    struct api_shot shot = shot_take(api);
+    if (!needs_run(q->route, &shot) || shot.published) return true;
+    struct api_refusal refusal = {.code = 503, .retry_after_seconds = 1};
+    api_waiting_text(refusal.message, &shot);
+    respond_refusal(api, q, &refusal, NULL);
+    return false;
+}
+
 static enum method method_of(const struct net_request *r) {
     switch (r->method) {
     case NET_GET:
@@ -585,9 +613,9 @@ void serve_request(void *context, struct net_conn *c, const struct net_request *
     bool gets = q.route >= ROUTE_ASSETS || ROUTES[q.route].get;
     bool posts = q.route < ROUTE_ASSETS && ROUTES[q.route].post;
     if (is_get && gets) {
-        answer_get(api, &q, r);
+        if (has_run(api, &q)) answer_get(api, &q, r);
     } else if (q.method == METHOD_POST && posts) {
-        answer_post(api, &q, r);
+        if (has_run(api, &q)) answer_post(api, &q, r);
     } else {
         struct api_refusal refusal = {.code = 405};
         const char *allow = gets && posts ? "GET, HEAD, POST" : posts ? "POST" : "GET, HEAD";
@@ -667,7 +695,7 @@ void serve_counts_declare(struct api *api) {
             http_count_declare(&api->count, "GET", route_path(api, (enum route)i), 200);
             http_count_declare(&api->count, "HEAD", route_path(api, (enum route)i), 200);
         }
-        if (i == ROUTE_READY || i == ROUTE_AI_SIGNALS) declare(api, "GET", i, ready, 1);
+        if (i == ROUTE_READY || (!is_service(i) && ROUTES[i].get)) declare(api, "GET", i, ready, 1);
         if (i == ROUTE_SIGNAL) declare(api, "POST", i, signal, sizeof signal / sizeof signal[0]);
         if (command_of((enum route)i) != COMMAND_BODY_KINDS)
             declare(api, "POST", i, command, sizeof command / sizeof command[0]);

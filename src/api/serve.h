@@ -32,6 +32,7 @@ struct api {
     struct metrics *metrics;
     _Atomic uint32_t *retrain_request;
     struct inbox *inbox;
+    const struct lease *lease;
     bool metrics_own, has_loop;
     uint32_t self_test;
     int64_t started_ns; /* monotonic */

@@ -210,6 +210,7 @@ static inline void world_open(struct world *w, struct api_config *config) {
         c.bind = config->bind;
         c.retrain_request = config->retrain_request;
         c.inbox = config->inbox;
+        c.lease = config->lease;
     }
     struct err err = {ST_OK, ""};
     if (api_start(&w->api, &c, &err) != ST_OK) fail_msg("%s", err.text);

@@ -191,7 +191,7 @@ static int try_once(const struct operate *o, struct risk *risk, struct given *gi
         if (code != 202 || !given_read(given, *body)) return refused(o, code, path, *body);
     }
     code = ask_quietly(reply, ASK_REPLY_SIZE, body, err, (uint16_t)o->port, "/api/risk", NULL);
-    if (code == 0) return 0;
+    if (code == 0 || code == 503) return 0; /* recovering */
     if (code != 200) return refused(o, code, "/api/risk", *body);
     if (!risk_read(risk, *body)) return 0; /* nothing published yet */
     if (risk->started != given->started) {

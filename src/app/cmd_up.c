@@ -69,6 +69,11 @@ static const char up_usage[] =
     "  --steps N          end cleanly after N bars of time\n"
     "  --port N           HTTP on 127.0.0.1 (8001); --no-api: none\n"
     "  --no-baselines     no buy-and-hold and random-entry baselines at the end\n"
+    "  --standby          wait beside the process that owns this run, and take it over when it "
+    "ends "
+    "or hangs\n"
+    "  --lease-seconds N  standby: an owner whose loop has not gone round for so long hangs (10)\n"
+    "  --standby-port N   standby: /health on 127.0.0.1, that says so, while it waits (none)\n"
     "  --fresh            start over; the earlier run of the same options is kept beside\n"
     "  --state DIR        everything a run keeps (default $QUANTUM_STATE, else the XDG data "
     "folder)\n"
@@ -128,6 +133,9 @@ enum {
     OPT_TAPE,
     OPT_SYMBOLS_MAX,
     OPT_STRAY,
+    OPT_STANDBY,
+    OPT_STANDBY_PORT,
+    OPT_LEASE,
     OPT_NO_API,
     OPT_NO_BASELINES,
     OPT_FRESH,
@@ -166,6 +174,9 @@ static const struct option long_options[] = {
     {"tape", required_argument, NULL, OPT_TAPE},
     {"symbols-max", required_argument, NULL, OPT_SYMBOLS_MAX},
     {"stray", required_argument, NULL, OPT_STRAY},
+    {"standby", no_argument, NULL, OPT_STANDBY},
+    {"standby-port", required_argument, NULL, OPT_STANDBY_PORT},
+    {"lease-seconds", required_argument, NULL, OPT_LEASE},
     {"no-api", no_argument, NULL, OPT_NO_API},
     {"no-baselines", no_argument, NULL, OPT_NO_BASELINES},
     {"fresh", no_argument, NULL, OPT_FRESH},
@@ -327,6 +338,16 @@ static bool set_option(struct up *u, int option) {
         if (!whole_number(&n, optarg, 65535)) return false;
         o->port = (uint16_t)n;
         return true;
+    case OPT_STANDBY:
+        return o->standby = true;
+    case OPT_STANDBY_PORT:
+        if (!whole_number(&n, optarg, 65535) || n == 0) return false;
+        o->standby_port = (uint16_t)n;
+        return true;
+    case OPT_LEASE:
+        if (!whole_number(&n, optarg, 3600) || n < 2) return false;
+        o->lease_ns = (int64_t)n * NS_PER_SECOND;
+        return true;
     case OPT_NO_API:
         return o->no_api = true;
     case OPT_NO_BASELINES:
@@ -373,6 +394,11 @@ static int read_options(struct up *u, int argc, char **argv, const char *usage) 
         return EXIT_USAGE;
     }
     struct run_options *o = &u->options;
+    if (o->standby && (o->fresh || o->mode == MODE_REPLAY)) {
+        fprintf(stderr, "quantum %s: --standby goes on with a run: not with %s\n", argv[0],
+                o->fresh ? "--fresh" : "--mode replay");
+        return EXIT_USAGE;
+    }
     if (!o->venue_url[0] && (o->mode == MODE_TESTNET || o->mode == MODE_LIVE))
         snprintf(o->venue_url, sizeof o->venue_url, "%s",
                  o->mode == MODE_LIVE ? RUN_URL_LIVE : RUN_URL_TESTNET);
@@ -468,6 +494,7 @@ static int start_api(struct api **api, const struct run *run, struct view_box *b
     struct api_config c = api_config_defaults();
     c.retrain_request = run->session.retrain_request;
     c.inbox = run->session.inbox;
+    c.lease = run->lease;
     c.port = run->options.port;
     c.view_box = box;
     c.trades_path = trades;
@@ -587,7 +614,7 @@ static int up(struct up *u) {
     int code = run_prepare(&run, &u->options, &stop_requested);
     if (code == EXIT_DONE) code = run_it(&run, u->options.mode == MODE_REPLAY, u->json);
     run_release(&run);
-    return code;
+    return code == RUN_ENDED ? EXIT_DONE : code;
 }
 
 int cmd_up(int argc, char **argv) {

@@ -84,7 +84,9 @@ static const char *call(struct drill_venue *v, const char *method, const char *p
     }
     int code = ask_host(v->reply, REPLY_SIZE, &body, err, v->host, v->port, request);
     if (code == 200) return body;
-    if (code != 0) err_set(err, ST_EXTERNAL, "%s %s: %d: %.200s", method, path, code, body);
+    if (code != 0)
+        err_set(err, code == 429 ? ST_AGAIN : ST_EXTERNAL, "%s %s: %d: %.200s", method, path, code,
+                body);
     return NULL;
 }
 
@@ -124,7 +126,7 @@ enum status drill_venue_stop(struct drill_stop *out, struct drill_venue *v, cons
     for (int i = 0; i < 2; i++) {
         uint64_t not_this = except && except->is_algo == (i == 1) ? except->id : 0;
         const char *body = call(v, "GET", services[i].path, symbol, NULL, 0, err);
-        if (!body) return err ? err->st : ST_EXTERNAL;
+        if (!body) return err->st;
         *out = (struct drill_stop){.is_algo = i == 1};
         if (!newest_stop(&out->id, body, services[i].id_name, services[i].type_name, not_this))
             return err_set(err, ST_EXTERNAL, "%s: no list of orders", services[i].path);
@@ -141,22 +143,41 @@ enum status drill_venue_cancel(struct drill_venue *v, const char *symbol,
                                                                                        : err->st;
 }
 
-enum status drill_venue_positions(uint32_t *out, struct drill_venue *v, struct err *err) {
-    struct json_reader r;
+static void holding_read(struct drill_holding *h, struct json_reader *r) {
     struct json_text key;
-    *out = 0;
+    *h = (struct drill_holding){0};
+    json_object_begin(r);
+    while (json_object_next(r, &key)) {
+        if (json_text_is(&key, "symbol")) {
+            struct json_text text = json_string(r);
+            (void)json_text_copy(h->symbol, sizeof h->symbol, NULL, &text); /* too long: "" */
+        } else if (json_text_is(&key, "positionAmt")) {
+            h->qty_e8 = json_e8(r);
+        } else {
+            json_skip(r);
+        }
+    }
+}
+
+enum status drill_venue_held(struct drill_holding *out, uint32_t *count, struct drill_venue *v,
+                             struct err *err) {
+    struct json_reader r;
+    *count = 0;
     const char *body = call(v, "GET", "/fapi/v2/positionRisk", NULL, NULL, 0, err);
     if (!body) return err->st;
     json_reader_init(&r, body, strlen(body));
     json_array_begin(&r);
     while (json_array_next(&r)) {
-        json_object_begin(&r);
-        while (json_object_next(&r, &key)) {
-            if (json_text_is(&key, "positionAmt"))
-                *out += json_e8(&r) != 0;
-            else
-                json_skip(&r);
-        }
+        struct drill_holding h;
+        holding_read(&h, &r);
+        if (h.qty_e8 == 0) continue;
+        if (*count < DRILL_POSITIONS_MAX) out[*count] = h;
+        ++*count;
     }
     return json_finish(&r) == ST_OK ? ST_OK : err_set(err, ST_EXTERNAL, "positionRisk: no list");
+}
+
+enum status drill_venue_positions(uint32_t *out, struct drill_venue *v, struct err *err) {
+    static struct drill_holding held[DRILL_POSITIONS_MAX];
+    return drill_venue_held(held, out, v, err);
 }

@@ -293,19 +293,28 @@ int run_make_dir(struct run *run) {
     snprintf(name, sizeof name, "%s-%s-%016" PRIx64, run_mode_text(o->mode),
              strategy_text(o->strategy), session_identity(&run->session));
     snprintf(run->run_dir, sizeof run->run_dir, "%.4000s/%s", runs, name);
-    if (o->fresh && access(run->run_dir, F_OK) == 0) {
+    bool is_there = access(run->run_dir, F_OK) == 0;
+    int code = EXIT_DONE;
+    if (is_there && (code = run_own(run)) != EXIT_DONE) return code;
+    if (is_there && o->fresh) {
         snprintf(path, sizeof path, "%s.old-%" PRId64, run->run_dir, tstamp_wall_ns());
         if (rename(run->run_dir, path) != 0) {
             fprintf(stderr, "quantum: %s: %s\n", run->run_dir, strerror(errno));
             return EXIT_FAILED;
         }
         fprintf(stderr, "the earlier run was kept as %s\n", path);
+        lease_close(run->lease); /* it went with the folder */
+        run->lease = NULL;
     }
-    if (mkdir(run->run_dir, 0755) != 0 && errno != EEXIST) {
-        fprintf(stderr, "quantum: %s: %s\n", run->run_dir, strerror(errno));
-        return EXIT_FAILED;
+    if (!run->lease) {
+        if (mkdir(run->run_dir, 0755) != 0 && errno != EEXIST) {
+            fprintf(stderr, "quantum: %s: %s\n", run->run_dir, strerror(errno));
+            return EXIT_FAILED;
+        }
+        if ((code = run_own(run)) != EXIT_DONE) return code;
     }
     run->session.run_dir = run->run_dir;
+    run->session.lease = run->lease;
     return EXIT_DONE;
 }
 
@@ -348,7 +357,7 @@ int run_prepare(struct run *run, const struct run_options *options,
     if (options->venue_url[0]) {
         struct err err = {0};
         int done = run_prepare_venue(run, &err);
-        if (done != EXIT_DONE) fprintf(stderr, "quantum: %s\n", err.text);
+        if (done != EXIT_DONE && err.st != ST_OK) fprintf(stderr, "quantum: %s\n", err.text);
         return done;
     }
     int code = options->mode == MODE_REPLAY ? prepare_replay(run, stop) : prepare_paper(run, stop);
@@ -374,6 +383,8 @@ void run_release(struct run *run) {
     }
     feed_close(run->session.feed);
     run->session.feed = NULL;
+    lease_close(run->lease); /* last: until here nobody else may begin */
+    run->lease = NULL;
 }
 
 /* ---- baselines ---- */
@@ -465,6 +476,7 @@ static enum status random_entry(struct report_baseline *b, const struct run *run
     o.stop =
         NULL; /* the user has asked to end already; this is short, and a second Ctrl-C still ends it */
     o.run_dir = dir;
+    o.lease = NULL;
     o.durable = false;
     enum status st = session_run(result, &o, err);
     struct tradedb *db = NULL;

@@ -38,6 +38,10 @@ struct run_options {
     uint32_t synth_symbols;
     double synth_pattern;
     uint16_t port;
+    /* Waits for a run that another process owns, and takes it over; while it waits, standby_port says so (0: none). */
+    bool standby;
+    uint16_t standby_port;
+    int64_t lease_ns; /* an owner silent for so long is ended */
     /* A venue that is somewhere else; "" = the embedded exchange. */
     char venue_url[RUN_PATH_SIZE];
     char stream_url[RUN_PATH_SIZE]; /* "" = as fits venue_url */
@@ -50,6 +54,7 @@ struct run_options {
 
 struct run {
     struct run_options options;
+    struct lease *lease;          /* of run_dir; NULL: not taken yet */
     struct venue_link *link;      /* NULL: embedded exchange */
     struct live_candles *candles; /* of a run on a venue that retrains; NULL: none are kept */
     struct session_options session;
@@ -65,8 +70,10 @@ struct run {
 
 struct run_options run_options_defaults(void);
 
-/* Feed, model (trained first if need be, before the user's eyes), run folder. Returns an exit code;
- * what went wrong is on standard error. EXIT_REFUSED: a model that has seen the window. */
+/* Feed, model (trained first if need be, before the user's eyes), run folder and its lease. Returns an exit code;
+ * what went wrong is on standard error. EXIT_REFUSED: a model that has seen the window, or a run that another process
+ * owns. RUN_ENDED: a standby was told to end. */
+enum { RUN_ENDED = -1 };
 int run_prepare(struct run *run, const struct run_options *options,
                 const volatile sig_atomic_t *stop);
 void run_release(struct run *run);
@@ -129,8 +136,11 @@ enum status run_retrain_open(struct run *run, struct err *err);
 /* The made-up market of a paper run: minutes, this many of which lie before it begins. */
 enum { RUN_SYNTH_HISTORY_BARS = 5000 };
 struct synth_config run_synth_config(const struct run_options *o);
-/* The run's folder (made, or with --fresh made anew); then its options into it, and it is the current one. Exit codes. */
+/* The run's folder (made, or with --fresh made anew) and its lease: from then on nobody else writes there, and before it
+ * this process has not. Then its options into it, and it is the current one. Exit codes; RUN_ENDED. */
 int run_make_dir(struct run *run);
+/* run_own.c: the lease of run_dir, waiting for it with --standby; run_make_dir's part. */
+int run_own(struct run *run);
 int run_keep(const struct run *run);
 /* Whether the run retrains, as asked for or as its mode has it: settles options.retrain_ns. */
 bool run_retrains(struct run *run);

@@ -20,6 +20,7 @@ struct run_options run_options_defaults(void) {
                                 .synth_pattern = 1.0,
                                 .voters = (1U << MODEL_COUNT) - 1,
                                 .port = 8001,
+                                .lease_ns = LEASE_SILENT_NS,
                                 .symbols_max = INSTRUMENTS_MAX};
 }
 

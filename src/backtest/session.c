@@ -149,6 +149,11 @@ bool session_stopped(const struct session *s) {
     return s->o.stop && *s->o.stop;
 }
 
+void session_renew(struct session *s) {
+    if (s->o.lease)
+        lease_renew(s->o.lease, s->recovery == VIEW_RECOVERED ? LEASE_RUNNING : LEASE_STARTING);
+}
+
 /* ---- doing what came out ---- */
 
 static void db_note(struct session *s, enum status st) {
@@ -239,6 +244,7 @@ static void pump(struct session *s, int64_t until) {
 
 static void sleep_until(struct session *s, int64_t wall_ns, uint64_t part) {
     while (!session_stopped(s) && s->failed == ST_OK) {
+        session_renew(s);
         session_commands(s, part);
         int64_t left = wall_ns - tstamp_monotonic_ns();
         if (left <= 0) return;
@@ -446,6 +452,7 @@ static void publish_view(struct session *s, bool running) {
     v->counts = s->counts;
     v->risk.commands_taken = s->commands_taken;
     v->running = running;
+    v->recovery = s->recovery;
     v->speed = s->o.speed;
     v->bar_interval_ns = feed_interval_ns(s->o.feed);
     view_warmth(s, v);
@@ -731,6 +738,7 @@ static bool loop(struct session *s) {
     while (s->failed == ST_OK && !session_stopped(s) && !(s->o.verify && s->at_end)) {
         if (s->o.step_end && s->state->next_step >= s->o.step_end) break;
         if (feed_next(s->o.feed, &step) != ST_OK) return true;
+        session_renew(s);
         run_step(s, &step);
         if (s->pending_count > 0) break; /* stopped while the bus was away */
         snapshot_if_due(s);
@@ -799,6 +807,10 @@ enum status session_run(struct session_result *out, const struct session_options
             if (s->o.retrain && s->journal && !s->reader && s->failed == ST_OK)
                 session_save_point(s, true);
         }
+        if (s->reader)
+            s->recovery = VIEW_GOING_OVER;
+        else if (s->o.port)
+            s->recovery = VIEW_ASKING;
         session_seats_show(s);
         publish_view(s, true);
         bool done = false;
@@ -806,6 +818,7 @@ enum status session_run(struct session_result *out, const struct session_options
             session_live(s);
         else
             done = s->state->flattened == 2 || loop(s);
+        if (s->o.lease) lease_renew(s->o.lease, LEASE_ENDING);
         if (done && s->failed == ST_OK && s->state->flattened != 2) finish(s);
         const struct journal_record *rest = s->failed == ST_OK ? session_peek(s) : NULL;
         if (done && rest)

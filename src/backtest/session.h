@@ -20,6 +20,7 @@
 #include "kernel/inbox.h"
 #include "kernel/journal.h"
 #include "kernel/kernel.h"
+#include "kernel/lease.h"
 #include "kernel/venue_port.h"
 #include "kernel/view.h"
 #include "learn/learn.h"
@@ -82,6 +83,7 @@ struct session_options {
     _Atomic uint32_t
         *retrain_request; /* set to 1 by whoever wants a training now; NULL: nobody may */
     struct inbox *inbox; /* commands from outside, looked at between and inside steps; NULL: none */
+    struct lease *lease; /* taken; renewed as the loop goes round. NULL: nobody stands by */
     enum run_mode mode;  /* with a port: anything but MODE_REPLAY */
     enum strategy_kind strategy;
     struct session_engine engine;

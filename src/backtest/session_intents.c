@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "backtest/session_internal.h"
-#include "base/assert.h"
 #include "base/log.h"
 #include "base/tstamp.h"
 
@@ -44,10 +43,52 @@ static void send(struct session *s, const struct event *event) {
     if (st != ST_OK) s->failed = st;
 }
 
+static bool was_delivered(const struct session *s, uint64_t intent_id) {
+    for (uint32_t i = 0; i < SESSION_DELIVERED_MAX; i++)
+        if (s->state->delivered[i] == intent_id) return true;
+    return false;
+}
+
+static void remember(struct session *s, uint64_t intent_id) {
+    s->state->delivered[s->state->delivered_next] = intent_id;
+    s->state->delivered_next = (s->state->delivered_next + 1) % SESSION_DELIVERED_MAX;
+}
+
+static struct session_pending drop_pending(struct session *s, struct session_pending *p) {
+    struct session_pending dropped = *p;
+    for (s->pending_count--; p < &s->pending[s->pending_count]; p++) *p = p[1];
+    return dropped;
+}
+
+static void acknowledge(struct session *s, const struct bus_entry *entry) {
+    enum status st = bus_ack(s->bus, entry, SERVICE, s->err);
+    if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
+}
+
+/* Acknowledged only when it is done with: had we died before, it would come again and be recognised. */
+static void acknowledge_pending(struct session *s, const struct session_pending *p) {
+    static struct bus_entry entry; /* one kernel thread; too large for a frame in a loop */
+    memset(&entry, 0, offsetof(struct bus_entry, payload));
+    snprintf(entry.event_type, sizeof entry.event_type, "%s", event_info(EVENT_TRADE_INTENT)->name);
+    memcpy(entry.id, p->entry_id, sizeof entry.id);
+    acknowledge(s, &entry);
+}
+
+/* Intents are made and none is taken: a long catch-up before the venue is there, or a bus that stays away. A slot makes the
+ * next one when its last has expired (the kernel has counted it as lost), and there are fewer slots than places here, so the
+ * oldest has expired. It goes, and is not taken should it ever come. Going over the journal the same ones go again. */
+static void drop_oldest(struct session *s) {
+    struct session_pending dropped = drop_pending(s, &s->pending[0]);
+    remember(s, dropped.intent.intent_id);
+    if (dropped.arrived) acknowledge_pending(s, &dropped);
+    s->intents_dropped++;
+}
+
 void session_publish(struct session *s, const struct event *event) {
+    _Static_assert((int)SESSION_PENDING_MAX > (int)RISK_POSITIONS_CEILING, "a place for each slot");
     bool intent = event->type == EVENT_TRADE_INTENT;
     if (intent) {
-        ASSERT(s->pending_count < SESSION_PENDING_MAX);
+        if (s->pending_count == SESSION_PENDING_MAX) drop_oldest(s);
         s->pending[s->pending_count++] = (struct session_pending){.intent = event->u.trade_intent};
     }
     /* Streams nobody in this process reads stay in the kernel's journal, which has every event already;
@@ -59,17 +100,6 @@ void session_publish(struct session *s, const struct event *event) {
         return;
     }
     send(s, event);
-}
-
-static bool was_delivered(const struct session *s, uint64_t intent_id) {
-    for (uint32_t i = 0; i < SESSION_DELIVERED_MAX; i++)
-        if (s->state->delivered[i] == intent_id) return true;
-    return false;
-}
-
-static void remember(struct session *s, uint64_t intent_id) {
-    s->state->delivered[s->state->delivered_next] = intent_id;
-    s->state->delivered_next = (s->state->delivered_next + 1) % SESSION_DELIVERED_MAX;
 }
 
 /* One delivered intent: told to the journal, then to the kernel, then acted upon. */
@@ -88,12 +118,6 @@ static struct session_pending *find_pending(struct session *s, uint64_t intent_i
     for (uint32_t i = 0; i < s->pending_count; i++)
         if (s->pending[i].intent.intent_id == intent_id) return &s->pending[i];
     return NULL;
-}
-
-static struct session_pending drop_pending(struct session *s, struct session_pending *p) {
-    struct session_pending dropped = *p;
-    for (s->pending_count--; p < &s->pending[s->pending_count]; p++) *p = p[1];
-    return dropped;
 }
 
 /* Straight from the publisher to the executor: without a bus, and for deliveries on record. Those come
@@ -120,24 +144,13 @@ static void republish_pending(struct session *s) {
     }
 }
 
-static void acknowledge(struct session *s, const struct bus_entry *entry) {
-    enum status st = bus_ack(s->bus, entry, SERVICE, s->err);
-    if (st != ST_OK && st != ST_DISCONNECTED) s->failed = st;
-}
-
 /* Takes what has arrived, in the order of publishing: a broker that came back hands out what it had
  * under way after what is new, and the order of orders must not depend on its health. */
 static void take_arrived(struct session *s) {
-    static struct bus_entry entry;
     while (s->pending_count > 0 && s->pending[0].arrived && s->failed == ST_OK) {
         struct session_pending taken = drop_pending(s, &s->pending[0]);
         take_intent(s, &taken.intent);
-        /* Acknowledged only now: had we died before, it would come again and be recognised. */
-        memset(&entry, 0, offsetof(struct bus_entry, payload));
-        snprintf(entry.event_type, sizeof entry.event_type, "%s",
-                 event_info(EVENT_TRADE_INTENT)->name);
-        memcpy(entry.id, taken.entry_id, sizeof entry.id);
-        acknowledge(s, &entry);
+        acknowledge_pending(s, &taken);
     }
 }
 
@@ -185,6 +198,7 @@ static void deliver_from_bus(struct session *s, bool wait) {
             s); /* published before the restart, perhaps: same identity, so twice is once */
     s->republish = false;
     while (s->pending_count > 0 && s->failed == ST_OK && !session_stopped(s)) {
+        session_renew(s);
         if (!s->o.port) session_commands(s, COMMAND_BUS_AWAY);
         struct err why = {0};
         enum status st =
@@ -216,6 +230,11 @@ static void deliver_from_bus(struct session *s, bool wait) {
 }
 
 void session_deliver(struct session *s) {
+    if (s->intents_dropped > 0)
+        log_warn("executor", "intents dropped",
+                 "reason=\"expired before anybody could take them\" count=%" PRIu64,
+                 s->intents_dropped);
+    s->intents_dropped = 0;
     while (s->pending_count > 0 && s->failed == ST_OK) {
         /* An intent must not be executed before a stop that came first, however long the bus was away. */
         if (!s->o.port) session_commands(s, COMMAND_BUS_AWAY);

@@ -95,6 +95,7 @@ struct session {
     struct session_pending
         pending[SESSION_PENDING_MAX]; /* published, not taken; in the order of publishing */
     uint32_t pending_count;
+    uint64_t intents_dropped; /* of them, since the last was delivered */
     int64_t waiting_since_ns; /* monotonic; when the oldest of them was published */
     /* Of the stepped symbols, in their order; session_rows.c. */
     float *rows;                      /* (symbols, feature_count) */
@@ -122,7 +123,8 @@ struct session {
     int64_t started_wall_ns, published_ns, progress_ns;
     int64_t pace_wall_ns, pace_market_ns;
     char snapshot_dir[4096];
-    uint64_t covered; /* last journal record that the loaded snapshot holds; 0: none was loaded */
+    uint32_t recovery; /* enum view_recovery */
+    uint64_t covered;  /* last journal record that the loaded snapshot holds; 0: none was loaded */
 };
 
 /* session_record.c: one event into the journal (or held against it). Sets s->failed. */
@@ -219,5 +221,7 @@ void session_show(struct session *s);
 void session_show_now(struct session *s);
 void session_handle(struct session *s, struct kernel_out *out);
 bool session_stopped(const struct session *s);
+/* The loop has gone round, or a step of its start has: tells the lease. */
+void session_renew(struct session *s);
 
 #endif

@@ -11,7 +11,12 @@
 #include "base/tstamp.h"
 #include "feature/feature.h"
 
-enum { LIVE_ORDERS_MAX = 512, LIVE_UNSENT_MAX = 64, LIVE_SNAPSHOT_BARS = 1 << 16 };
+enum {
+    LIVE_ORDERS_MAX = 512,
+    LIVE_UNSENT_MAX = 64,
+    LIVE_SNAPSHOT_BARS = 1 << 16,
+    RENEW_RECORDS = 1 << 12
+};
 /* How long the last bars of a step are waited for once its first has come. */
 #define BAR_WAIT_NS (1500 * NS_PER_MS)
 #define TICK_GAP_NS NS_PER_SECOND
@@ -264,6 +269,7 @@ static enum kernel_owner whose(void *context, const char *client_order_id) {
 static void recover(struct session *s) {
     const struct journal_record *r;
     while (s->failed == ST_OK && (r = session_peek(s)) != NULL) {
+        if (s->records_checked % RENEW_RECORDS == 0) session_renew(s);
         const struct event_info *info = event_info(r->type);
         struct event e;
         if (r->type == EVENT_INTENT_DELIVERED && s->pending_count > 0) {
@@ -327,12 +333,14 @@ static enum status fill_gap(struct session *s, int64_t from_ns) {
         most = BACKFILL_MAX;
     }
     for (uint32_t i = 0; i < n && st == ST_OK && most > 0; i++) {
+        session_renew(s);
         all[i].bars = calloc(most, sizeof *all[i].bars);
         st = all[i].bars ? s->o.port->bars(s->o.port->context, i, from_ns, to, all[i].bars, most,
                                            &all[i].count, s->err)
                          : err_set(s->err, ST_NO_MEMORY, "candles: out of memory");
     }
     for (int64_t t = from_ns; st == ST_OK && t < to && s->failed == ST_OK; t += interval) {
+        session_renew(s);
         for (uint32_t i = 0; i < n; i++) {
             struct backfill *b = &all[i];
             while (b->next < b->count && b->bars[b->next].open_ts_ns < t) b->next++;
@@ -363,6 +371,7 @@ static void fill_history(struct session *s, int64_t end_ns, bool is_first) {
             if (st != ST_OK || gap.from_ns == gap.to_ns) break;
             /* What was asked for once, or nobody has: not again while positions wait for their venue. */
             if (!is_first && gap.from_ns == from) continue;
+            session_renew(s);
             if (gap.to_ns > gap.from_ns + BACKFILL_MAX * interval)
                 gap.to_ns = gap.from_ns + BACKFILL_MAX * interval;
             size_t count = 0;
@@ -429,6 +438,7 @@ static enum status connect(struct session *s) {
     for (uint32_t i = 0; i < all; i++) /* the venue cannot know what never left */
         if (!is_unsent(l, live[i].client_order_id)) live[count++] = live[i];
     struct kernel_held held[RISK_POSITIONS_CEILING];
+    session_renew(s);
     uint32_t held_count = kernel_held(s->kernel, held, RISK_POSITIONS_CEILING);
     enum status st = s->o.port->start(s->o.port->context, live, count, held, held_count, s->err);
     if (st != ST_OK || s->failed != ST_OK) return st;
@@ -439,6 +449,8 @@ static enum status connect(struct session *s) {
         if (is_still_asked(s, &l->unsent[i])) submit(s, &l->unsent[i]);
     l->unsent_count = 0;
     ask_again(s, live, kernel_live_orders(s->kernel, live, LIVE_ORDERS_MAX));
+    s->recovery = VIEW_RECOVERED;
+    session_show_now(s);
     return s->failed;
 }
 
@@ -494,6 +506,7 @@ static int64_t patience(const struct session *s) {
 
 static void run(struct session *s) {
     while (s->failed == ST_OK && !session_stopped(s)) {
+        session_renew(s);
         enum status st =
             s->o.port->poll(s->o.port->context, tstamp_monotonic_ns() + patience(s), s->err);
         if (st != ST_OK && s->failed == ST_OK) s->failed = st;

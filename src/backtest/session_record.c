@@ -18,6 +18,7 @@ const struct journal_record *session_peek(struct session *s) {
     journal_reader_close(s->reader);
     s->reader = NULL;
     s->at_end = true;
+    s->recovery = s->o.port ? VIEW_ASKING : VIEW_RECOVERED;
     return NULL;
 }
 

@@ -38,6 +38,8 @@ static void remote_new(uint64_t seed) {
 
 /* ---- runs ---- */
 
+static enum strategy_kind strategy = STRATEGY_RANDOM;
+
 static struct session_result live(const char *run_dir, uint64_t steps, bool verify) {
     struct client client;
     const struct venue_port port = client_port(&client);
@@ -49,7 +51,7 @@ static struct session_result live(const char *run_dir, uint64_t steps, bool veri
             &err);
     o.port = &port;
     o.mode = MODE_PAPER;
-    o.strategy = STRATEGY_RANDOM;
+    o.strategy = strategy;
     o.warmup_bars = WARMUP;
     o.run_dir = run_dir;
     o.step_limit = steps;
@@ -162,6 +164,30 @@ static void killed_anywhere_it_goes_on_and_both_sides_agree(void **state) {
     assert_true(interrupted > 0 || text);
 }
 
+/* Away for hours, the run catches up close by close before its venue is there: each makes intents that nobody takes. */
+static void after_a_long_absence_what_nobody_could_take_is_dropped(void **state) {
+    (void)state;
+    char dir[TAPE_PATH_SIZE + 32];
+    snprintf(dir, sizeof dir, "%s/away", root);
+    remote_new(77);
+    strategy = STRATEGY_SMA_CROSS; /* wants something at every close */
+    struct session_result before = live(dir, WARMUP + 60, false);
+    while (remote->bar < BARS - 60) (void)advance();
+    struct session_result after = live(dir, remote->bar + 20, false);
+    /* More than have a place, and than were ever executed or denied. */
+    uint64_t made = after.totals.intents - before.totals.intents;
+    print_message("%" PRIu64 " intents, %" PRIu64 " lost, %" PRIu64 " delivered\n", made,
+                  after.totals.intents_lost - before.totals.intents_lost,
+                  after.totals.delivered - before.totals.delivered);
+    assert_true(made > 100);
+    assert_true(after.totals.intents_lost - before.totals.intents_lost > 64);
+    assert_true(after.steps > before.steps + BARS - WARMUP - 60 - 60);
+    no_order_was_executed_twice();
+    struct session_result again = live(dir, 0, true);
+    assert_int_equal(again.state_hash, after.state_hash);
+    strategy = STRATEGY_RANDOM;
+}
+
 static int setup(void **state) {
     (void)state;
     remote_map();
@@ -178,6 +204,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_anywhere_it_goes_on_and_both_sides_agree),
+        cmocka_unit_test(after_a_long_absence_what_nobody_could_take_is_dropped),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -204,9 +204,17 @@ struct view_retrain {
     struct promotion_verdict verdicts[MODEL_COUNT]; /* newest of each seat */
 };
 
+/* What lies between a start and the state the run has. Until then what is published is older than the run. */
+enum view_recovery {
+    VIEW_RECOVERED = 0,
+    VIEW_GOING_OVER, /* the journal */
+    VIEW_ASKING      /* the venue: candles missed, and what became of orders and positions */
+};
+
 struct view {
     uint64_t version; /* increases with every publication */
     uint32_t mode, strategy, synthetic, running;
+    uint32_t recovery, reserved_recovery; /* enum view_recovery */
     double speed; /* market seconds per wall second; 0 = as fast as possible */
     int64_t started_wall_ns, published_wall_ns;
     int64_t market_ts_ns, market_from_ns, market_to_ns; /* market_to 0 = open end */

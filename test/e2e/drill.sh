@@ -3,7 +3,7 @@
 #   drill.sh QUANTUM
 # Proves: a kill -9 and a restart lose, double and change nothing, with the words the run was started with (but for --fresh);
 # a panic leaves nothing, at the venue too, and entries come again; a stop cancelled behind the run's back is there again; what
-# is no paper run is refused, and so is what cannot be drilled.
+# is no paper run is refused, and so is what cannot be drilled. (A standby that takes over: failover.sh.)
 set -euo pipefail
 # shellcheck source=test/e2e/lib.sh
 source "$(dirname "$0")/lib.sh" "$@"
