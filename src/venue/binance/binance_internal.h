@@ -234,6 +234,8 @@ void binance_param_e8(struct request *r, const char *name, int64_t e8);
 
 /* order_requests.c */
 void binance_place(struct binance *b, struct order *o);
+/* A request for an order is on its way. */
+void binance_order_left(struct binance *b, const struct request *r);
 /* What a request is about, to be found again by its reply; NULL if the slot is another order's by now. */
 uint64_t binance_order_ref(const struct binance *b, const struct order *o);
 struct order *binance_order_of(struct binance *b, uint64_t ref);

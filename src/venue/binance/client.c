@@ -279,6 +279,7 @@ static void pump(struct binance *b) {
                                        .with_key = r->auth != AUTH_NONE,
                                        .within_ns = b->options.answer_within_ns};
         b->stats.orders_sent += r->orders;
+        if (r->orders) binance_order_left(b, r);
         b->ports.send(b->ports.context, &s);
     }
 }

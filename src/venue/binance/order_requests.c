@@ -100,12 +100,23 @@ void binance_place(struct binance *b, struct order *o) {
     r->orders = 1;
     o->places_flying++;
     if (o->places < UINT8_MAX) o->places++;
-    o->placed_ns = r->queued_ns;
     if (o->lane == LANE_PROTECTION || o->lane == LANE_EXIT)
         r->window_ms = b->options.protection_window_ms;
     if (o->lane == LANE_ENTRY) r->patience_ns = r->queued_ns + b->options.entry_patience_ns;
     if (o->lane == LANE_DATA) r->tries_max = 5;
     place_params(r, o, symbol_of(b, o));
+}
+
+void binance_order_left(struct binance *b, const struct request *r) {
+    struct order *o = binance_order_of(b, r->ref);
+    if (o) o->placed_ns = r->sent_ns;
+}
+
+/* What became of it is known: copies that wait for another try are not sent. */
+static void withdraw(struct binance *b, struct order *o) {
+    if (o->places <= 1 || o->places_flying == 0) return;
+    uint32_t n = binance_requests_withdraw(&b->requests, (enum binance_lane)o->lane, binance_order_ref(b, o));
+    o->places_flying = (uint8_t)(o->places_flying - n);
 }
 
 /* True if the order goes out again, to the other service. */
@@ -182,6 +193,7 @@ static void done_place(void *context, const struct request *r, const struct answ
     if (a->sent_ns && a->http) hist_add(&b->stats.round_trip_ns, a->received_ns - a->sent_ns);
     if (!o) return;
     if (o->places_flying) o->places_flying--;
+    if (a->outcome == OUTCOME_DONE || a->outcome == OUTCOME_REFUSED) withdraw(b, o);
     if (o->phase == PHASE_ENDED) {
         if (a->outcome == OUTCOME_DONE && o->places > 1) binance_order_again(b, o, a->sent_ns);
         return;
@@ -212,6 +224,11 @@ static void done_place(void *context, const struct request *r, const struct answ
     case OUTCOME_UNKNOWN:
         b->stats.unknown_outcomes++;
         unknown(o, a);
+        if (o->phase != PHASE_UNKNOWN || !is_placed_again(o) || o->places_flying ||
+            o->places >= PLACES_MAX)
+            return;
+        b->stats.places_repeated++; /* it is that one which stands, or this one */
+        binance_place(b, o);
         return;
     case OUTCOME_NOT_EXECUTED:
         if (o->phase == PHASE_ASKED && o->places_flying == 0)
@@ -475,9 +492,11 @@ static int64_t hedge_at(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
 
 /* No answer yet. What may go out twice does, under the same id; of anything else it is asked whether it is there. */
 static void hurry(struct binance *b, struct order *o, int64_t now_ns) {
-    if (o->refused_code || o->places_flying == 0 || !b->clock.trusted) return;
+    if (o->refused_code || o->places_flying == 0 || o->placed_ns == 0) return;
     if (is_placed_again(o) && o->places < PLACES_MAX) {
-        if (now_ns < o->placed_ns + HEDGE_NS) return;
+        if (now_ns < o->placed_ns + HEDGE_NS ||
+            binance_requests_waits(&b->requests, (enum binance_lane)o->lane, binance_order_ref(b, o)))
+            return;
         b->stats.places_repeated++;
         binance_place(b, o);
     } else if (now_ns >= o->placed_ns + HEDGE_NS && o->query_at_ns == 0) {
@@ -488,7 +507,7 @@ static void hurry(struct binance *b, struct order *o, int64_t now_ns) {
 /* When an order that nobody has answered for is looked at; 0 never. */
 static int64_t hurry_at(const struct order *o, int64_t now_ns) {
     int64_t at = o->placed_ns + HEDGE_NS;
-    return o->phase == PHASE_ASKED && o->places_flying && at > now_ns ? at : 0;
+    return o->phase == PHASE_ASKED && o->placed_ns && o->places_flying && at > now_ns ? at : 0;
 }
 
 /* Every copy that may still arrive has, or its window is over. */

@@ -80,6 +80,27 @@ struct request *binance_requests_add(struct requests *q, enum binance_lane lane,
     return r;
 }
 
+bool binance_requests_waits(const struct requests *q, enum binance_lane lane, uint64_t ref) {
+    for (uint32_t at1 = q->head1[lane]; at1; at1 = q->pool[at1 - 1].next1)
+        if (q->pool[at1 - 1].orders && q->pool[at1 - 1].ref == ref) return true;
+    return false;
+}
+
+uint32_t binance_requests_withdraw(struct requests *q, enum binance_lane lane, uint64_t ref) {
+    uint32_t before1 = 0, count = 0;
+    for (uint32_t at1 = q->head1[lane], after1; at1; at1 = after1) {
+        after1 = q->pool[at1 - 1].next1;
+        if (!q->pool[at1 - 1].orders || q->pool[at1 - 1].ref != ref) {
+            before1 = at1;
+            continue;
+        }
+        unlink_waiting(q, lane, at1, before1);
+        release(q, at1 - 1);
+        count++;
+    }
+    return count;
+}
+
 /* Whether the request may leave now; what it waits for closes the way for those behind. */
 struct gate {
     bool weight, orders;

@@ -101,6 +101,10 @@ void binance_requests_init(struct requests *q, const struct binance_limits *limi
                            struct binance_clock *clock, uint64_t seed, int64_t answer_within_ns);
 /* A zeroed request of that lane, already in the queue: fill it before the next call. NULL: REQUESTS_MAX wait. */
 struct request *binance_requests_add(struct requests *q, enum binance_lane lane, int64_t now_ns);
+/* Whether an order's request of that lane waits for its turn, or for another try. ref: as given. */
+bool binance_requests_waits(const struct requests *q, enum binance_lane lane, uint64_t ref);
+/* Those are not sent any more; done is not called. Returns how many. */
+uint32_t binance_requests_withdraw(struct requests *q, enum binance_lane lane, uint64_t ref);
 /* The next one to send, now on its way: id, sent_ns and, if signed, timestamp_ms are set. NULL: none may be sent now. */
 struct request *binance_requests_next(struct requests *q, int64_t now_ns);
 /* The reply to a sending. Calls done, or keeps it for another try. Ids of given-up sendings are ignored. */
