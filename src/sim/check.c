@@ -37,7 +37,8 @@ static bool changes_rules(uint32_t kind) {
     return kind == FAULT_FILTERS || kind == FAULT_DELISTING || kind == CHECK_SIM(SIM_CRASH) ||
            kind == CHECK_SIM(SIM_GAP) || kind == CHECK_SIM(SIM_HALT) ||
            kind == CHECK_SIM(SIM_HUMAN_CLOSE) || kind == CHECK_SIM(SIM_HUMAN_CANCEL) ||
-           kind == CHECK_SIM(SIM_HUMAN_OPEN) || kind == CHECK_SIM(SIM_HUMAN_LEVERAGE);
+           kind == CHECK_SIM(SIM_HUMAN_OPEN) || kind == CHECK_SIM(SIM_HUMAN_LEVERAGE) ||
+           kind == CHECK_SIM(SIM_OTHER_RUN);
 }
 
 struct check_config check_config_defaults(void) {
@@ -284,7 +285,7 @@ static void injected_at(struct check *c, uint32_t kind, uint32_t i) {
     if (changes_rules(kind)) check_change(c, i);
     if (kind == CHECK_SIM(SIM_HUMAN_LEVERAGE)) s->leverage_ns = c->now_ns;
     if (kind == CHECK_SIM(SIM_HUMAN_OPEN) || kind == CHECK_SIM(SIM_HUMAN_CLOSE) ||
-        kind == CHECK_SIM(SIM_HUMAN_CANCEL))
+        kind == CHECK_SIM(SIM_HUMAN_CANCEL) || kind == CHECK_SIM(SIM_OTHER_RUN))
         s->touched_ns = c->now_ns;
 }
 
@@ -298,8 +299,17 @@ void check_injected(struct check *c, uint32_t kind, uint32_t instrument, int64_t
     if (one) injected_at(c, kind, instrument);
     uint32_t *orders = one ? &c->symbols[instrument].human_orders : &c->human_orders;
     uint32_t *cancels = one ? &c->symbols[instrument].human_cancels : &c->human_cancels;
-    if (kind == CHECK_SIM(SIM_HUMAN_OPEN) || kind == CHECK_SIM(SIM_HUMAN_CLOSE)) ++*orders;
+    if (kind == CHECK_SIM(SIM_HUMAN_OPEN) || kind == CHECK_SIM(SIM_HUMAN_CLOSE) ||
+        kind == CHECK_SIM(SIM_OTHER_RUN))
+        ++*orders;
     if (kind == CHECK_SIM(SIM_HUMAN_CANCEL)) ++*cancels;
+}
+
+void check_other_run(struct check *c, uint32_t run, bool is_there, int64_t now_ns) {
+    check_advance(c, now_ns);
+    c->other_run = run;
+    if (is_there && !c->other_there) c->other_ns = c->now_ns;
+    c->other_there = is_there;
 }
 
 static void want_close(struct check *c, uint32_t i) {

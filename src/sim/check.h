@@ -126,8 +126,12 @@ void check_told(struct check *c, const struct venue_event *event, int64_t now_ns
 void check_alarm(struct check *c, uint32_t instrument, int64_t now_ns);
 void check_alive(struct check *c, bool alive, int64_t now_ns);     /* at first: false */
 void check_venue_open(struct check *c, bool open, int64_t now_ns); /* at first: true */
+/* Another run of the program has an order resting on the account, or has not: while it has, and has had for a cycle of
+ * reconciliation, no entry may leave (7). Orders with its mark (oms_run_of) are not the trader's, and nobody but an injected
+ * hand cancels them. */
+void check_other_run(struct check *c, uint32_t run, bool is_there, int64_t now_ns);
 /* Before what it does. kind: see CHECK_SIM; instrument: CHECK_ALL for all. An order or a cancel that no command of the
- * trader asked for is allowed only behind SIM_HUMAN_*, one each. */
+ * trader asked for is allowed only behind SIM_HUMAN_* and SIM_OTHER_RUN, one each. */
 void check_injected(struct check *c, uint32_t kind, uint32_t instrument, int64_t now_ns);
 /* Somebody in charge wants everything (CHECK_ALL) or a symbol closed: a reduce-only order has left within
  * close_ask_ns of running clock wherever something is held, whatever stops and breakers say. */

@@ -95,7 +95,9 @@ struct check {
         money_open; /* an execution report or an income may still be on its way to go with the wallet */
     uint64_t late_closed; /* spans that had to be alarmed */
     uint64_t serial, ring_count;
-    bool change_any;
+    bool change_any, other_there;
+    uint32_t other_run; /* mark of another run's orders; 0 none */
+    int64_t other_ns;   /* since when its order rests */
     int64_t flight_any_ns, foreign_any_ns;
     uint32_t human_orders, human_cancels; /* of any symbol */
     struct check_report report;
@@ -131,6 +133,7 @@ void check_order_shown(struct check *c, struct check_order *o, enum order_event 
 bool check_is_cover(const struct check_symbol *s, const struct check_order *o);
 /* Whether what is held is covered; kept: not counting stops whose cancel has been asked for. */
 bool check_is_covered(const struct check_symbol *s, bool kept);
+bool check_is_of_other_run(const struct check *c, const char *id);
 bool check_is_live(const struct check_order *o);
 bool check_is_closing(const struct check_symbol *s); /* a closing order is under way */
 enum exits_phase check_phase(const struct check_symbol *s);

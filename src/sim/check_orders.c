@@ -29,6 +29,10 @@ static uint8_t leg_of(const char *id) {
     return LEG_COUNT;
 }
 
+bool check_is_of_other_run(const struct check *c, const char *id) {
+    return c->other_run && oms_run_of(id) == c->other_run;
+}
+
 bool check_is_live(const struct check_order *o) {
     if (o->life == LIFE_ENDED) return false;
     return o->life != LIFE_ASKED || !order_state_is_terminal((enum order_state)o->state);
@@ -58,7 +62,7 @@ struct check_order *check_order_take(struct check *c, uint32_t instrument, const
     memcpy(o->id, id, strnlen(id, CLIENT_ORDER_ID_SIZE - 1));
     s->ids[best] = key_of(id);
     o->serial = ++c->serial;
-    o->ours = oms_is_ours(o->id);
+    o->ours = oms_is_ours(o->id) && !check_is_of_other_run(c, o->id);
     o->leg = o->ours ? leg_of(o->id) : (uint8_t)LEG_COUNT;
     o->intent_id = o->ours ? hash64(o->id, INTENT_CHARACTERS) : 0;
     o->asked_ns = o->changed_ns = c->now_ns;
@@ -228,6 +232,18 @@ static enum check_cause cause_of_cancel(struct check *c, uint32_t instrument,
     return CAUSE_FOREIGN;
 }
 
+/* An order of another run was cancelled: only a hand may have done it. */
+static void other_cancelled(struct check *c, uint32_t instrument, const struct check_order *o) {
+    struct check_symbol *s = &c->symbols[instrument];
+    if (!check_is_of_other_run(c, o->id)) return;
+    if (s->human_cancels)
+        s->human_cancels--;
+    else if (c->human_cancels)
+        c->human_cancels--;
+    else
+        check_fail(c, CHECK_DIRECTION, instrument, "order %s of another run cancelled", o->id);
+}
+
 /* An order is over. was_cover: it covered what is held until now. */
 static void ended(struct check *c, uint32_t instrument, struct check_order *o, bool canceled) {
     struct check_symbol *s = &c->symbols[instrument];
@@ -235,6 +251,7 @@ static void ended(struct check *c, uint32_t instrument, struct check_order *o, b
     enum check_cause cause = CAUSE_LOST;
     o->life = LIFE_ENDED;
     if (o->ours && canceled) cause = cause_of_cancel(c, instrument, o);
+    if (!o->ours && canceled) other_cancelled(c, instrument, o);
     if (was_cover && stop && canceled && o->cancel_asked && !o->told && !s->span.naked &&
         !check_foreign_lately(c, s) && !check_is_covered(s, false)) {
         check_fail(c, CHECK_RATCHET, instrument, "stop %s cancelled, nothing else covers", o->id);

@@ -47,6 +47,11 @@ void check_entry_reached(struct check *c, uint32_t instrument, const struct chec
     else if (!remember(c, o->intent_id))
         check_fail(c, CHECK_ENTRY_ONCE, instrument, "second entry of one intent: %s", o->id);
     check_other_side(c, instrument, o);
+    if (c->other_there && !check_within(c, c->other_ns, c->config.reconcile_ns) &&
+        !check_within(c, c->edge_ns, c->config.reconcile_ns) &&
+        !check_within(c, c->call_fault_ns, c->config.reconcile_ns))
+        check_fail(c, CHECK_DIRECTION, instrument, "entry %s while another run trades the account",
+                   o->id);
     if (s->leverage > RISK_LEVERAGE_CEILING &&
         !check_within(c, s->leverage_ns, c->config.reconcile_ns))
         check_fail(c, CHECK_DIRECTION, instrument, "entry %s at leverage %u, the ceiling is %d",
@@ -189,7 +194,8 @@ void check_request(struct check *c, const struct check_request *r) {
     f->code = r->code;
     memcpy(f->id, r->client_order_id, strnlen(r->client_order_id, sizeof f->id - 1));
     if (r->instrument >= c->config.instrument_count) return;
-    bool ours = !r->client_order_id[0] || oms_is_ours(r->client_order_id);
+    bool ours = !r->client_order_id[0] ||
+                (oms_is_ours(r->client_order_id) && !check_is_of_other_run(c, r->client_order_id));
     if (!ours || (r->kind != REQUEST_PLACE && r->kind != REQUEST_LEVERAGE)) return;
     struct check_symbol *s = &c->symbols[r->instrument];
     struct check_code *row = code_row(c, r->code);

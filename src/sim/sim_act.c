@@ -252,6 +252,9 @@ static void act(struct sim *s, enum sim_fault kind) {
         sim_injected(s, kind, CHECK_ALL);
         sim_second_executor(s);
         break;
+    case SIM_OTHER_RUN:
+        sim_other_run(s);
+        break;
     case SIM_REQUEST_LOST:
     case SIM_REQUEST_LATE:
     case SIM_REPLY_LOST:
@@ -298,6 +301,7 @@ void sim_act_end(struct sim *s) {
     s->disk_bad_ns = 0;
     sim_crash_disk(s);
     sim_operate_end(s);
+    sim_other_run_end(s);
     sim_clock_drift(&s->clock, 0);
 }
 
@@ -314,4 +318,5 @@ void sim_act_second(struct sim *s) {
         }
     sim_crash_disk(s);
     sim_operate_second(s);
+    sim_other_run_second(s);
 }

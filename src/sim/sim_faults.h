@@ -51,7 +51,9 @@ enum sim_fault_scope { SIM_PER_REQUEST = 0, SIM_PER_REPLY, SIM_PER_FRAME, SIM_PE
     X(SIM_POLICY, operator_policy, SIM_PER_SECOND, 0.0003,                                         \
       "limits are set anew, every other time to nonsense that must be refused")                    \
     X(SIM_EXECUTOR, second_executor, SIM_PER_SECOND, 0.0002,                                       \
-      "a second process starts on the same run directory")
+      "a second process starts on the same run directory")                                         \
+    X(SIM_OTHER_RUN, other_executor, SIM_PER_SECOND, 0.00005,                                      \
+      "another run of the program trades the account, for up to 20 min")
 
 enum sim_fault {
 #define SIM_FAULT_ID(id, name, scope, rate, about) id,

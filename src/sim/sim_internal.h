@@ -56,6 +56,13 @@ struct sim {
     struct inbox *inbox;
     uint64_t commands_given;
     int64_t resume_ns; /* entries are stopped until then; 0 not */
+    /* Another run on the account: until_ns 0 is not there; by which mark the trader's own orders are known, 0 not yet. */
+    struct {
+        int64_t until_ns;
+        uint64_t number;
+        uint32_t instrument;
+    } other;
+    uint32_t own_run;
     /* What the checker is told. */
     struct check *check;
     struct session_observer observer;
@@ -133,6 +140,11 @@ void sim_act_end(struct sim *s);
 void sim_operate(struct sim *s, enum sim_fault kind);
 void sim_operate_second(struct sim *s);
 void sim_operate_end(struct sim *s);
+
+/* sim_other.c */
+void sim_other_run(struct sim *s);
+void sim_other_run_second(struct sim *s);
+void sim_other_run_end(struct sim *s);
 
 /* sim_crash.c */
 void sim_crash_arm(struct sim *s, enum sim_fault kind);

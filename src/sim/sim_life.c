@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "feature/feature.h"
 #include "sim/sim_internal.h"
+#include "trade/oms/oms.h"
 
 /* A 24 h change needs a day of minutes; a few more, for the bar that is open and those that come while loading. */
 enum { DAY_BARS = 1440, BARS_MARGIN = 8 };
@@ -90,6 +91,7 @@ static enum status port_submit(void *context, const struct venue_command *c, enu
     if (s->dead) return ST_OK;
     sim_crash_command(s);
     trace_command(s, c);
+    if (!s->own_run && c->client_order_id[0]) s->own_run = oms_run_of(c->client_order_id);
     sim_check_command(s, c);
     s->out->commands++;
     enum status st = s->inner->submit(s->inner->context, c, lane, err);

@@ -1064,6 +1064,46 @@ static void test_explain(void **state) {
     end_with(p, CHECK_PROTECTED);
 }
 
+/* ---- another run on the account ---- */
+
+enum { OTHER_RUN = 5 };
+
+static const char *other_id(enum oms_leg leg) {
+    static char id[CLIENT_ORDER_ID_SIZE];
+    oms_order_name(id, &(struct oms_request){.leg = leg, .intent_id = 9, .run = OTHER_RUN});
+    return id;
+}
+
+/* Its orders are nobody's here, and are not to be cancelled but by an injected hand. */
+static void test_other_run(void **state) {
+    (void)state;
+    for (int by = 0; by < 3; by++) { /* it expires; a hand; the trader */
+        struct play *p = protected();
+        check_other_run(p->c, OTHER_RUN, true, p->now);
+        check_injected(p->c, CHECK_SIM(SIM_OTHER_RUN), 1, p->now);
+        algo(p, 1, other_id(LEG_STOP), EXA_NEW, SIDE_SELL, 98 * ONE, ONE);
+        pass(p, 60 * SECOND);
+        if (by == 1) check_injected(p->c, CHECK_SIM(SIM_HUMAN_CANCEL), 1, p->now);
+        algo(p, 1, other_id(LEG_STOP), by ? EXA_CANCELED : EXA_EXPIRED, SIDE_SELL, 98 * ONE, ONE);
+        end_with(p, by == 2 ? CHECK_DIRECTION : CHECK_NONE);
+    }
+}
+
+/* Nothing is entered beside it once it can be known of. */
+static void test_entry_beside_other_run(void **state) {
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct play *p = play();
+        pass(p, 60 * SECOND);
+        leverage(p, 0, 3, true);
+        check_other_run(p->c, OTHER_RUN, true, p->now);
+        pass(p, late ? 60 * SECOND : 10 * SECOND);
+        market(p, 0, id_of(INTENT, LEG_ENTRY, 0), SIDE_BUY, ONE, false, 0);
+        stop(p, 0, INTENT, 0, SIDE_SELL, 98 * ONE, 0);
+        end_with(p, late ? CHECK_DIRECTION : CHECK_NONE);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),
@@ -1107,6 +1147,8 @@ int main(void) {
         cmocka_unit_test(test_capacity),
         cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_other_run),
+        cmocka_unit_test(test_entry_beside_other_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

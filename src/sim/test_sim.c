@@ -92,6 +92,22 @@ static void test_aimed(void **state) {
     assert_true((met >> EXITS_UNPROTECTED) & 1);
 }
 
+/* Another run of the program on the account is seen, left alone, and nothing is entered beside it. */
+static void test_other_run(void **state) {
+    struct sim_options o = sim_options_defaults();
+    (void)state;
+    o.strategy = STRATEGY_RANDOM;
+    o.hours = 4;
+    run(&first, &o);
+    uint64_t alone = first.report.entries;
+    o.faults = "other_executor=0.003";
+    run(&first, &o);
+    if (first.violations) fail_msg("%s", first.violation);
+    assert_true(first.coverage_bits.phases[CHECK_SIM(SIM_OTHER_RUN)] != 0);
+    assert_true(first.report.foreign_fills > 4);
+    assert_true(first.report.entries > 0 && first.report.entries < alone);
+}
+
 static void test_machine_clock_is_back(void **state) {
     struct sim_options o = sim_options_defaults();
     (void)state;
@@ -138,6 +154,7 @@ int main(void) {
         cmocka_unit_test(test_killed_again_and_again),
         cmocka_unit_test(test_thin_books),
         cmocka_unit_test(test_aimed),
+        cmocka_unit_test(test_other_run),
         cmocka_unit_test(test_machine_clock_is_back),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_refuses),
