@@ -192,6 +192,7 @@ struct binance_stats {
     uint32_t weight_used_1m, orders_10s, orders_1m;
     bool algo_service; /* conditional orders go to the algo endpoint */
     int64_t clock_offset_ns, clock_error_ns;
+    uint64_t orders_withheld; /* the contract's rules, known by now, would have refused them */
     uint64_t orders_sent, fills, late_fills, reconciliations, repaired, service_switches;
     uint64_t foreign_untold,
         positions_told; /* fills that close what nobody told of; VENUE_POSITION */

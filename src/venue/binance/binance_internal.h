@@ -275,6 +275,9 @@ int64_t binance_rules_time(struct binance *b, int64_t now_ns);
 bool binance_rules_doubt(struct binance *b, int32_t code, int64_t now_ns);
 /* The rules are as the venue has them now, or will not be known soon. */
 void binance_orders_rules_known(struct binance *b, int64_t now_ns);
+/* requests.may_order: an order that waited to be sent while its contract's rules changed is not sent as it is, nor
+ * while they are being asked for; it is told as refused by them. */
+bool binance_may_order(void *context, struct request *r, int64_t now_ns);
 void binance_instrument_changed(struct binance *b, uint32_t instrument);
 /* user.c */
 void binance_user_event(struct binance *b, const struct stream_event *e);

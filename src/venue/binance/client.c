@@ -119,6 +119,8 @@ static enum status open_parts(struct binance *b, struct err *err) {
     b->rng = rng_init(b->options.seed);
     binance_requests_init(&b->requests, &first, &b->clock, rng_u64(&b->rng),
                           b->options.answer_within_ns);
+    b->requests.may_order = binance_may_order;
+    b->requests.context = b;
     binance_orders_init(&b->orders, enqueue, b);
     hist_init(&b->stats.round_trip_ns);
     b->algo_service = true;

@@ -467,6 +467,48 @@ static void refuse(struct binance *b, struct order *o, int64_t now_ns) {
     if (o->phase == PHASE_ASKED) binance_order_refused(&b->orders, o, code, venue_ts(b), now_ns);
 }
 
+/* Told though nobody could tell the new rules: what waits to be sent was made by the same old ones. */
+static void refuse_in_doubt(struct binance *b, struct order *o, int64_t now_ns) {
+    for (uint32_t i = 0; i < b->orders.active_count; i++) {
+        struct order *other = &b->orders.slots[b->orders.active[i]];
+        if (other->instrument == o->instrument && other->phase == PHASE_ASKED)
+            other->doubted_code = o->refused_code;
+    }
+    refuse(b, o, now_ns);
+}
+
+static int32_t refused_by_rules(const struct binance *b, const struct order *o) {
+    const struct instrument *in = &b->instruments[o->instrument];
+    bool limit = o->type == ORDER_LIMIT || o->type == ORDER_STOP || o->type == ORDER_TAKE_PROFIT;
+    int32_t code = o->conditional ? (int32_t)instrument_check_px(in, o->stop_px) : 0;
+    if (code == 0 && limit) code = (int32_t)instrument_check_px(in, o->limit_px);
+    if (code == 0 && !o->close_position)
+        code = (int32_t)instrument_check_qty(in, o->order_qty, !limit);
+    return code;
+}
+
+bool binance_may_order(void *context, struct request *r, int64_t now_ns) {
+    struct binance *b = context;
+    const struct order *o = binance_order_of(b, r->ref);
+    if (!o) return true;
+    if (r->end_code != 0) return false; /* about to be ended */
+    for (uint32_t i = 0; i < b->orders.active_count; i++) {
+        const struct order *other = &b->orders.slots[b->orders.active[i]];
+        if (other->instrument != o->instrument || !other->refused_code ||
+            other->refused_until_ns <= now_ns)
+            continue;
+        r->not_before_ns = other->refused_until_ns; /* its rules are being asked for */
+        return false;
+    }
+    r->end_code = o->phase == PHASE_ENDED ? BINANCE_NOT_SENT /* one more sending of it */
+                  : o->doubted_code       ? o->doubted_code
+                                          : refused_by_rules(b, o);
+    if (r->end_code == 0) return true;
+    r->patience_ns = now_ns;
+    b->stats.orders_withheld++;
+    return false;
+}
+
 void binance_orders_rules_known(struct binance *b, int64_t now_ns) {
     for (uint32_t i = b->orders.active_count; i-- > 0;) { /* one that is over leaves the list */
         struct order *o = &b->orders.slots[b->orders.active[i]];
@@ -548,7 +590,7 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         struct order *o = &b->orders.slots[b->orders.active[i]];
         if (o->refused_code && now_ns >= o->refused_until_ns) {
-            refuse(b, o, now_ns);
+            refuse_in_doubt(b, o, now_ns);
             return now_ns; /* the list is another now */
         }
         if (o->refused_code) earlier(&deadline, o->refused_until_ns);

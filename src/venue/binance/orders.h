@@ -79,6 +79,8 @@ struct order {
     int32_t
         refused_code; /* refused by rules we may not know yet: told when they are, or at refused_until_ns */
     int64_t refused_until_ns; /* monotonic */
+    int32_t
+        doubted_code; /* another of its contract was refused so, by rules nobody could tell in time: not sent */
     int64_t acked_ns; /* monotonic: a reply said so and the stream has not yet; 0 otherwise */
     struct order_fill held[ORDER_HELD_MAX];
 };

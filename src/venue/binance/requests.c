@@ -106,9 +106,9 @@ struct gate {
     bool weight, orders;
 };
 
-static bool may_leave(struct requests *q, const struct request *r, struct gate *shut,
-                      int64_t now_ns) {
+static bool may_leave(struct requests *q, struct request *r, struct gate *shut, int64_t now_ns) {
     if (r->not_before_ns > now_ns) return false;
+    if (r->orders && q->may_order && !q->may_order(q->context, r, now_ns)) return false;
     if (r->auth == AUTH_SIGNED && !q->clock->trusted) return false;
     if ((shut->weight && r->weight) || (shut->orders && r->orders)) return false;
     switch (
@@ -365,6 +365,7 @@ static void end_impatient(struct requests *q, uint32_t lane, int64_t now_ns) {
         /* Whatever was sent before was certainly not executed, or it would not be waiting. */
         struct answer a = {.outcome =
                                r->repeatable && r->tries ? OUTCOME_UNKNOWN : OUTCOME_NOT_EXECUTED,
+                           .code = r->end_code,
                            .body = "",
                            .sent_ns = r->sent_ns,
                            .received_ns = now_ns,

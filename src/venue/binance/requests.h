@@ -59,6 +59,7 @@ struct request {
     char params[REQUEST_PARAMS_SIZE];
     int64_t window_ms; /* recvWindow */
     int64_t queued_ns, not_before_ns, sent_ns, patience_ns /* monotonic, 0 none */, timestamp_ms;
+    int32_t end_code; /* of the answer, if its patience ends it */
     request_done *done;
     void *context;
     uint64_t ref;
@@ -93,6 +94,10 @@ struct requests {
     struct binance_clock *clock;
     struct rng rng;
     int64_t answer_within_ns;
+    /* Asked before an order leaves, each time; NULL: all may. false: not now (not_before_ns says when to ask again), or
+     * never (patience_ns and end_code are set: ended as not executed). */
+    bool (*may_order)(void *context, struct request *r, int64_t now_ns);
+    void *context;
     bool throttling; /* a request is waiting for the budget */
     struct requests_stats stats;
 };

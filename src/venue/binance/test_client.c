@@ -314,6 +314,43 @@ static void test_rules_change(void **state) {
     tv_close_venue(v);
 }
 
+/* The rules change while orders wait to be sent (as many have left as may): they are not sent as they are, but told as
+ * refused by the rules that are known by now. */
+static void test_rules_change_while_orders_wait(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(12, MARKET_SYNTHETIC);
+    uint32_t i = tv_instrument(v, 0), refused = 0;
+    struct instrument rules = v->contracts[0];
+    struct exchange_reply reply;
+    struct binance_stats before, after;
+    tv_run(v, NS_PER_SECOND);
+    binance_stats_get(v->b, &before);
+    rules.px_min.e8 = rules.tick_size.e8 *= 10;
+    int64_t px =
+        fx_snap_nearest(px_off(v, 0, -30), rules.tick_size.e8) + v->contracts[0].tick_size.e8;
+    binance_budget_block(&v->b->requests.budget, true, binance_monotonic(v->b) + NS_PER_SECOND);
+    for (int n = 0; n < 3; n++) { /* the last one is right by both */
+        char id[16];
+        snprintf(id, sizeof id, "w-%d", n);
+        struct venue_command c = tv_order(id, SIDE_BUY, ORDER_LIMIT, i, QTY(0.05),
+                                          n == 2 ? px - v->contracts[0].tick_size.e8 : px);
+        tv_submit(v, &c, LANE_EXIT);
+    }
+    world_filters(v->world, 0, &rules, tv_venue_ns(v), &reply);
+    assert_true(binance_rules_doubt(v->b, -4014, binance_monotonic(v->b)));
+    tv_run(v, 2 * NS_PER_SECOND);
+    binance_stats_get(v->b, &after);
+    for (uint32_t n = 0; n < v->told_count; n++)
+        if (v->told[n].kind == VENUE_ORDER_REJECTED) {
+            assert_int_equal(v->told[n].code, FILTER_TICK);
+            refused++;
+        }
+    assert_int_equal(refused, 2);
+    assert_int_equal(after.orders_withheld - before.orders_withheld, 2);
+    assert_int_equal(after.orders_sent - before.orders_sent, 1);
+    tv_close_venue(v);
+}
+
 /* A day and an hour: sockets are replaced before they are cut, the key is renewed, no bar is missing, funding is
  * told once a settlement and only for what is held. */
 static void test_days(void **state) {
@@ -676,6 +713,7 @@ int main(void) {
         cmocka_unit_test(test_silent_user_stream),
         cmocka_unit_test(test_clock_an_hour_off),
         cmocka_unit_test(test_rules_change),
+        cmocka_unit_test(test_rules_change_while_orders_wait),
         cmocka_unit_test(test_days),
         cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_liquidated_while_away),

@@ -282,6 +282,27 @@ static void test_found_is_adopted(void **state) {
     free(os);
 }
 
+/* 1000 asked for, reduce-only, and 400 held: the venue fills those, and it is FILLED. */
+static void test_cut_to_what_is_held(void **state) {
+    (void)state;
+    struct told t;
+    struct history h = {.count = 0};
+    struct orders *os = orders_with(&t, SHAPE_FILLED);
+    struct order *o = binance_orders_find(os, "a");
+    (void)report(&h, "a", EXEC_TYPE_NEW, STATUS_NEW);
+    struct stream_order *f = report(&h, "a", EXEC_TYPE_TRADE, STATUS_FILLED);
+    f->order_qty.e8 = f->last_qty.e8 = f->cum_qty.e8 = 400;
+    f->last_px.e8 = FX_ONE;
+    f->trade_id = 5;
+    for (uint32_t i = 0; i < h.count; i++) feed(os, &h.events[i], NS_PER_SECOND);
+    assert_int_equal(o->phase, PHASE_ENDED);
+    assert_int_equal(t.count, 2);
+    assert_int_equal(t.events[1].kind, VENUE_ORDER_TRADE);
+    assert_int_equal(t.events[1].last_qty.e8, 400);
+    assert_int_equal(t.events[1].leaves_qty.e8, 0); /* it is over */
+    free(os);
+}
+
 static void test_stream_resolves(void **state) {
     (void)state;
     struct told t;
@@ -462,6 +483,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shuffled),
                                        cmocka_unit_test(test_absent_counts_only_after_the_window),
                                        cmocka_unit_test(test_found_is_adopted),
+                                       cmocka_unit_test(test_cut_to_what_is_held),
                                        cmocka_unit_test(test_stream_resolves),
                                        cmocka_unit_test(test_old_rows_take_nothing_back),
                                        cmocka_unit_test(test_cancel_too_late),
