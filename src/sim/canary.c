@@ -64,19 +64,29 @@ static bool is_leg(const char *id, enum oms_leg leg) {
     return oms_is_ours(id) && id[ID_LEG] == made[ID_LEG];
 }
 
+/* Digits of an attempt: behind them nothing, or the run that asked. */
+static size_t attempt_size(const char *id) {
+    return strcspn(id + ID_ATTEMPT, "-");
+}
+
 /* The first stop of a trade: nothing else stands yet. */
 static bool is_first_stop(const char *id) {
     char made[CLIENT_ORDER_ID_SIZE];
     oms_client_order_id(made, 0, LEG_STOP, 0);
-    return is_leg(id, LEG_STOP) && strcmp(id + ID_ATTEMPT, made + ID_ATTEMPT) == 0;
+    size_t size = attempt_size(id);
+    return is_leg(id, LEG_STOP) && size == strlen(made + ID_ATTEMPT) &&
+           memcmp(id + ID_ATTEMPT, made + ID_ATTEMPT, size) == 0;
 }
 
 /* The same order's id with an attempt that nobody makes. */
 static void other_id(char id[CLIENT_ORDER_ID_SIZE]) {
-    char made[CLIENT_ORDER_ID_SIZE];
+    char made[CLIENT_ORDER_ID_SIZE], rest[CLIENT_ORDER_ID_SIZE] = "";
+    const char *run = id + ID_ATTEMPT + attempt_size(id);
     oms_client_order_id(made, 0, LEG_ENTRY, 30);
+    memcpy(rest, run, strlen(run));
     id[ID_ATTEMPT] = made[ID_ATTEMPT];
     memset(id + ID_ATTEMPT + 1, 0, CLIENT_ORDER_ID_SIZE - ID_ATTEMPT - 1);
+    memcpy(id + ID_ATTEMPT + 1, rest, strlen(rest));
 }
 
 static bool is_hit(const struct canary *c, const char *id) {
