@@ -9,9 +9,8 @@
 #include "base/tstamp.h"
 #include "venue/binance/binance_internal.h"
 
-#define CALM_EVERY_NS                                                                              \
-    (3 *                                                                                           \
-     NS_PER_SECOND) /* what is held rests under its orders, and a passed trigger is asked after */
+/* What is held rests under its orders, and a trigger that is passed is asked after by itself. */
+#define CALM_EVERY_NS   (3 * NS_PER_SECOND)
 #define IDLE_EVERY_NS   (5 * NS_PER_SECOND) /* nothing held, nothing asked for */
 #define ORDERS_EVERY_NS (15 * NS_PER_SECOND)
 #define CLOSE_EVERY_NS  (1 * NS_PER_SECOND)
@@ -144,8 +143,8 @@ static void compare(struct binance *b, uint32_t i, int64_t asked_ns, int64_t now
         b->stats.watch_differences++;
     }
     binance_watch_closely(b, now_ns);
+    doubt(b, i, now_ns); /* before they are asked: a question on its way may explain everything */
     ask_orders_of(b, i, now_ns);
-    doubt(b, i, now_ns);
 }
 
 static bool read_rows(struct binance *b, const struct answer *a, struct outside *outside,
