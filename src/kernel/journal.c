@@ -434,9 +434,67 @@ static enum status compressed_tail_read(struct journal *j, struct err *err) {
     return st == ST_END ? ST_OK : st;
 }
 
+/* Where the good records of a segment end, as tail_take finds it. */
+struct segment_end {
+    size_t size, end,
+        used; /* of the file; behind the last good record; behind the last byte that is not zero */
+    uint64_t last_seq;
+};
+
+static enum status segment_look(struct segment_end *out, struct journal *j,
+                                const struct journal_segment *item, struct err *err) {
+    char name[JOURNAL_NAME_SIZE];
+    struct stat sb;
+    uint64_t first_seq;
+    *out = (struct segment_end){.last_seq = item->first_seq - 1};
+    int fd = openat(j->dir_fd, journal_segment_name(name, item), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &sb)) {
+        if (fd >= 0) close(fd);
+        return err_errno(err, ST_IO, "open %s", name);
+    }
+    size_t size = (size_t)sb.st_size;
+    void *data = size ? mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0) : NULL;
+    close(fd);
+    if (data == MAP_FAILED) return err_errno(err, ST_IO, "map %s", name);
+    out->size = size;
+    out->used = data ? nonzero_end(data, size) : 0;
+    if (data && journal_header_decode(&first_seq, data, size) == ST_OK &&
+        first_seq == item->first_seq)
+        out->end = scan_frames(data, size, &out->last_seq);
+    if (data) munmap(data, size);
+    return ST_OK;
+}
+
+/* The journal's tail, in which damage ends it, is its last bytes, wherever a border between segments lies: where the newest
+ * has only begun, the end of the one before belongs to it. Damaged there, the newest is dropped, and the one before it is
+ * the newest. Damage farther back is the reader's to tell: what would be dropped is no tail. */
+static enum status border_open(struct journal *j, struct journal_repair *repair, struct err *err) {
+    enum { TAIL_PARTS = 16 };
+    struct journal_segments *s = &j->segments;
+    struct segment_end newest, before;
+    char name[JOURNAL_NAME_SIZE];
+    size_t tail = j->options.segment_bytes / TAIL_PARTS;
+    if (s->count < 2 || s->items[s->count - 1].compressed || s->items[s->count - 2].compressed)
+        return ST_OK;
+    const struct journal_segment *last = &s->items[s->count - 1];
+    enum status st = segment_look(&newest, j, last, err);
+    if (st != ST_OK || newest.end == 0 || newest.used > tail) return st;
+    st = segment_look(&before, j, last - 1, err);
+    if (st != ST_OK || before.end == 0 || before.last_seq + 1 >= last->first_seq ||
+        before.size - before.end + newest.used > tail)
+        return st;
+    if (unlinkat(j->dir_fd, journal_segment_name(name, last), 0) || io_sync_dir(j))
+        return err_errno(err, ST_IO, "unlink %s", name);
+    repair->bytes_dropped += newest.used;
+    s->count--;
+    return ST_OK;
+}
+
 static enum status segments_open(struct journal *j, struct journal_repair *repair,
                                  struct err *err) {
     enum status st = journal_segments_list(&j->segments, j->dir_fd, true, err);
+    if (st != ST_OK) return st;
+    st = border_open(j, repair, err);
     if (st != ST_OK) return st;
     uint64_t expected = 0; /* first sequence of a segment whose creation was cut short */
     while (j->segments.count && !j->segments.items[j->segments.count - 1].compressed) {

@@ -252,6 +252,46 @@ static void damage_before_the_tail_is_corrupt(void **state) {
     }
 }
 
+/* The newest segment holds two records: damage in the last of the one before is the tail's, and ends the journal there;
+ * farther back it is not. */
+static void the_tail_reaches_over_a_border(void **state) {
+    (void)state;
+    struct journal_options o = journal_options_defaults();
+    o.segment_bytes = 64 * 1024; /* a tail of 4 KiB */
+    o.buffer_bytes = 4096;
+    uint64_t count = 0, border = UINT64_MAX - 1;
+    while (border + 1 > count) { /* two records in the second segment */
+        struct journal_segments list;
+        write_records(&o, ++count);
+        if (segments(&list) > 1) border = list.items[1].first_seq;
+        free(list.items);
+    }
+    static const char first[] = "00000000000000000001.seg";
+    static uint8_t good[64 * 1024], bent[64 * 1024];
+    size_t size = slurp(first, good, sizeof good);
+    for (int far = 0; far < 2; far++) {
+        struct journal_repair repair;
+        memcpy(bent, good, size);
+        bent[far ? size - 8000 : size - 100] ^= 4;
+        dir_remove();
+        write_records(&o, count);
+        spit(first, bent, size);
+        struct journal *j = open_with(&o, &repair);
+        if (far) {
+            assert_int_equal(repair.last_seq, count);
+            assert_int_equal(repair.bytes_dropped, 0);
+        } else {
+            assert_true(repair.last_seq + 1 < border && repair.last_seq + 20 > border);
+            assert_true(repair.bytes_dropped > 0);
+            uint64_t next = repair.last_seq + 1;
+            assert_int_equal(append_seq(j), next);
+            assert_int_equal(journal_commit(j, NULL), ST_OK);
+            assert_int_equal(read_all(1), next);
+        }
+        assert_int_equal(journal_close(j, NULL), ST_OK);
+    }
+}
+
 static void headers(void **state) {
     (void)state;
     static uint8_t data[8192];
@@ -654,6 +694,7 @@ int main(void) {
         T(durability_moves_with_commit_only),
         T(torn_tail),
         T(damage_before_the_tail_is_corrupt),
+        T(the_tail_reaches_over_a_border),
         T(headers),
         T(one_writer),
         T(killed_writer),
