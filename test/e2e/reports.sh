@@ -17,12 +17,23 @@ part() { grep -q "$2" "$1" || { cat "$1" >&2; die "no '$2' in $1"; }; }
 won() { sqlite3 "$1/trades.sqlite" "SELECT count(*) FROM (SELECT * FROM trades ORDER BY trade_id LIMIT $2) WHERE net_pnl_e8 > 0"; }
 
 if [[ ${2:-} == venue ]]; then
-    dir=$work/pair port=$(free_port) api=$(free_port) admin_port=$(free_port) pair_seed=$seed symbols=${SYMBOLS:-60}
+    dir=$work/pair port=$(free_port) api=$(free_port) admin_port=$(free_port) pair_seed=$seed symbols=${SYMBOLS:-240}
     volatility=${VOLATILITY:-2}
     # shellcheck source=test/e2e/pair.sh
     source "$(dirname "$0")/pair.sh"
     pair_begins none
-    await 1500 has "$dir/trader/runs/*/reports/trades-000050.html" || die "no fiftieth trade within 25 min"
+    # Ten positions at once: whenever most slots are taken everything is closed by hand, or fifty trades take an hour.
+    held() { curl -sf -m 5 "http://127.0.0.1:$api/api/positions" | jq '.data | length' || echo 0; }
+    cycle() {
+        has "$dir/trader/runs/*/reports/trades-000050.html" && return
+        if (($(held) >= 7)); then
+            "$quantum" panic --state "$dir/trader" >>"$dir/hand.log" 2>&1 || { cat "$dir/hand.log" >&2; die "panic"; }
+            "$quantum" resume --state "$dir/trader" >>"$dir/hand.log" 2>&1 || { cat "$dir/hand.log" >&2; die "resume"; }
+        fi
+        sleep 1
+        return 1
+    }
+    await 1500 cycle || die "no fiftieth trade within 25 min"
     run=$(run_dir "$dir/trader")
     report=$run/reports/trades-000050.html
     whole "$report" || die "half a report"
