@@ -92,9 +92,13 @@ void exits_follow(struct exits_actions *out, struct exits_state *state,
     /* While the entry goes on the average is not known yet. */
     bool may = state->entry_done && may_move(state);
     px_t wanted = may ? wanted_px(state, context) : state->stop_px;
+    bool enough = covers(state, context);
     if (!is_worth_an_order(state, context, wanted)) {
-        if (covers(state, context)) return;
+        if (enough) return;
         wanted = state->stop_px;
+    } else if (enough &&
+               is_crossed(state, exits_rule_px(state, context, wanted), context->last_px)) {
+        return; /* the grid has nothing between it and the market: the one that stands does */
     }
     if (context->now_ns < state->move_after_ns) {
         state->deadline_ns = state->move_after_ns;

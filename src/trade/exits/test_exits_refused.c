@@ -233,6 +233,22 @@ static void a_replacement_covers_all_under_a_coarser_step(void **state) {
     expect(&l, "");
 }
 
+/* The grid has become so coarse that a nearer stop would lie beyond the market: the one that stands does. */
+static void a_stop_is_not_moved_beyond_the_market_by_the_grid(void **state) {
+    (void)state;
+    struct life l;
+    begin(&l);
+    confirm(&l);
+    l.state.intent.trail_distance = 0.01;
+    l.state.coarser = 2;
+    l.now.last_px.e8 = e8(99.995);
+    exits_price(&l.asked, &l.state, &l.now, l.now.last_px, px_e8(e8(101)), T0 + 1);
+    expect(&l, ""); /* 99.99 is 100 */
+    l.now.last_px.e8 = e8(100.5);
+    exits_price(&l.asked, &l.state, &l.now, l.now.last_px, l.now.last_px, T0 + 2);
+    expect(&l, "stop 100 1");
+}
+
 /* Its part is less than a step by now: not at market with a quantity the venue does not take. */
 static void a_target_passed_that_is_too_small_by_now_stays_under_the_stop(void **state) {
     (void)state;
@@ -278,6 +294,7 @@ int main(void) {
         cmocka_unit_test(a_stop_is_never_refused_twice_for_the_same_reason),
         cmocka_unit_test(a_close_refused_by_the_rules_is_asked_for_at_once_by_others),
         cmocka_unit_test(a_replacement_covers_all_under_a_coarser_step),
+        cmocka_unit_test(a_stop_is_not_moved_beyond_the_market_by_the_grid),
         cmocka_unit_test(a_target_passed_that_is_too_small_by_now_stays_under_the_stop),
         cmocka_unit_test(a_last_target_beside_a_foreign_one_is_asked_for_in_part),
     };
