@@ -187,6 +187,8 @@ int64_t binance_lookup_time(struct binance *b, int64_t now_ns) {
     if (l->step == LOOKUP_IDLE) return INT64_MAX;
     if (l->asked >= ASKED_MAX || l->flying >= FLYING_MAX)
         return INT64_MAX; /* the answers, or none */
-    if (now_ns >= l->asked_ns + HEDGE_NS) ask(b);
+    bool waits = l->flying > 0 && binance_requests_are_quiet(&b->requests, now_ns);
+    if (now_ns >= l->asked_ns + HEDGE_NS && !waits) ask(b);
+    if (waits) return now_ns + HEDGE_NS;
     return l->step == LOOKUP_IDLE ? INT64_MAX : l->asked_ns + HEDGE_NS;
 }

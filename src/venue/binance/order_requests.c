@@ -21,6 +21,7 @@ enum {
 /* The matching engine looks at the window once more; clocks of its machines need not agree to the millisecond. */
 #define WINDOW_MARGIN_NS (500 * NS_PER_MS)
 #define TRADES_AGAIN_NS  (700 * NS_PER_MS)
+#define ASK_AGAIN_NS     (250 * NS_PER_MS) /* of an answer that did not come */
 /* A refusal that doubts the rules is told no later, whatever became of asking for them: a stop may hang on it. */
 #define RULES_WAIT_NS (400 * NS_PER_MS)
 #define HEDGE_NS      (300 * NS_PER_MS)
@@ -115,7 +116,8 @@ void binance_order_left(struct binance *b, const struct request *r) {
 /* What became of it is known: copies that wait for another try are not sent. */
 static void withdraw(struct binance *b, struct order *o) {
     if (o->places <= 1 || o->places_flying == 0) return;
-    uint32_t n = binance_requests_withdraw(&b->requests, (enum binance_lane)o->lane, binance_order_ref(b, o));
+    uint32_t n = binance_requests_withdraw(&b->requests, (enum binance_lane)o->lane,
+                                           binance_order_ref(b, o));
     o->places_flying = (uint8_t)(o->places_flying - n);
 }
 
@@ -287,7 +289,7 @@ static void done_query(void *context, const struct request *r, const struct answ
         binance_order_absent(&b->orders, o, venue_at_least(b, r->sent_ns), a->received_ns);
         if (was_unknown && o->phase == PHASE_ENDED) b->stats.resolved_by_query++;
     } else {
-        o->query_at_ns = a->received_ns + TRADES_AGAIN_NS;
+        o->query_at_ns = a->received_ns + ASK_AGAIN_NS;
     }
 }
 
@@ -313,7 +315,7 @@ static void query(struct binance *b, struct order *o) {
                         done_query, binance_order_ref(b, o));
     if (!r) return;
     r->repeatable = true;
-    r->tries_max = 4;
+    r->tries_max = 1; /* it is asked again beside itself */
     name_order(b, r, o, algo);
     o->queries_flying++;
     o->queried_ns = binance_monotonic(b);
@@ -328,8 +330,9 @@ static void done_trades(void *context, const struct request *r, const struct ans
     if (!o) return;
     if (o->trades_flying) o->trades_flying--;
     if (o->phase == PHASE_ENDED) return;
-    o->trades_at_ns = a->received_ns + TRADES_AGAIN_NS; /* until the fills are complete */
+    o->trades_at_ns = a->received_ns + ASK_AGAIN_NS;
     if (a->outcome != OUTCOME_DONE || !binance_rest_is_whole(a->body, a->size)) return;
+    o->trades_at_ns = a->received_ns + TRADES_AGAIN_NS; /* until the fills are complete */
     struct json_reader reader;
     struct rest_trade row;
     int64_t cum = 0;
@@ -358,7 +361,7 @@ static void ask_trades(struct binance *b, struct order *o) {
                         done_trades, binance_order_ref(b, o));
     if (!r) return;
     r->repeatable = true;
-    r->tries_max = 4;
+    r->tries_max = 1;
     binance_param(r, "symbol", symbol_of(b, o));
     binance_param_i64(r, "orderId", (int64_t)o->order_id);
     binance_param_i64(r, "limit", TRADES_PAGE);
@@ -522,8 +525,10 @@ static void earlier(int64_t *deadline, int64_t ts_ns) {
 
 /* An answer that is late may be lost: the question goes out again beside it, a few times. A stop may hang on what it
  * says of a fill, and for what it says of an order. */
-static bool may_ask(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
-    return flying == 0 || (flying < FLYING_MAX && now_ns >= asked_ns + HEDGE_NS);
+static bool may_ask(const struct binance *b, uint8_t flying, int64_t asked_ns, int64_t now_ns) {
+    if (flying == 0) return true;
+    return flying < FLYING_MAX && now_ns >= asked_ns + HEDGE_NS &&
+           !binance_requests_are_quiet(&b->requests, now_ns);
 }
 
 /* When another may go out beside them; 0: none. */
@@ -534,10 +539,13 @@ static int64_t hedge_at(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
 
 /* No answer yet. What may go out twice does, under the same id; of anything else it is asked whether it is there. */
 static void hurry(struct binance *b, struct order *o, int64_t now_ns) {
-    if (o->refused_code || o->places_flying == 0 || o->placed_ns == 0) return;
+    if (o->refused_code || o->places_flying == 0 || o->placed_ns == 0 ||
+        binance_requests_are_quiet(&b->requests, now_ns))
+        return;
     if (is_placed_again(o) && o->places < PLACES_MAX) {
         if (now_ns < o->placed_ns + HEDGE_NS ||
-            binance_requests_waits(&b->requests, (enum binance_lane)o->lane, binance_order_ref(b, o)))
+            binance_requests_waits(&b->requests, (enum binance_lane)o->lane,
+                                   binance_order_ref(b, o)))
             return;
         b->stats.places_repeated++;
         binance_place(b, o);
@@ -563,7 +571,7 @@ static void work(struct binance *b, struct order *o, int64_t now_ns) {
     if (o->trades_at_ns && o->cum_qty.e8 >= claimed && o->held_count == 0) o->trades_at_ns = 0;
     bool is_late = o->trades_flying && o->cum_qty.e8 < claimed;
     bool is_due = o->trades_flying ? is_late : o->trades_at_ns && o->trades_at_ns <= now_ns;
-    if (is_due && may_ask(o->trades_flying, o->trades_asked_ns, now_ns)) {
+    if (is_due && may_ask(b, o->trades_flying, o->trades_asked_ns, now_ns)) {
         if (o->order_id) {
             ask_trades(b, o);
         } else {
@@ -579,7 +587,7 @@ static void work(struct binance *b, struct order *o, int64_t now_ns) {
             o->query_at_ns = now_ns;
     }
     is_due = o->queries_flying || (o->query_at_ns && o->query_at_ns <= now_ns);
-    if (is_due && may_ask(o->queries_flying, o->queried_ns, now_ns)) query(b, o);
+    if (is_due && may_ask(b, o->queries_flying, o->queried_ns, now_ns)) query(b, o);
     if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && !o->queries_flying &&
         o->query_at_ns == 0 && o->end == END_NONE && is_placed_for_good(b, o, now_ns))
         send_cancel(b, o);

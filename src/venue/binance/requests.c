@@ -14,7 +14,12 @@ enum { CODE_TOO_MANY = -1003, CODE_TOO_MANY_ORDERS = -1015, CODE_PATH = -5000 };
 #define BLOCK_UNTOLD_NS   (10 * NS_PER_SECOND)  /* 429 without Retry-After */
 #define BAN_UNTOLD_NS     (120 * NS_PER_SECOND) /* 418 without: the shortest ban there is */
 #define FIREWALL_NS       (60 * NS_PER_SECOND)
-#define BLOCK_MAX_NS      (3 * NS_PER_DAY) /* the longest ban there is */
+#define QUIET_AFTER_NS    (1 * NS_PER_SECOND)
+/* Between two requests while nobody answers, and so much more a weight. */
+#define QUIET_EVERY_NS  (200 * NS_PER_MS)
+#define QUIET_WEIGHT_NS (50 * NS_PER_MS)
+enum { QUIET_LOST = 5 };
+#define BLOCK_MAX_NS (3 * NS_PER_DAY) /* the longest ban there is */
 
 /* How many may be on their way before a lane holds back: connections are left for the lanes before it. */
 static const uint8_t flying_max[LANE_COUNT] = {REQUESTS_IN_FLIGHT_MAX, 20, 16, 12, 8};
@@ -140,8 +145,32 @@ static void depart(struct requests *q, uint32_t slot, int64_t now_ns) {
     q->stats.sent++;
 }
 
+bool binance_requests_are_quiet(const struct requests *q, int64_t now_ns) {
+    return q->lost_in_row >= QUIET_LOST && now_ns - q->answered_ns >= QUIET_AFTER_NS;
+}
+
+/* They waited for nobody to answer, and somebody does. */
+static void hurry_all(struct requests *q) {
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        for (uint32_t at1 = q->head1[lane]; at1; at1 = q->pool[at1 - 1].next1)
+            q->pool[at1 - 1].not_before_ns = 0;
+}
+
+static void note_answer(struct requests *q, bool answered, int64_t now_ns) {
+    if (!answered) {
+        q->lost_in_row++;
+        return;
+    }
+    if (binance_requests_are_quiet(q, now_ns)) hurry_all(q);
+    q->lost_in_row = 0;
+    q->answered_ns = now_ns;
+    q->quiet_next_ns = 0;
+}
+
 struct request *binance_requests_next(struct requests *q, int64_t now_ns) {
     struct gate shut = {false, false};
+    bool quiet = binance_requests_are_quiet(q, now_ns);
+    if (quiet && now_ns < q->quiet_next_ns) return NULL;
     bool was_throttling = q->throttling;
     q->throttling = false;
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
@@ -151,6 +180,9 @@ struct request *binance_requests_next(struct requests *q, int64_t now_ns) {
             if (may_leave(q, &q->pool[at1 - 1], &shut, now_ns)) {
                 unlink_waiting(q, lane, at1, before1);
                 depart(q, at1 - 1, now_ns);
+                if (quiet)
+                    q->quiet_next_ns =
+                        now_ns + QUIET_EVERY_NS + QUIET_WEIGHT_NS * q->pool[at1 - 1].weight;
                 return &q->pool[at1 - 1];
             }
             before1 = at1;
@@ -340,6 +372,7 @@ void binance_requests_reply(struct requests *q, uint32_t id, const struct reply 
                            .timestamp_ms = r->timestamp_ms,
                            .window_ms = r->window_ms};
         land(q, at);
+        note_answer(q, reply->kind == REPLY_HTTP, now_ns);
         if (reply->kind == REPLY_HTTP) {
             q->stats.replies++;
             binance_budget_headers(&q->budget, reply->weight_1m, reply->orders_10s,
@@ -412,6 +445,8 @@ int64_t binance_requests_deadline(const struct requests *q, int64_t now_ns) {
                 deadline = r->not_before_ns;
         }
     }
+    if (q->waiting_count && q->quiet_next_ns > now_ns && q->quiet_next_ns < deadline)
+        deadline = q->quiet_next_ns;
     if (q->throttling) {
         int64_t ts = binance_budget_deadline(&q->budget, now_ns);
         if (ts < deadline) deadline = ts;

@@ -99,6 +99,9 @@ struct requests {
     bool (*may_order)(void *context, struct request *r, int64_t now_ns);
     void *context;
     bool throttling; /* a request is waiting for the budget */
+    /* Nothing is answered any more: one at a time, so that there is something left to send when it is again. */
+    uint32_t lost_in_row;
+    int64_t answered_ns, quiet_next_ns; /* monotonic: the last answer; the next may leave */
     struct requests_stats stats;
 };
 
@@ -110,6 +113,8 @@ struct request *binance_requests_add(struct requests *q, enum binance_lane lane,
 bool binance_requests_waits(const struct requests *q, enum binance_lane lane, uint64_t ref);
 /* Those are not sent any more; done is not called. Returns how many. */
 uint32_t binance_requests_withdraw(struct requests *q, enum binance_lane lane, uint64_t ref);
+/* Nobody has answered anything for a while: what waits for its turn need not be asked for again. */
+bool binance_requests_are_quiet(const struct requests *q, int64_t now_ns);
 /* The next one to send, now on its way: id, sent_ns and, if signed, timestamp_ms are set. NULL: none may be sent now. */
 struct request *binance_requests_next(struct requests *q, int64_t now_ns);
 /* The reply to a sending. Calls done, or keeps it for another try. Ids of given-up sendings are ignored. */

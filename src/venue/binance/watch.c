@@ -43,6 +43,11 @@ static struct request *ask(struct binance *b, const char *path, uint32_t weight,
     return r;
 }
 
+static bool may_ask(const struct binance *b, uint32_t flying, int64_t now_ns) {
+    return flying == 0 ||
+           (flying < FLYING_MAX && !binance_requests_are_quiet(&b->requests, now_ns));
+}
+
 static void sooner(int64_t *at_ns, int64_t ts_ns) {
     if (ts_ns < *at_ns) *at_ns = ts_ns;
 }
@@ -215,7 +220,7 @@ static void done_positions(void *context, const struct request *r, const struct 
 static void ask_positions(struct binance *b, int64_t now_ns) {
     struct account_watch *w = &b->watch;
     w->next_ns = now_ns + HEDGE_NS;
-    if (w->flying >= FLYING_MAX) return;
+    if (!may_ask(b, w->flying, now_ns)) return;
     if (ask(b, position_path, POSITIONS_WEIGHT, done_positions, 0)) w->flying++;
 }
 
@@ -300,7 +305,7 @@ static void ask_list(struct binance *b, uint32_t instrument, bool algo, int64_t 
     struct account_watch *w = &b->watch;
     bool every = instrument == EVERY_CONTRACT;
     struct watch_list *l = every ? &w->all[algo] : &w->symbols[instrument].lists[algo];
-    if (l->flying >= FLYING_MAX) return;
+    if (!may_ask(b, l->flying, now_ns)) return;
     struct request *r =
         ask(b, algo ? algos_path : orders_path, every ? ALL_WEIGHT : 1, done_list, instrument);
     if (!r) return;
