@@ -28,7 +28,13 @@ struct role {
     uint64_t work_count;
 };
 
+struct owner {
+    char role[TEXT_SIZE]; /* "": the run has no lease */
+    int64_t pid, epoch, age_ms, standby_pid;
+};
+
 struct summary {
+    struct owner owner;
     char service[TEXT_SIZE], status[TEXT_SIZE], version[TEXT_SIZE], commit[TEXT_SIZE];
     char mode[TEXT_SIZE];
     char reasons[REASONS_MAX][256];
@@ -84,6 +90,29 @@ static void role_read(struct json_reader *r, struct role *role) {
     }
 }
 
+static void owner_read(struct json_reader *r, struct owner *owner) {
+    struct json_text key;
+    if (json_peek(r) == JSON_NULL) {
+        json_skip(r);
+        return;
+    }
+    json_object_begin(r);
+    while (json_object_next(r, &key)) {
+        if (json_text_is(&key, "role"))
+            text_read(r, owner->role, sizeof owner->role);
+        else if (json_text_is(&key, "owner_pid"))
+            owner->pid = number_or_null(r);
+        else if (json_text_is(&key, "epoch"))
+            owner->epoch = json_i64(r);
+        else if (json_text_is(&key, "age_ms"))
+            owner->age_ms = number_or_null(r);
+        else if (json_text_is(&key, "standby_pid"))
+            owner->standby_pid = number_or_null(r);
+        else
+            json_skip(r);
+    }
+}
+
 static void field_read(struct summary *s, struct json_reader *r, const struct json_text *key) {
     if (json_text_is(key, "service")) {
         text_read(r, s->service, sizeof s->service);
@@ -103,6 +132,8 @@ static void field_read(struct summary *s, struct json_reader *r, const struct js
         s->models_loaded = json_i64(r);
     } else if (json_text_is(key, "uptime_seconds")) {
         s->uptime_seconds = json_f64(r);
+    } else if (json_text_is(key, "lease")) {
+        owner_read(r, &s->owner);
     } else if (json_text_is(key, "roles")) {
         json_array_begin(r);
         while (json_array_next(r)) {
@@ -156,6 +187,15 @@ static void summary_print(const struct summary *s, uint16_t port) {
     if (s->mode[0])
         printf("mode %s%s, %lld model(s) loaded\n", s->mode,
                s->synthetic ? ", SYNTHETIC market" : "", (long long)s->models_loaded);
+    if (s->owner.role[0]) {
+        age_text(age, sizeof age, s->owner.age_ms);
+        printf("owner of the run: process %lld (number %lld), its loop went round %s ago; ",
+               (long long)s->owner.pid, (long long)s->owner.epoch, age);
+        if (s->owner.standby_pid > 0)
+            printf("process %lld stands by\n", (long long)s->owner.standby_pid);
+        else
+            printf("nobody stands by\n");
+    }
     printf("\n%-10s %-10s %12s %12s %12s  %-8s %s\n", "role", "state", "last work", "allowed",
            "pieces", "pid", "version");
     for (uint32_t i = 0; i < s->role_count; i++) {
