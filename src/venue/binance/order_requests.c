@@ -101,6 +101,8 @@ void binance_place(struct binance *b, struct order *o) {
     r->orders = 1;
     o->places_flying++;
     if (o->places < UINT8_MAX) o->places++;
+    const struct rules_hold *hold = &b->rules.holds[o->instrument];
+    if (hold->until_ns > r->queued_ns) o->doubted_code = hold->code;
     if (o->lane == LANE_PROTECTION || o->lane == LANE_EXIT)
         r->window_ms = b->options.protection_window_ms;
     if (o->lane == LANE_ENTRY) r->patience_ns = r->queued_ns + b->options.entry_patience_ns;
@@ -189,12 +191,28 @@ static bool is_refused_by_itself(struct binance *b, struct order *o, const struc
     return true;
 }
 
+/* Refused by rules that we may not know: until they are told, or cannot be in time, nothing of the contract is sent, and
+ * what was made by the old ones is not sent as it is. */
+static bool doubts_rules(struct binance *b, const struct order *o, const struct answer *a) {
+    if (a->outcome != OUTCOME_REFUSED || !binance_rules_doubt(b, a->code, a->received_ns))
+        return false;
+    b->rules.holds[o->instrument] =
+        (struct rules_hold){.until_ns = a->received_ns + RULES_WAIT_NS, .code = a->code};
+    for (uint32_t i = 0; i < b->orders.active_count; i++) {
+        struct order *other = &b->orders.slots[b->orders.active[i]];
+        if (other == o || (other->instrument == o->instrument && other->phase == PHASE_ASKED))
+            other->doubted_code = a->code;
+    }
+    return true;
+}
+
 static void done_place(void *context, const struct request *r, const struct answer *a) {
     struct binance *b = context;
     struct order *o = binance_order_of(b, r->ref);
     if (a->sent_ns && a->http) hist_add(&b->stats.round_trip_ns, a->received_ns - a->sent_ns);
     if (!o) return;
     if (o->places_flying) o->places_flying--;
+    bool in_doubt = doubts_rules(b, o, a);
     if (a->outcome == OUTCOME_DONE || a->outcome == OUTCOME_REFUSED) withdraw(b, o);
     if (o->phase == PHASE_ENDED) {
         if (a->outcome == OUTCOME_DONE && o->places > 1) binance_order_again(b, o, a->sent_ns);
@@ -214,7 +232,7 @@ static void done_place(void *context, const struct request *r, const struct answ
             b->orders.stats.contradictions++; /* the stream told of it: it stands */
             return;
         }
-        if (binance_rules_doubt(b, a->code, a->received_ns)) {
+        if (in_doubt) {
             o->refused_code = a->code;
             o->refused_until_ns = a->received_ns + RULES_WAIT_NS;
             return;
@@ -451,8 +469,8 @@ void binance_orders_price(struct binance *b, uint32_t instrument, px_t px) {
             o->phase != PHASE_LIVE || o->end != END_NONE || o->told_triggered)
             continue;
         if (!is_reached(o, px)) {
-            o->passed_ns = 0;
-            o->passed_count = 0;
+            if (o->passed_ns == 0)
+                o->passed_count = 0; /* it was there: a price that is back says nothing */
         } else if (o->passed_ns == 0) {
             o->passed_ns = now + (PASSED_NS << o->passed_count);
             b->stirred = true;
@@ -470,16 +488,6 @@ static void refuse(struct binance *b, struct order *o, int64_t now_ns) {
     if (o->phase == PHASE_ASKED) binance_order_refused(&b->orders, o, code, venue_ts(b), now_ns);
 }
 
-/* Told though nobody could tell the new rules: what waits to be sent was made by the same old ones. */
-static void refuse_in_doubt(struct binance *b, struct order *o, int64_t now_ns) {
-    for (uint32_t i = 0; i < b->orders.active_count; i++) {
-        struct order *other = &b->orders.slots[b->orders.active[i]];
-        if (other->instrument == o->instrument && other->phase == PHASE_ASKED)
-            other->doubted_code = o->refused_code;
-    }
-    refuse(b, o, now_ns);
-}
-
 static int32_t refused_by_rules(const struct binance *b, const struct order *o) {
     const struct instrument *in = &b->instruments[o->instrument];
     bool limit = o->type == ORDER_LIMIT || o->type == ORDER_STOP || o->type == ORDER_TAKE_PROFIT;
@@ -495,12 +503,10 @@ bool binance_may_order(void *context, struct request *r, int64_t now_ns) {
     const struct order *o = binance_order_of(b, r->ref);
     if (!o) return true;
     if (r->end_code != 0) return false; /* about to be ended */
-    for (uint32_t i = 0; i < b->orders.active_count; i++) {
-        const struct order *other = &b->orders.slots[b->orders.active[i]];
-        if (other->instrument != o->instrument || !other->refused_code ||
-            other->refused_until_ns <= now_ns)
-            continue;
-        r->not_before_ns = other->refused_until_ns; /* its rules are being asked for */
+    const struct rules_hold *hold = &b->rules.holds[o->instrument];
+    if (hold->until_ns > now_ns) { /* they are being asked for */
+        r->not_before_ns = hold->until_ns;
+        r->is_held = true;
         return false;
     }
     r->end_code = o->phase == PHASE_ENDED ? BINANCE_NOT_SENT /* one more sending of it */
@@ -513,8 +519,15 @@ bool binance_may_order(void *context, struct request *r, int64_t now_ns) {
 }
 
 void binance_orders_rules_known(struct binance *b, int64_t now_ns) {
+    memset(b->rules.holds, 0, sizeof b->rules.holds);
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+        struct request *r = &b->requests.pool[i];
+        if (r->is_held) r->not_before_ns = 0;
+        r->is_held = false;
+    }
     for (uint32_t i = b->orders.active_count; i-- > 0;) { /* one that is over leaves the list */
         struct order *o = &b->orders.slots[b->orders.active[i]];
+        o->doubted_code = 0; /* the rules themselves say it */
         if (o->refused_code) refuse(b, o, now_ns);
     }
 }
@@ -598,7 +611,7 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         struct order *o = &b->orders.slots[b->orders.active[i]];
         if (o->refused_code && now_ns >= o->refused_until_ns) {
-            refuse_in_doubt(b, o, now_ns);
+            refuse(b, o, now_ns);
             return now_ns; /* the list is another now */
         }
         if (o->refused_code) earlier(&deadline, o->refused_until_ns);
