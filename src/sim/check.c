@@ -241,12 +241,12 @@ void check_alarm(struct check *c, uint32_t instrument, int64_t now_ns) {
 
 /* ---- process, venue, operator ---- */
 
-static void clock_changes(struct check *c) {
+static void clock_changes(struct check *c, bool of_venue) {
     bool running = c->alive && c->open;
     if (running == c->running) return;
     c->running = running;
     c->edge_ns = c->now_ns;
-    check_clock_edge(c);
+    check_clock_edge(c, of_venue);
 }
 
 void check_alive(struct check *c, bool alive, int64_t now_ns) {
@@ -259,7 +259,7 @@ void check_alive(struct check *c, bool alive, int64_t now_ns) {
     /* A wish told to a process dies with it; whoever wished sees that it did. */
     for (uint32_t i = 0; !alive && i < c->config.instrument_count; i++)
         c->symbols[i].close_wanted = false;
-    clock_changes(c);
+    clock_changes(c, false);
 }
 
 void check_venue_open(struct check *c, bool open, int64_t now_ns) {
@@ -267,7 +267,7 @@ void check_venue_open(struct check *c, bool open, int64_t now_ns) {
     if (c->open == open) return;
     check_record(c, FACT_OPEN, CHECK_ALL)->a = open;
     c->open = open;
-    clock_changes(c);
+    clock_changes(c, true);
 }
 
 /* It strikes a call or its answer, so that a cycle of reconciliation may come to nothing. */

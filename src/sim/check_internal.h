@@ -140,7 +140,7 @@ enum exits_phase check_phase(const struct check_symbol *s);
 
 /* check_naked.c */
 void check_reassess(struct check *c, uint32_t instrument, enum check_cause cause);
-void check_clock_edge(struct check *c);
+void check_clock_edge(struct check *c, bool of_venue);
 void check_word(struct check *c, uint32_t instrument);
 void check_deadlines(struct check *c);
 void check_deadline_find(struct check *c);

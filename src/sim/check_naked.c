@@ -143,8 +143,9 @@ void check_reassess(struct check *c, uint32_t instrument, enum check_cause cause
     check_deadline_find(c);
 }
 
-/* The process lives and the venue answers again, or no longer. */
-void check_clock_edge(struct check *c) {
+/* The process lives and the venue answers again, or no longer. What was asked for while the venue did not answer is on
+ * its way; what a process asked for that is dead is not. */
+void check_clock_edge(struct check *c, bool of_venue) {
     for (uint32_t i = 0; i < c->config.instrument_count; i++) {
         struct check_symbol *s = &c->symbols[i];
         if (s->close_wanted) s->close_from_ns = c->running ? c->now_ns : 0;
@@ -152,7 +153,9 @@ void check_clock_edge(struct check *c) {
         s->span.interrupted = true;
         s->span.from_ns = c->running ? c->now_ns : 0;
         s->span.waits_for_word = false;
-        if (c->running) s->span.close_asked = s->span.told_ask = s->span.told_end = false;
+        if (!c->running) continue;
+        s->span.close_asked = of_venue && check_is_closing(s);
+        s->span.told_ask = s->span.told_end = false;
     }
     check_deadline_find(c);
 }

@@ -494,6 +494,20 @@ static void test_clock_stops(void **state) {
     check_venue_open(p->c, true, p->now);
     pass(p, 5 * SECOND);
     end_with(p, CHECK_PROTECTED);
+    /* A close asked for while it was shut is on its way, and has to come to an end; one of a process that died is not. */
+    for (int died = 0; died < 2; died++) {
+        p = naked();
+        check_venue_open(p->c, false, p->now);
+        submit(p, 0, id_of(INTENT, LEG_CLOSE, 0), SIDE_SELL, ORDER_MARKET, 0, ONE, true);
+        pass(p, 30 * SECOND);
+        if (died) check_alive(p->c, false, p->now);
+        check_venue_open(p->c, true, p->now);
+        if (died) check_alive(p->c, true, p->now);
+        pass(p, 5 * SECOND);
+        assert_int_equal(check_violations(p->c), died);
+        pass(p, 40 * SECOND);
+        end_with(p, CHECK_PROTECTED);
+    }
 }
 
 static void test_stop_lost(void **state) {

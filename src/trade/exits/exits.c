@@ -83,8 +83,10 @@ void exits_ask_targets(struct exits_actions *out, struct exits_state *state,
     /* A single target needs no quantity; parts are parts of what is held when the entry is over. */
     bool single = !(state->intent.take_part_1 > 0);
     if (!state->targets_made && (single || state->entry_done)) {
+        struct instrument scratch;
         state->targets_made = 1;
-        exits_targets(state->targets, context->instrument, &state->intent, state->fill_px,
+        exits_targets(state->targets, exits_rules(&scratch, state, context), &state->intent,
+                      state->fill_px,
                       exits_held(state)); /* less than entered if the stop was met meanwhile */
         state->take_px = exits_nearest_target(state);
     }

@@ -164,6 +164,11 @@ static void a_stop_is_never_refused_twice_for_the_same_reason(void **state) {
     stop_ended(&l, -4014);
     expect(&l, "stop 98.5*");
     assert_int_equal(l.state.coarser, 0);
+    /* What is asked for behind it obeys them, too. */
+    begin(&l);
+    stop_ended(&l, -1111);
+    confirm(&l);
+    expect(&l, "protected, take1 102.1 0.5, take2 103.1 0.3, take3 105.1*");
     /* Another refusal says nothing of the rules. */
     begin(&l);
     stop_ended(&l, -1001);

@@ -186,6 +186,10 @@ struct binance {
     struct {
         int64_t next_ns, asked_ns; /* monotonic; 0 not yet */
         int64_t doubt_ns;          /* the last refusal that doubts them; 0 none open */
+        struct rules_hold {
+            int64_t until_ns; /* orders of the contract wait until then, or until they are known */
+            int32_t code;
+        } holds[INSTRUMENTS_MAX];
         bool busy;
     } rules;
     int64_t wallet_ns; /* venue time of the question that binance_load read the balance by */
