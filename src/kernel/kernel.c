@@ -423,7 +423,8 @@ uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t m
         out[count++] = (struct kernel_held){.instrument_index = k->open[j],
                                             .qty = c->exits.position_qty,
                                             .last_trade_id = c->book.fills.highest,
-                                            .last_funding_ns = c->last_funding_ts_ns};
+                                            .last_funding_ns = c->last_funding_ts_ns,
+                                            .told_ns = c->position_told_ns};
     }
     for (uint32_t i = 0; k->left_count > 0 && i < k->n && count < max; i++) {
         const struct cold *c = cold_of(k, i);
@@ -431,7 +432,8 @@ uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t m
         out[count++] = (struct kernel_held){.instrument_index = i,
                                             .qty = c->left_qty,
                                             .last_trade_id = c->book.fills.highest,
-                                            .last_funding_ns = c->last_funding_ts_ns};
+                                            .last_funding_ns = c->last_funding_ts_ns,
+                                            .told_ns = c->position_told_ns};
     }
     return count;
 }

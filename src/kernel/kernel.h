@@ -221,6 +221,8 @@ struct kernel_held {
     qty_t qty;               /* signed, not 0 */
     uint64_t last_trade_id;  /* of the symbol, highest seen */
     int64_t last_funding_ns; /* of the symbol, latest seen; 0 none */
+    int64_t
+        told_ns; /* venue time: fills until then are in a position told as a whole; 0 none was */
 };
 uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t max);
 /* The leverage asked for and not answered yet, 0 none: safe to ask again. */

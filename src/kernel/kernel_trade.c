@@ -654,6 +654,7 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
         on_order(k, out, i, event);
         break;
     case VENUE_POSITION:
+        c->position_told_ns = event->ts_event_ns;
         kernel_position_told(k, out, i, event);
         break;
     case VENUE_BALANCE:

@@ -152,6 +152,8 @@ struct binance_held {
     qty_t qty;               /* signed, not 0 */
     uint64_t last_trade_id;  /* of the symbol, highest the caller has seen */
     int64_t last_funding_ns; /* of the symbol, latest the caller has seen, or when it was opened */
+    int64_t
+        told_ns; /* of the latest VENUE_POSITION the caller has seen: fills until then are in it; 0 none */
 };
 enum status binance_start(struct binance *b, const struct binance_known *known, size_t known_count,
                           const struct binance_held *held, size_t held_count, int64_t within_ns,

@@ -461,6 +461,7 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
         struct order_symbol *s = &b->orders.symbols[held[i].instrument];
         s->booked = held[i].qty;
         s->from_trade_id = held[i].last_trade_id;
+        s->counted_ns = s->whole_ns = held[i].told_ns;
         s->last_funding_ns = held[i].last_funding_ns;
         if (held[i].last_funding_ns && (!funding_ns || held[i].last_funding_ns < funding_ns))
             funding_ns = held[i].last_funding_ns;
@@ -472,7 +473,8 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
     }
     /* Of a contract nothing is known of, what was done before the balance was read is part of it. */
     for (uint32_t i = 0; i < b->instrument_count; i++)
-        if (b->orders.symbols[i].from_trade_id == 0) b->orders.symbols[i].counted_ns = b->wallet_ns;
+        if (b->orders.symbols[i].from_trade_id == 0 && b->orders.symbols[i].counted_ns == 0)
+            b->orders.symbols[i].counted_ns = b->wallet_ns;
     /* Whoever goes on after a pause may remember another leverage: the first reconciliation tells them all. */
     for (uint32_t i = 0; i < b->instrument_count; i++) b->positions[i].leverage = 0;
     b->started = true;

@@ -507,6 +507,34 @@ static void test_settled_while_away(void **state) {
     tv_close_venue(v);
 }
 
+static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int64_t qty);
+
+/* A position that was told as a whole is not told again fill by fill in a later life. */
+static void test_whole_then_restarted(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(20, MARKET_PURE);
+    struct err err = {0};
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    by_hand(v, 0, SIDE_SELL, QTY(0.02));
+    tv_run(v, NS_PER_SECOND);
+    struct binance_held held = {.instrument = i,
+                                .qty = {-QTY(0.02)},
+                                .last_funding_ns = tv_venue_ns(v),
+                                .told_ns = tv_venue_ns(v)};
+    tv_kill(v);
+    v->now_ns += NS_PER_SECOND;
+    tv_world(v);
+    by_hand(v, 0, SIDE_BUY, QTY(0.01));
+    uint32_t before = v->told_count;
+    tv_client(v);
+    tv_load(v);
+    assert_int_equal(binance_start(v->b, NULL, 0, &held, 1, 60 * NS_PER_SECOND, &err), ST_OK);
+    tv_run(v, 30 * NS_PER_SECOND);
+    assert_int_equal(told_qty(v, before, i), QTY(0.01));
+    tv_close_venue(v);
+}
+
 /* Somebody else's market order on the same account. */
 static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int64_t qty) {
     struct exchange_input in = {.kind = EXI_ORDER_PLACE,
@@ -718,6 +746,7 @@ int main(void) {
         cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_liquidated_while_away),
         cmocka_unit_test(test_settled_while_away),
+        cmocka_unit_test(test_whole_then_restarted),
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_held_is_gone),

@@ -182,7 +182,8 @@ static enum status port_start(void *context, const struct kernel_live_order *liv
         have[have_count++] = (struct binance_held){.instrument = at,
                                                    .qty = held[i].qty,
                                                    .last_trade_id = held[i].last_trade_id,
-                                                   .last_funding_ns = held[i].last_funding_ns};
+                                                   .last_funding_ns = held[i].last_funding_ns,
+                                                   .told_ns = held[i].told_ns};
     }
     if (st == ST_OK)
         st = binance_start(l->client, known, known_count, have, have_count, START_WITHIN_NS, err);
