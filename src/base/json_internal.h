@@ -16,17 +16,44 @@ static inline bool json_byte_is_special(unsigned char c) {
     return c < 0x20 || c >= 0x80 || c == '"' || c == '\\';
 }
 
+/* Nonzero if one of the eight bytes is special. */
+static inline uint64_t json_special_of_8(uint64_t v) {
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t quote = v ^ (ones * '"'), slash = v ^ (ones * '\\');
+    return high &
+           (v | ((v - ones * 0x20) & ~v) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash));
+}
+
+/* Whether there is a special byte in a short text: words that overlap instead of single bytes. */
+static inline bool json_scan_short(const char *p, size_t size) {
+    uint64_t v, last;
+    if (size >= 8) {
+        memcpy(&last, p + size - 8, 8);
+        uint64_t hit = json_special_of_8(last);
+        for (size_t at = 0; at + 8 < size; at += 8) {
+            memcpy(&v, p + at, 8);
+            hit |= json_special_of_8(v);
+        }
+        return hit != 0;
+    }
+    if (size >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, 4);
+        memcpy(&b, p + size - 4, 4);
+        return json_special_of_8((uint64_t)a << 32 | b) != 0;
+    }
+    for (size_t at = 0; at < size; at++)
+        if (json_byte_is_special((unsigned char)p[at])) return true;
+    return false;
+}
+
 /* First special byte of [p, end), or end. Portable: eight bytes a step. */
 static inline const char *json_scan_ref(const char *p, const char *end) {
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     for (; end - p >= 8; p += 8) {
         uint64_t v;
         memcpy(&v, p, 8);
-        uint64_t quote = v ^ (ones * '"'), slash = v ^ (ones * '\\');
         /* A borrow may mark a byte above a true hit as well, never one in a word without a hit. */
-        uint64_t hit =
-            v | ((v - ones * 0x20) & ~v) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
-        if (hit & high) break;
+        if (json_special_of_8(v)) break;
     }
     while (p < end && !json_byte_is_special((unsigned char)*p)) p++;
     return p;

@@ -52,12 +52,9 @@ static void put_value(struct json_writer *w, const char *text, size_t size) {
 static bool put_plain(struct json_writer *w, const char *text, size_t size) {
     if (w->overflow || size + 2 >= w->capacity - w->size) return false;
     char *out = w->out + w->size;
+    if (json_scan_short(text, size)) return false;
     out[0] = '"';
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
-        out[1 + i] = (char)c;
-    }
+    memcpy(out + 1, text, size);
     out[1 + size] = '"';
     w->size += size + 2;
     return true;

@@ -35,17 +35,28 @@ static int64_t liquidation_px(const struct exchange *ex, uint32_t account, uint3
     }
     int64_t mark = ex_mark(ex, s);
     if (gross == 0 || net == 0) return 0;
-    if (margin_at(ex, c, s, first, last, backing, mark) <= 0) return mark;
+    ex_i128 safe_sum = margin_at(ex, c, s, first, last, backing, mark);
+    if (safe_sum <= 0) return mark;
     ex_i128 most = (ex_i128)INT64_C(4000000000000000000) * FX_ONE / gross;
     int64_t safe = mark, gone = net > 0 ? 1 : most > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)most;
     if (gone <= safe && net < 0) return 0;
-    if (margin_at(ex, c, s, first, last, backing, gone) > 0) return 0;
-    while (ex_abs(safe - gone) > 1) {
-        int64_t mid = gone + (safe - gone) / 2;
-        if (margin_at(ex, c, s, first, last, backing, mid) > 0)
+    ex_i128 gone_sum = margin_at(ex, c, s, first, last, backing, gone);
+    if (gone_sum > 0) return 0;
+    /* Within a bracket it is a line: where that would cross, and each third time the middle. */
+    for (int step = 1; ex_abs(safe - gone) > 1; step++) {
+        int64_t mid = gone + (safe - gone) / 2, one = safe > gone ? 1 : -1;
+        if (step % 3 != 0)
+            mid = gone + (int64_t)((ex_i128)(safe - gone) * -gone_sum / (safe_sum - gone_sum));
+        if (mid == gone) mid = gone + one;
+        if (mid == safe) mid = safe - one;
+        ex_i128 sum = margin_at(ex, c, s, first, last, backing, mid);
+        if (sum > 0) {
             safe = mid;
-        else
+            safe_sum = sum;
+        } else {
             gone = mid;
+            gone_sum = sum;
+        }
     }
     return gone;
 }
