@@ -18,11 +18,12 @@ won() { sqlite3 "$1/trades.sqlite" "SELECT count(*) FROM (SELECT * FROM trades O
 
 if [[ ${2:-} == venue ]]; then
     dir=$work/pair port=$(free_port) api=$(free_port) admin_port=$(free_port) pair_seed=$seed symbols=${SYMBOLS:-240}
-    volatility=${VOLATILITY:-2}
+    volatility=${VOLATILITY:-0.2}
     # shellcheck source=test/e2e/pair.sh
     source "$(dirname "$0")/pair.sh"
     pair_begins none
-    # Ten positions at once: whenever most slots are taken everything is closed by hand, or fifty trades take an hour.
+    # Ten positions at once: whenever most slots are taken everything is closed by hand, or fifty trades take an
+    # hour; a calm market, for more than ten stops an hour end entries.
     held() { curl -sf -m 5 "http://127.0.0.1:$api/api/positions" | jq '.data | length' || echo 0; }
     cycle() {
         has "$dir/trader/runs/*/reports/trades-000050.html" && return
