@@ -69,7 +69,7 @@ void binance_market_event(struct binance *b, const struct stream_event *e) {
             return;
         }
         m->last_tick_id = e->u.trade.id;
-        binance_orders_price(b, i, e->u.trade.px);
+        binance_orders_price(b, i, e->u.trade.px, false);
         if (!h->on_tick) return;
         b->told = true;
         h->on_tick(h->context, i, e->ts_ns, e->u.trade.id, e->u.trade.px, e->u.trade.qty);
@@ -78,7 +78,7 @@ void binance_market_event(struct binance *b, const struct stream_event *e) {
         if (e->event_ns <= m->mark_ns) return; /* overtaken on the other socket */
         m->mark_ns = e->event_ns;
         b->orders.symbols[i].funding_rate = e->u.mark.funding;
-        binance_orders_price(b, i, e->u.mark.mark);
+        binance_orders_price(b, i, e->u.mark.mark, true);
         if (!h->on_mark) return;
         b->told = true;
         h->on_mark(h->context, i, e->event_ns, e->u.mark.mark, e->u.mark.funding,

@@ -28,7 +28,7 @@ enum {
 /* A trigger that the price has passed: the stream is given so long, doubled with every question in vain. */
 #define PASSED_NS      (400 * NS_PER_MS)
 #define AGAIN_EVERY_NS (2 * NS_PER_SECOND)
-enum { FLYING_MAX = 4, PLACES_MAX = 4, PASSED_DOUBLINGS = 4 };
+enum { FLYING_MAX = 4, PLACES_MAX = 4, PASSED_DOUBLINGS = 4, WORKING_MARK = 1 };
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
@@ -460,7 +460,7 @@ static bool is_reached(const struct order *o, px_t px) {
     return above ? px.e8 >= o->stop_px.e8 : px.e8 <= o->stop_px.e8;
 }
 
-void binance_orders_price(struct binance *b, uint32_t instrument, px_t px) {
+void binance_orders_price(struct binance *b, uint32_t instrument, px_t px, bool is_mark) {
     if (px.e8 <= 0 || b->orders.active_count == 0) return;
     int64_t now = binance_monotonic(b);
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
@@ -468,15 +468,19 @@ void binance_orders_price(struct binance *b, uint32_t instrument, px_t px) {
         if (o->instrument != instrument || !o->conditional || o->stop_px.e8 <= 0 ||
             o->phase != PHASE_LIVE || o->end != END_NONE || o->told_triggered)
             continue;
+        /* By the price it works by it has fired; by the other one it may. */
+        bool fires = is_mark == (o->working_type == WORKING_MARK);
+        uint8_t *count = fires ? &o->passed_count : &o->near_count;
         if (!is_reached(o, px)) {
-            if (o->passed_ns == 0)
-                o->passed_count = 0; /* it was there: a price that is back says nothing */
-        } else if (o->passed_ns == 0) {
-            o->passed_ns = now + (PASSED_NS << o->passed_count);
-            b->stirred = true;
-            if (o->passed_count == 0) b->stats.prices_passed++;
-            if (o->passed_count < PASSED_DOUBLINGS) o->passed_count++;
+            if (o->passed_ns == 0) *count = 0; /* it was there: a price that is back says nothing */
+            continue;
         }
+        int64_t at = now + (PASSED_NS << *count);
+        if (o->passed_ns && o->passed_ns <= at) continue;
+        o->passed_ns = at;
+        b->stirred = true;
+        if (*count == 0) b->stats.prices_passed++;
+        if (*count < PASSED_DOUBLINGS) ++*count;
     }
 }
 

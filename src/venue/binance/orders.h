@@ -57,8 +57,9 @@ struct order {
     uint8_t cancel, cancel_tries, cancel_lane;
     uint8_t end, held_count, absent_count;
     uint8_t queries_flying, trades_flying, places_flying; /* such requests on their way */
-    uint8_t places;       /* how often it went out, under the same id */
-    uint8_t passed_count; /* questions because its trigger is passed */
+    uint8_t places; /* how often it went out, under the same id */
+    uint8_t passed_count,
+        near_count; /* questions because its trigger is passed, by its price or by the other */
     int32_t end_code;
     px_t limit_px, stop_px;
     qty_t order_qty, cum_qty; /* cum: told */

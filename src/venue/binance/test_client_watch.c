@@ -84,6 +84,25 @@ static void a_stop_that_fires_in_silence_is_told_within_a_second(void **state) {
     tv_close_venue(v);
 }
 
+/* The mark has been beyond for long, and was asked about less and less often; then the stop's own price gets there. */
+static void a_stop_fires_long_after_the_mark_has_passed_it(void **state) {
+    (void)state;
+    int64_t stop_px;
+    struct test_venue *v = held_under_stop(3, &stop_px);
+    const struct exchange_input mark = {.kind = EXI_MARK,
+                                        .price = {stop_px - 5 * v->contracts[0].tick_size.e8},
+                                        .price2 = {stop_px}};
+    for (int n = 0; n < 20; n++) {
+        do_it(v, &mark);
+        tv_run(v, NS_PER_SECOND);
+    }
+    assert_int_equal(tv_count(v, "s-1", VENUE_ORDER_TRIGGERED), 0);
+    v->user_silent = true;
+    print(v, stop_px);
+    assert_true(until_told(v, "s-1", VENUE_ORDER_TRADE, 10 * NS_PER_SECOND) <= NS_PER_SECOND);
+    tv_close_venue(v);
+}
+
 /* Nobody is there to buy: the stop ends, the position stands. Also where every second answer is lost. */
 static void a_stop_that_finds_nobody_in_silence_is_told_within_two_seconds(void **state) {
     (void)state;
@@ -310,6 +329,7 @@ static void a_dead_listen_key_is_found_without_an_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stop_that_fires_in_silence_is_told_within_a_second),
+        cmocka_unit_test(a_stop_fires_long_after_the_mark_has_passed_it),
         cmocka_unit_test(a_stop_that_finds_nobody_in_silence_is_told_within_two_seconds),
         cmocka_unit_test(a_stop_cancelled_in_silence_is_missed_in_the_list),
         cmocka_unit_test(a_fill_by_hand_in_silence_is_told_within_seconds),
