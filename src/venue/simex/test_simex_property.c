@@ -396,7 +396,7 @@ static void test_fingerprint(void **state) {
     run_prepare(r, 7);
     drive(r, BARS);
     printf("fingerprint %016llx\n", (unsigned long long)r->hash);
-    assert_int_equal(r->hash, UINT64_C(0xa57c386c093b7dba));
+    assert_int_equal(r->hash, UINT64_C(0x91b7841a3be54f49));
     free(r->memory);
     free(r);
 }
