@@ -52,8 +52,8 @@ while (($# > 0)); do
 done
 need curl jq openssl sqlite3 awk setsid
 here=$(dirname "$0")
-symbols=${SYMBOLS:-100}
-volatility=${VOLATILITY:-2}
+symbols=${SYMBOLS:-60}
+volatility=${VOLATILITY:-1}
 
 quantile() { # q, sorted numbers on stdin
     awk -v q="$1" '{ v[NR] = $1 } END { if (NR) { i = int(q * NR + 0.999999); print v[i < 1 ? 1 : i] } }'
@@ -151,7 +151,7 @@ sample() { # time, and of each process: resident KiB, of them its own, open file
 }
 
 storm() { # until
-    local kills_t kills_e next_sample=0 pause
+    local kills_t kills_e next_sample=0 next_reset=0 pause
     clock
     moments kills_t $((trader_kills_due - trader_kills)) "$now" "$1"
     moments kills_e $((exchange_kills_due - exchange_kills)) "$now" "$1"
@@ -169,6 +169,12 @@ storm() { # until
             sample
             next_sample=$((now + 10000))
         fi
+        # More than ten stops in an hour, or failures on end, bar entries for long, as they should: not what is tried here.
+        if ((trader_down == 0 && now >= next_reset)); then
+            curl -sf -m 2 -X POST -H 'Content-Type: application/json' -d '{"by":"adversary"}' "http://127.0.0.1:$api/api/breaker/reset" \
+                >/dev/null || true
+            next_reset=$((now + 30000))
+        fi
         pause=200
         if ((${#kills_t[@]} > 0 && kills_t[0] - now < pause)); then pause=$((kills_t[0] - now)); fi
         if ((${#kills_e[@]} > 0 && kills_e[0] - now < pause)); then pause=$((kills_e[0] - now)); fi
@@ -181,9 +187,9 @@ storm() { # until
 naked_times() {
     awk -v down="$dir/down" '
         BEGIN { while ((getline line < down) > 0) { split(line, f, " "); from[++n] = f[1]; to[n] = f[2] } }
-        NR == FNR { name = $2; if (sub(/-s[0-9]+$/, "", name) && (!(name in stop) || $3 < stop[name])) stop[name] = $3; next }
-        $2 ~ /-e[0-9]+$/ {
-            name = $2; sub(/-e[0-9]+$/, "", name)
+        NR == FNR { name = $2; if (sub(/-s.*/, "", name) && (!(name in stop) || $3 < stop[name])) stop[name] = $3; next }
+        $2 ~ /-e/ {
+            name = $2; sub(/-e.*/, "", name)
             if (!(name in stop)) { print "-", $0; next }
             ms = stop[name] - $3; if (ms < 0) ms = 0
             who = "alive"
@@ -193,7 +199,7 @@ naked_times() {
 
 # Positions at the venue without a stop there.
 naked_now() {
-    awk '$1 == "position" { held[$2] = 1 } $1 == "order" && $3 ~ /-s[0-9]+$/ { safe[$2] = 1 }
+    awk '$1 == "position" { held[$2] = 1 } $1 == "order" && $3 ~ /-s/ { safe[$2] = 1 }
         END { for (s in held) if (!(s in safe)) n++; print n + 0 }' "$dir/venue.side"
 }
 
@@ -361,7 +367,10 @@ for ((pair = 0; pair <= pairs; pair++)); do [[ -e $work/$pair/done ]] || how=fai
 add_line "$work" "$how"
 paste -d ' ' <(tr , '\n' <<<"$columns") <(tr , '\n' <"$work/line")
 jq -c '.[] | {pair, protected_ms, histogram, identity_error_e8}' "$work/all"
-say "the longest without a stop: ms, who was dead meanwhile, symbol, order, time of its fill"
+say "time from a fill to its stop, as /metrics has it at the end, all pairs"
+cat "$work"/[0-9]*/metrics 2>/dev/null | awk '/^quantum_(time_to_protected_seconds_|protection_interrupted_total)/ {
+    if (!($1 in sum)) order[++n] = $1; sum[$1] += $2 } END { for (i = 1; i <= n; i++) print order[i], sum[order[i]] }'
+say "the longest without a stop at the venue: ms, who was dead meanwhile, symbol, order, time of its fill"
 tail -n 10 "$work/naked"
 cat "$work"/[0-9]*/naked | grep '^-' || true # closed before they had one
 

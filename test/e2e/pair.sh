@@ -91,4 +91,8 @@ sent() {
         jq -r '.[] | select(.orderType == "STOP_MARKET") | "\(.symbol) \(.clientAlgoId) \(.createTime)"' "$dir/algo_orders"
     } >"$dir/stops"
 }
-executed_twice() { cut -d ' ' -f 2 "$dir/executed" | sort | uniq -d; }
+# An order of one name, or an entry of one wish by two names (what is in front of the leg's letter is the wish).
+executed_twice() {
+    cut -d ' ' -f 2 "$dir/executed" | sort | uniq -d
+    cut -d ' ' -f 2 "$dir/executed" | sed -n 's/-e.*//p' | sort | uniq -d
+}
