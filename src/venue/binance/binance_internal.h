@@ -249,9 +249,9 @@ void binance_leverage(struct binance *b, const struct venue_command *c, enum bin
 void binance_leverage_seen(struct binance *b, uint32_t instrument, uint32_t leverage);
 /* An order of ours that the venue has, as a question that left at seen_ns told, though its end was told before: cancelled. */
 void binance_order_again(struct binance *b, struct order *o, int64_t seen_ns);
+/* watch.c */
 /* A price of the contract: stops whose trigger it has passed are asked after if nothing is told of them soon. */
 void binance_orders_price(struct binance *b, uint32_t instrument, px_t px, bool is_mark);
-/* watch.c */
 int64_t binance_watch_time(struct binance *b, int64_t now_ns);
 void binance_watch_now(struct binance *b, int64_t now_ns);
 /* The streams have missed something, or may have: more often for a while. */

@@ -23,12 +23,10 @@ enum {
 #define TRADES_AGAIN_NS  (700 * NS_PER_MS)
 #define ASK_AGAIN_NS     (250 * NS_PER_MS) /* of an answer that did not come */
 /* A refusal that doubts the rules is told no later, whatever became of asking for them: a stop may hang on it. */
-#define RULES_WAIT_NS (400 * NS_PER_MS)
-#define HEDGE_NS      (300 * NS_PER_MS)
-/* A trigger that the price has passed: the stream is given so long, doubled with every question in vain. */
-#define PASSED_NS      (400 * NS_PER_MS)
+#define RULES_WAIT_NS  (400 * NS_PER_MS)
+#define HEDGE_NS       (300 * NS_PER_MS)
 #define AGAIN_EVERY_NS (2 * NS_PER_SECOND)
-enum { FLYING_MAX = 4, PLACES_MAX = 4, PASSED_DOUBLINGS = 4, WORKING_MARK = 1 };
+enum { FLYING_MAX = 4, PLACES_MAX = 4 };
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
@@ -450,38 +448,6 @@ void binance_order_again(struct binance *b, struct order *o, int64_t seen_ns) {
     b->stats.cancelled_again++;
     log_warn("venue", "an order came alive after its end, cancelled", "client_order_id=%s",
              o->client_id);
-}
-
-/* ---- triggers that the price has passed ---- */
-
-static bool is_reached(const struct order *o, px_t px) {
-    bool stop = o->type == ORDER_STOP || o->type == ORDER_STOP_MARKET;
-    bool above = stop == (o->side == SIDE_BUY);
-    return above ? px.e8 >= o->stop_px.e8 : px.e8 <= o->stop_px.e8;
-}
-
-void binance_orders_price(struct binance *b, uint32_t instrument, px_t px, bool is_mark) {
-    if (px.e8 <= 0 || b->orders.active_count == 0) return;
-    int64_t now = binance_monotonic(b);
-    for (uint32_t i = 0; i < b->orders.active_count; i++) {
-        struct order *o = &b->orders.slots[b->orders.active[i]];
-        if (o->instrument != instrument || !o->conditional || o->stop_px.e8 <= 0 ||
-            o->phase != PHASE_LIVE || o->end != END_NONE || o->told_triggered)
-            continue;
-        /* By the price it works by it has fired; by the other one it may. */
-        bool fires = is_mark == (o->working_type == WORKING_MARK);
-        uint8_t *count = fires ? &o->passed_count : &o->near_count;
-        if (!is_reached(o, px)) {
-            if (o->passed_ns == 0) *count = 0; /* it was there: a price that is back says nothing */
-            continue;
-        }
-        int64_t at = now + (PASSED_NS << *count);
-        if (o->passed_ns && o->passed_ns <= at) continue;
-        o->passed_ns = at;
-        b->stirred = true;
-        if (*count == 0) b->stats.prices_passed++;
-        if (*count < PASSED_DOUBLINGS) ++*count;
-    }
 }
 
 /* ---- work ---- */

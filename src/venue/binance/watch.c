@@ -22,6 +22,9 @@
 #define OWN_FIRST_NS (1500 * NS_PER_MS)
 /* Two looks so far apart that find the same difference: nothing on its way explains it. */
 #define SAME_AGAIN_NS (2 * NS_PER_SECOND)
+/* A trigger that the price has passed: the stream is given so long, doubled with every question in vain. */
+#define PASSED_NS (400 * NS_PER_MS)
+enum { PASSED_DOUBLINGS = 4, WORKING_MARK = 1 };
 enum {
     POSITIONS_WEIGHT = 5,
     ALL_WEIGHT = 40,
@@ -371,6 +374,38 @@ static void ask_lists(struct binance *b, int64_t now_ns) {
                 list(b, i, algo, period_ns, now_ns, &next_ns);
     }
     b->watch.orders_next_ns = next_ns;
+}
+
+/* ---- triggers that the price has passed ---- */
+
+static bool is_reached(const struct order *o, px_t px) {
+    bool stop = o->type == ORDER_STOP || o->type == ORDER_STOP_MARKET;
+    bool above = stop == (o->side == SIDE_BUY);
+    return above ? px.e8 >= o->stop_px.e8 : px.e8 <= o->stop_px.e8;
+}
+
+void binance_orders_price(struct binance *b, uint32_t instrument, px_t px, bool is_mark) {
+    if (px.e8 <= 0 || b->orders.active_count == 0) return;
+    int64_t now = binance_monotonic(b);
+    for (uint32_t i = 0; i < b->orders.active_count; i++) {
+        struct order *o = &b->orders.slots[b->orders.active[i]];
+        if (o->instrument != instrument || !o->conditional || o->stop_px.e8 <= 0 ||
+            o->phase != PHASE_LIVE || o->end != END_NONE || o->told_triggered)
+            continue;
+        /* By the price it works by it has fired; by the other one it may. */
+        bool fires = is_mark == (o->working_type == WORKING_MARK);
+        uint8_t *count = fires ? &o->passed_count : &o->near_count;
+        if (!is_reached(o, px)) {
+            if (o->passed_ns == 0) *count = 0; /* it was there: a price that is back says nothing */
+            continue;
+        }
+        int64_t at = now + (PASSED_NS << *count);
+        if (o->passed_ns && o->passed_ns <= at) continue;
+        o->passed_ns = at;
+        b->stirred = true;
+        if (*count == 0) b->stats.prices_passed++;
+        if (*count < PASSED_DOUBLINGS) ++*count;
+    }
 }
 
 /* ---- what differs ---- */
