@@ -547,8 +547,9 @@ void session_live(struct session *s) {
         tell_absence(s);
         if (stepped_count(s) > 0) close_step(s);
         /* After a restart from where it stood, else from where the features begin to be whole. */
-        int64_t known = s->live->bars > 0 || s->state->next_step > 0 ? s->state->last_ts_ns : 0;
-        int64_t begin = known ? known - known % interval - interval : from - from % interval - warm;
+        /* By its candles: rules told at the attach, an absence, a killed start before this one are later than those. */
+        int64_t known = kernel_bars_until(s->kernel);
+        int64_t begin = known ? known - 2 * interval : from - from % interval - warm;
         if (s->o.candles) {
             int64_t now = now_of(s), earliest = now - now % interval - BACKFILL_MAX * interval;
             fill_history(s, begin > earliest ? begin : earliest + 2 * interval, known == 0);

@@ -377,6 +377,13 @@ uint32_t kernel_open_count(const struct kernel *k) {
     return k->open_count;
 }
 
+int64_t kernel_bars_until(const struct kernel *k) {
+    int64_t until = 0;
+    for (uint32_t i = 0; i < k->n; i++)
+        if (hot_of(k, i)->next_open_ts_ns > until) until = hot_of(k, i)->next_open_ts_ns;
+    return until;
+}
+
 uint32_t kernel_unprotected_count(const struct kernel *k) {
     uint32_t count = 0;
     for (uint32_t j = 0; j < k->open_count; j++)

@@ -199,6 +199,8 @@ struct kernel_totals {
 };
 const struct kernel_totals *kernel_totals(const struct kernel *k);
 uint32_t kernel_open_count(const struct kernel *k);
+/* Close of the newest bar that was folded, of whatever symbol; 0 before the first. */
+int64_t kernel_bars_until(const struct kernel *k);
 /* Positions whose stop the venue has not confirmed yet. */
 uint32_t kernel_unprotected_count(const struct kernel *k);
 /* Side held on a symbol, SIDE_NONE flat. */
