@@ -51,6 +51,7 @@ struct check_config check_config_defaults(void) {
                                  .close_ns_max = 30 * second,
                                  .foreign_ns_max = 40 * second,
                                  .reconcile_ns = 40 * second,
+                                 .struck_ns = 10 * second,
                                  .liveness_ns = 600 * second,
                                  .exposure_slack = 0.02};
 }

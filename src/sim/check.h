@@ -86,7 +86,9 @@ struct check_config {
     /* true: it starts when the process has been told of the fill or the stop's end, by any way; what was hidden is
      * reported apart (longest_hidden_ns). false: when it happened. */
     bool clock_from_told;
-    int64_t reconcile_ns;  /* 40 s: the client's cycle of 30 s and its answers */
+    int64_t reconcile_ns; /* 40 s: the client's cycle of 30 s and its answers */
+    int64_t
+        struck_ns; /* 10 s: by then a question that something injected struck has been asked again */
     int64_t liveness_ns;   /* T behind the last fault: 10 min */
     double exposure_slack; /* the exchange's marks against the kernel's last prices: 0.02 */
 };

@@ -4,7 +4,7 @@
 /* Whether the trader can be asked to know everything that happened up to since_ns. */
 static bool is_due(const struct check *c, int64_t since_ns) {
     if (!c->running || check_within(c, c->edge_ns, c->config.reconcile_ns)) return false;
-    if (check_within(c, c->call_fault_ns, c->config.reconcile_ns)) return false;
+    if (check_within(c, c->call_fault_ns, c->config.struck_ns)) return false;
     return !check_within(c, since_ns, c->config.reconcile_ns);
 }
 

@@ -5,18 +5,24 @@ static int64_t limit_of(const struct check *c, const struct check_span *p) {
     return p->cause == CAUSE_FOREIGN ? c->config.foreign_ns_max : c->config.protect_ns_max;
 }
 
-/* When a limit of the running clock is passed. What a hand did is found out by a cycle of reconciliation that nothing
- * strikes. */
+static int64_t later(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* When a limit of the running clock is passed. What a hand did is found out by questions; one that was struck is asked
+ * again. */
 static int64_t passed_ns(const struct check *c, const struct check_span *p) {
     bool late = p->cause == CAUSE_FOREIGN && c->call_fault_ns > p->from_ns;
-    return (late ? c->call_fault_ns : p->from_ns) + limit_of(c, p) + 1;
+    int64_t asked_again = late ? c->call_fault_ns + c->config.struck_ns : INT64_MIN;
+    return later(p->from_ns + limit_of(c, p), asked_again) + 1;
 }
 
 /* When a close that is wanted has to have left: of what a hand did, once a cycle has found it out. */
 static int64_t close_due_ns(const struct check *c, const struct check_symbol *s) {
     bool late = s->close_foreign && c->call_fault_ns > s->close_from_ns;
     int64_t limit = s->close_foreign ? c->config.foreign_ns_max : c->config.protect_ns_max;
-    return (late ? c->call_fault_ns : s->close_from_ns) + limit + c->config.close_ask_ns + 1;
+    int64_t asked_again = late ? c->call_fault_ns + c->config.struck_ns : INT64_MIN;
+    return later(s->close_from_ns + limit, asked_again) + c->config.close_ask_ns + 1;
 }
 
 /* The first ns at which something of the symbol is overdue; INT64_MAX nothing. */

@@ -83,6 +83,7 @@ struct reconcile {
     bool report;        /* finished: to be told behind its events */
     bool income_wanted; /* funding history too */
     bool income_asked;  /* in this look */
+    uint8_t failures;   /* cycles in a row */
     uint32_t pending;   /* replies */
     int64_t started_ns, next_ns, income_from_ns;
     uint64_t fills_before;

@@ -10,18 +10,22 @@
 #include "base/tstamp.h"
 #include "venue/binance/binance_internal.h"
 
-#define RETRY_NS (2 * NS_PER_SECOND)
+/* A cycle that failed begins again behind so much, doubled with each that fails behind it. */
+#define RETRY_NS        (2 * NS_PER_SECOND)
+#define RETRY_DOUBLINGS 2
 enum { ROWS_MAX = 1000, INCOME_WEIGHT = 30 };
 
 static struct request *ask(struct binance *b, const char *path, uint32_t weight,
                            request_done *done) {
-    struct request *r = binance_request(b, LANE_DATA, HTTP_GET, AUTH_SIGNED, path, weight, done, 0);
+    /* Before candles and rules: what of a minute's weight those may not use is left for it. */
+    struct request *r =
+        binance_request(b, LANE_ENTRY, HTTP_GET, AUTH_SIGNED, path, weight, done, 0);
     if (!r) {
         b->reconcile.failed = true;
         return NULL;
     }
     r->repeatable = true;
-    r->tries_max = 4;
+    r->tries_max = 2; /* the cycle is repeated as a whole, ever later */
     b->reconcile.pending++;
     return r;
 }
@@ -235,11 +239,13 @@ static bool orders_are_settled(const struct binance *b) {
 static void finish(struct binance *b, int64_t now_ns) {
     struct reconcile *c = &b->reconcile;
     c->running = false;
-    c->next_ns = now_ns + (c->failed ? RETRY_NS : b->options.reconcile_every_ns);
+    c->next_ns = now_ns + (c->failed ? RETRY_NS << c->failures : b->options.reconcile_every_ns);
     if (c->failed) {
+        if (c->failures < RETRY_DOUBLINGS) c->failures++;
         c->wanted = c->income_wanted = true;
         return;
     }
+    c->failures = 0;
     c->result.foreign_positions = c->result.positions = b->watch.outside_count;
     for (uint32_t i = 0; i < b->instrument_count; i++) {
         c->result.foreign_positions += binance_is_foreign(b, i);

@@ -317,9 +317,14 @@ static void ask_list(struct binance *b, uint32_t instrument, bool algo, int64_t 
     l->flying++;
 }
 
+/* How often a list is asked for: every_ns; beside itself, or again, while no answer comes: hedge_ns. */
+struct pace {
+    int64_t every_ns, hedge_ns;
+};
+
 /* Answered since it was asked last: due a period later. Not answered: due beside itself. */
-static int64_t due_of(const struct watch_list *l, int64_t every_ns) {
-    return l->looked_ns >= l->asked_ns ? l->asked_ns + every_ns : l->asked_ns + HEDGE_NS;
+static int64_t due_of(const struct watch_list *l, const struct pace *pace) {
+    return l->asked_ns + (l->looked_ns >= l->asked_ns ? pace->every_ns : pace->hedge_ns);
 }
 
 /* How many lists a round takes, so that all rounds of a minute together stay in their share. */
@@ -347,13 +352,13 @@ static void count_lists(struct binance *b, uint32_t counts[2]) {
     }
 }
 
-static void list(struct binance *b, uint32_t instrument, bool algo, int64_t every_ns,
+static void list(struct binance *b, uint32_t instrument, bool algo, const struct pace *pace,
                  int64_t now_ns, int64_t *next_ns) {
     struct account_watch *w = &b->watch;
     struct watch_list *l =
         instrument == EVERY_CONTRACT ? &w->all[algo] : &w->symbols[instrument].lists[algo];
-    if (due_of(l, every_ns) <= now_ns) ask_list(b, instrument, algo, now_ns);
-    int64_t at = due_of(l, every_ns);
+    if (due_of(l, pace) <= now_ns) ask_list(b, instrument, algo, now_ns);
+    int64_t at = due_of(l, pace);
     sooner(next_ns, at > now_ns ? at : now_ns + HEDGE_NS);
 }
 
@@ -367,11 +372,11 @@ static void ask_lists(struct binance *b, int64_t now_ns) {
     for (int algo = 0; algo < 2; algo++) {
         bool every = counts[algo] > (close ? ALL_WEIGHT : ALL_AT_ONCE);
         uint32_t weight = every ? ALL_WEIGHT : counts[algo];
-        int64_t period_ns = stretched(b, every_ns, weight);
-        if (every) list(b, EVERY_CONTRACT, algo, period_ns, now_ns, &next_ns);
+        /* Refused or unanswered questions cost their weight too. */
+        const struct pace pace = {stretched(b, every_ns, weight), stretched(b, HEDGE_NS, weight)};
+        if (every) list(b, EVERY_CONTRACT, algo, &pace, now_ns, &next_ns);
         for (uint32_t i = 0; i < b->instrument_count && !every && counts[algo]; i++)
-            if (b->watch.symbols[i].rests & (1 << algo))
-                list(b, i, algo, period_ns, now_ns, &next_ns);
+            if (b->watch.symbols[i].rests & (1 << algo)) list(b, i, algo, &pace, now_ns, &next_ns);
     }
     b->watch.orders_next_ns = next_ns;
 }
