@@ -55,7 +55,7 @@ struct request {
     uint8_t host, tries, tries_max; /* tries_max 0: for ever (definite failures only) */
     bool repeatable;                /* doing it twice is doing it once */
     bool clock_refused;
-    bool is_held; /* by may_order, until not_before_ns */
+    bool is_held;     /* by may_order, until not_before_ns */
     const char *path; /* static text */
     char params[REQUEST_PARAMS_SIZE];
     int64_t window_ms; /* recvWindow */
