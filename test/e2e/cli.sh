@@ -132,7 +132,7 @@ reap "$started"
 # One run, one writer. (A file of its own: the one before already has the word that is waited for.)
 start "$work/again" "$quantum" up --mode paper --strategy momentum --state "$work/one" --no-api
 await 30 grep -q 'equity' "$work/again" || { cat "$work/again" >&2; die "the first does not trade"; }
-expect 1 'journal|lock|use' up --mode paper --strategy momentum --state "$work/one" --no-api
+expect 3 'owns this run.*--standby' up --mode paper --strategy momentum --state "$work/one" --no-api
 kill -INT "$started"
 reap "$started"
 ((code == 0)) || { cat "$work/again" >&2; die "the first ended with $code"; }
