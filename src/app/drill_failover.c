@@ -11,7 +11,10 @@
 #include "kernel/lease.h"
 
 /* Between two looks at the venue: a handful of positions, and it counts what is asked. */
-#define VENUE_LOOK_NS (250 * NS_PER_MS)
+/* A look is two questions a position, and the run's own share the address's weight. Told to ask less: a pause, for who goes
+ * on asking is banned. */
+#define VENUE_LOOK_NS  (250 * NS_PER_MS) /* for each position */
+#define VENUE_PAUSE_NS (10 * NS_PER_SECOND)
 
 struct failover {
     struct drill_process *owner, *standby; /* standby NULL: it was there already */
@@ -100,7 +103,7 @@ static enum status look_at_venue(struct failover *f, const struct drill *d,
 /* Until the standby owns the run and tells its state. */
 static enum status taken_over(struct failover *f, struct drill *d, struct drill_venue *venue,
                               int64_t begin_ns, struct err *err) {
-    int64_t looked_ns = 0;
+    int64_t look_ns = 0, every_ns = VENUE_LOOK_NS * (1 + (int64_t)d->before.position_count);
     for (;;) {
         struct lease_look look;
         lease_look(&look, f->lease);
@@ -110,10 +113,11 @@ static enum status taken_over(struct failover *f, struct drill *d, struct drill_
             f->epoch = look.epoch;
         }
         int64_t now = tstamp_monotonic_ns();
-        if (venue && now - looked_ns >= VENUE_LOOK_NS) {
+        if (venue && now >= look_ns) {
+            uint32_t looks = f->venue_looks;
             enum status st = look_at_venue(f, d, venue, err);
             if (st != ST_OK) return st;
-            looked_ns = now;
+            look_ns = now + (f->venue_looks > looks ? every_ns : VENUE_PAUSE_NS);
         }
         if (f->owned_ms >= 0 && drill_look(&d->after, (uint16_t)d->port, err) == ST_OK &&
             d->after.running && d->after.pid == f->standby_pid)
@@ -141,7 +145,8 @@ static enum status same_at_venue(struct failover *f, struct drill *d, struct dri
         if (st == ST_OK && (f->differing == 0 || drill_is_over(d))) return ST_OK;
         if (drill_is_over(d)) return st;
         /* Something was under way between the two, or it is asked too much. */
-        for (int64_t until = tstamp_monotonic_ns() + NS_PER_SECOND; tstamp_monotonic_ns() < until;)
+        int64_t pause_ns = st == ST_AGAIN ? VENUE_PAUSE_NS : NS_PER_SECOND;
+        for (int64_t until = tstamp_monotonic_ns() + pause_ns; tstamp_monotonic_ns() < until;)
             drill_nap();
         if ((st = drill_look_again(d, &d->after, err)) != ST_OK) return st;
     }
