@@ -6,6 +6,7 @@
 #include "trade/oms/oms.h"
 
 #define STAYS_S_MAX 1200
+#define AGAIN_NS    (30 * NS_PER_SECOND) /* between tries to leave */
 enum { ALGOS_MAX = 64, NOTIONAL = 60, STOP_PCT = 5 };
 
 static uint64_t draw(struct sim *s, uint64_t low, uint64_t high) {
@@ -79,15 +80,19 @@ static bool rests(struct sim *s) {
     return false;
 }
 
-/* It leaves: whatever is held there, as it knows of nobody else; its stop ends with the position. */
+/* It leaves: whatever is held there, as it knows of nobody else; its stop ends with the position. Refused (a halt), it stays
+ * and tries again. */
 static void leave(struct sim *s) {
     int64_t qty = held(s, s->other.instrument).e8;
-    struct exchange_input close = {.kind = EXI_ORDER_PLACE,
-                                   .side = qty > 0 ? SIDE_SELL : SIDE_BUY,
-                                   .type = ORDER_MARKET,
-                                   .reduce_only = 1,
-                                   .qty = {qty < 0 ? -qty : qty}};
-    s->other.until_ns = 0;
+    const struct instrument *rules =
+        exchange_instrument(s->venue.world->exchange, s->other.instrument);
+    struct exchange_input close = {
+        .kind = EXI_ORDER_PLACE,
+        .side = qty > 0 ? SIDE_SELL : SIDE_BUY,
+        .type = ORDER_MARKET,
+        .reduce_only = 1,
+        .qty = {fx_snap_up(qty < 0 ? -qty : qty, rules->market_step_size.e8)}};
+    s->other.until_ns = s->clock.now_ns + AGAIN_NS;
     if (qty != 0) (void)place(s, &close, LEG_CLOSE);
 }
 
