@@ -133,6 +133,9 @@ enum venue_event_kind {
     VENUE_ORDER_FOUND,
 };
 
+/* Streams and the income history stamp one settlement a few milliseconds apart; two of a contract are an hour apart at least. */
+#define FUNDING_SAME_NS INT64_C(10000000000)
+
 struct venue_event {
     uint8_t kind; /* enum venue_event_kind */
     uint8_t side, order_type, is_maker;

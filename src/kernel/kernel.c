@@ -422,25 +422,25 @@ uint32_t kernel_live_orders(const struct kernel *k, struct kernel_live_order *ou
     return count;
 }
 
+static struct kernel_held held_of(const struct kernel *k, uint32_t i, qty_t qty) {
+    const struct cold *c = cold_of(k, i);
+    return (struct kernel_held){.instrument_index = i,
+                                .qty = qty,
+                                .last_trade_id = c->book.fills.highest,
+                                .last_funding_ns = c->last_funding_ts_ns,
+                                .opened_ns = c->opened_ts_ns,
+                                .told_ns = c->position_told_ns};
+}
+
 uint32_t kernel_held(const struct kernel *k, struct kernel_held *out, uint32_t max) {
     uint32_t count = 0;
     for (uint32_t j = 0; j < k->open_count && count < max; j++) {
-        const struct cold *c = cold_of(k, k->open[j]);
-        if (c->exits.position_qty.e8 == 0) continue;
-        out[count++] = (struct kernel_held){.instrument_index = k->open[j],
-                                            .qty = c->exits.position_qty,
-                                            .last_trade_id = c->book.fills.highest,
-                                            .last_funding_ns = c->last_funding_ts_ns,
-                                            .told_ns = c->position_told_ns};
+        qty_t qty = cold_of(k, k->open[j])->exits.position_qty;
+        if (qty.e8 != 0) out[count++] = held_of(k, k->open[j], qty);
     }
     for (uint32_t i = 0; k->left_count > 0 && i < k->n && count < max; i++) {
-        const struct cold *c = cold_of(k, i);
-        if (c->left_qty.e8 == 0) continue;
-        out[count++] = (struct kernel_held){.instrument_index = i,
-                                            .qty = c->left_qty,
-                                            .last_trade_id = c->book.fills.highest,
-                                            .last_funding_ns = c->last_funding_ts_ns,
-                                            .told_ns = c->position_told_ns};
+        qty_t qty = cold_of(k, i)->left_qty;
+        if (qty.e8 != 0) out[count++] = held_of(k, i, qty);
     }
     return count;
 }

@@ -223,6 +223,7 @@ struct kernel_held {
     qty_t qty;               /* signed, not 0 */
     uint64_t last_trade_id;  /* of the symbol, highest seen */
     int64_t last_funding_ns; /* of the symbol, latest seen; 0 none */
+    int64_t opened_ns;       /* venue time of what began it */
     int64_t
         told_ns; /* venue time: fills until then are in a position told as a whole; 0 none was */
 };

@@ -49,6 +49,7 @@ struct cold {
     uint32_t pending_side, reserved2;
     int64_t pending_expires_ns;
     int64_t last_funding_ts_ns;
+    int64_t opened_ts_ns; /* venue time: since then something has been held, if anything is */
     int64_t
         position_told_ns; /* venue time: what happened until then is in a position that was told as a whole */
     px_t bar_low, bar_high; /* of the last bar while busy */

@@ -621,13 +621,15 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
     if (recv_ts_ns > k->now_ns) k->now_ns = recv_ts_ns;
     k->trace_hash = hash_chain(k->trace_hash, event, sizeof *event);
     struct cold *c = cold_of(k, i);
+    bool was_flat = kernel_position_qty(k, i).e8 == 0;
     kernel_risk_evidence(k, out, event);
     switch ((enum venue_event_kind)event->kind) {
     case VENUE_LEVERAGE_SET:
         on_leverage(k, out, i, event);
         break;
     case VENUE_FUNDING:
-        if (event->ts_event_ns <= c->last_funding_ts_ns) break; /* booked already */
+        if (event->ts_event_ns <= c->last_funding_ts_ns + FUNDING_SAME_NS)
+            break; /* booked already */
         c->last_funding_ts_ns = event->ts_event_ns;
         kernel_book_money(k, event);
         c->funding_rate = event->funding_rate;
@@ -668,6 +670,7 @@ void kernel_venue(struct kernel *k, struct kernel_out *out, const struct venue_e
         break;
     }
     }
+    if (was_flat && kernel_position_qty(k, i).e8 != 0) c->opened_ts_ns = event->ts_event_ns;
     if (c->has_found) kernel_found_settle(k, out, i);
     finish_cleanup(k, i);
     kernel_take_waiting(k, out);

@@ -66,7 +66,9 @@ static void a_naked_position_is_closed_where_the_rule_says_so(void **state) {
 static void a_position_is_left_alone_where_the_rule_says_so(void **state) {
     (void)state;
     struct world *w = world_with(STRAY_LEAVE);
+    int64_t opened = w->now;
     fill(w, "web_by_hand", SIDE_BUY, 3 * FX_ONE, 0);
+    w->now += S;
     fill(w, "web_by_hand", SIDE_BUY, FX_ONE, 0);
     holds(w, 0, 4 * FX_ONE, PX);
     assert_int_equal(w->command_count, 0);
@@ -83,6 +85,7 @@ static void a_position_is_left_alone_where_the_rule_says_so(void **state) {
     struct kernel_held held[2];
     assert_int_equal(kernel_held(w->kernel, held, 2), 1);
     assert_int_equal(held[0].qty.e8, 4 * FX_ONE);
+    assert_int_equal(held[0].opened_ns, opened);
     fill(w, "web_by_hand", SIDE_SELL, 4 * FX_ONE, 0);
     check_books(w);
     assert_int_equal(kernel_held(w->kernel, held, 2), 0);

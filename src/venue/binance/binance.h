@@ -151,7 +151,9 @@ struct binance_held {
     uint32_t instrument, reserved;
     qty_t qty;               /* signed, not 0 */
     uint64_t last_trade_id;  /* of the symbol, highest the caller has seen */
-    int64_t last_funding_ns; /* of the symbol, latest the caller has seen, or when it was opened */
+    int64_t last_funding_ns; /* of the symbol, latest the caller has seen; 0 none */
+    int64_t
+        opened_ns; /* what is held has been held since then, 0 unknown: funding is asked for from there */
     int64_t
         told_ns; /* of the latest VENUE_POSITION the caller has seen: fills until then are in it; 0 none */
 };

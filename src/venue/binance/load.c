@@ -463,8 +463,9 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
         s->from_trade_id = held[i].last_trade_id;
         s->counted_ns = s->whole_ns = held[i].told_ns;
         s->last_funding_ns = held[i].last_funding_ns;
-        if (held[i].last_funding_ns && (!funding_ns || held[i].last_funding_ns < funding_ns))
-            funding_ns = held[i].last_funding_ns;
+        int64_t since_ns = held[i].last_funding_ns > held[i].opened_ns ? held[i].last_funding_ns
+                                                                       : held[i].opened_ns;
+        if (since_ns && (!funding_ns || since_ns < funding_ns)) funding_ns = since_ns;
     }
     b->reconcile.income_from_ns = funding_ns;
     for (size_t i = 0; i < known_count; i++) {

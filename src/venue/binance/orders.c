@@ -559,8 +559,7 @@ void binance_orders_balance(struct orders *os, money_t wallet, money_t available
 
 void binance_orders_funding(struct orders *os, uint32_t instrument, int64_t ts_ns, money_t amount) {
     struct order_symbol *s = &os->symbols[instrument];
-    /* The stream and the income history stamp one settlement a few milliseconds apart. */
-    if (ts_ns <= s->last_funding_ns + 10 * NS_PER_SECOND) {
+    if (ts_ns <= s->last_funding_ns + FUNDING_SAME_NS) {
         os->stats.duplicates++;
         return;
     }

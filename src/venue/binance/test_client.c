@@ -450,6 +450,39 @@ static void test_liquidated_while_away(void **state) {
     tv_close_venue(v);
 }
 
+/* The first settlement of a position came while nobody listened: it is asked for from when the position was opened. */
+static void test_funding_while_away(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(21, MARKET_PURE);
+    struct err err = {0};
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    v->b->options.handlers.on_mark = NULL;
+    v->b->options.handlers.on_tick = NULL;
+    v->world_every_ns = NS_PER_SECOND;
+    while (tv_venue_ns(v) % (8 * NS_PER_HOUR) < 8 * NS_PER_HOUR - 2 * NS_PER_MINUTE)
+        tv_run(v, NS_PER_MINUTE);
+    struct venue_command c = tv_order("f-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    struct binance_held held = {.instrument = i,
+                                .qty = {QTY(0.05)},
+                                .last_trade_id = v->told[v->told_count - 1].trade_id,
+                                .opened_ns = v->told[v->told_count - 1].ts_event_ns};
+    tv_kill(v);
+    v->now_ns += 3 * NS_PER_MINUTE;
+    tv_world(v);
+    uint32_t before = v->told_count;
+    tv_client(v);
+    tv_load(v);
+    assert_int_equal(binance_start(v->b, NULL, 0, &held, 1, 60 * NS_PER_SECOND, &err), ST_OK);
+    tv_run(v, 30 * NS_PER_SECOND);
+    uint32_t settled = 0;
+    for (uint32_t k = before; k < v->told_count; k++) settled += v->told[k].kind == VENUE_FUNDING;
+    assert_int_equal(settled, 1);
+    tv_close_venue(v);
+}
+
 static int64_t told_qty(const struct test_venue *v, uint32_t from, uint32_t instrument) {
     int64_t qty = 0;
     for (uint32_t k = from; k < v->told_count; k++)
@@ -507,7 +540,19 @@ static void test_settled_while_away(void **state) {
     tv_close_venue(v);
 }
 
-static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int64_t qty);
+/* Somebody else's market order on the same account. */
+static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int64_t qty) {
+    struct exchange_input in = {.kind = EXI_ORDER_PLACE,
+                                .account = 1,
+                                .instrument = of_venue,
+                                .side = (uint8_t)side,
+                                .type = ORDER_MARKET,
+                                .qty = {qty},
+                                .client_id = "web_by_hand"};
+    struct exchange_reply reply;
+    world_do(v->world, &in, tv_venue_ns(v), &reply);
+    assert_int_equal(reply.code, 0);
+}
 
 /* A position that was told as a whole is not told again fill by fill in a later life. */
 static void test_whole_then_restarted(void **state) {
@@ -533,20 +578,6 @@ static void test_whole_then_restarted(void **state) {
     tv_run(v, 30 * NS_PER_SECOND);
     assert_int_equal(told_qty(v, before, i), QTY(0.01));
     tv_close_venue(v);
-}
-
-/* Somebody else's market order on the same account. */
-static void by_hand(struct test_venue *v, uint32_t of_venue, enum side side, int64_t qty) {
-    struct exchange_input in = {.kind = EXI_ORDER_PLACE,
-                                .account = 1,
-                                .instrument = of_venue,
-                                .side = (uint8_t)side,
-                                .type = ORDER_MARKET,
-                                .qty = {qty},
-                                .client_id = "web_by_hand"};
-    struct exchange_reply reply;
-    world_do(v->world, &in, tv_venue_ns(v), &reply);
-    assert_int_equal(reply.code, 0);
 }
 
 static uint32_t told_kind(const struct test_venue *v, enum venue_event_kind kind) {
@@ -744,6 +775,7 @@ int main(void) {
         cmocka_unit_test(test_rules_change_while_orders_wait),
         cmocka_unit_test(test_days),
         cmocka_unit_test(test_funding_untold),
+        cmocka_unit_test(test_funding_while_away),
         cmocka_unit_test(test_liquidated_while_away),
         cmocka_unit_test(test_settled_while_away),
         cmocka_unit_test(test_whole_then_restarted),

@@ -183,6 +183,7 @@ static enum status port_start(void *context, const struct kernel_live_order *liv
                                                    .qty = held[i].qty,
                                                    .last_trade_id = held[i].last_trade_id,
                                                    .last_funding_ns = held[i].last_funding_ns,
+                                                   .opened_ns = held[i].opened_ns,
                                                    .told_ns = held[i].told_ns};
     }
     if (st == ST_OK)
