@@ -1,28 +1,22 @@
 /* Naked positions: the clock from the moment that made one so to the stop the venue confirmed. */
 #include "sim/check_internal.h"
 
-static int64_t limit_of(const struct check *c, const struct check_span *p) {
-    return p->cause == CAUSE_FOREIGN ? c->config.foreign_ns_max : c->config.protect_ns_max;
+/* When the limit of a clock that runs from there is passed. What a hand did is found out by questions; one that was struck
+ * is asked again. */
+static int64_t limit_passed(const struct check *c, int64_t from_ns, bool foreign) {
+    int64_t at = from_ns + (foreign ? c->config.foreign_ns_max : c->config.protect_ns_max);
+    if (!foreign || c->call_fault_ns <= from_ns) return at + 1;
+    int64_t asked_again = c->call_fault_ns + c->config.struck_ns;
+    return (asked_again > at ? asked_again : at) + 1;
 }
 
-static int64_t later(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
-/* When a limit of the running clock is passed. What a hand did is found out by questions; one that was struck is asked
- * again. */
 static int64_t passed_ns(const struct check *c, const struct check_span *p) {
-    bool late = p->cause == CAUSE_FOREIGN && c->call_fault_ns > p->from_ns;
-    int64_t asked_again = late ? c->call_fault_ns + c->config.struck_ns : INT64_MIN;
-    return later(p->from_ns + limit_of(c, p), asked_again) + 1;
+    return limit_passed(c, p->from_ns, p->cause == CAUSE_FOREIGN);
 }
 
 /* When a close that is wanted has to have left: of what a hand did, once a cycle has found it out. */
 static int64_t close_due_ns(const struct check *c, const struct check_symbol *s) {
-    bool late = s->close_foreign && c->call_fault_ns > s->close_from_ns;
-    int64_t limit = s->close_foreign ? c->config.foreign_ns_max : c->config.protect_ns_max;
-    int64_t asked_again = late ? c->call_fault_ns + c->config.struck_ns : INT64_MIN;
-    return later(s->close_from_ns + limit, asked_again) + c->config.close_ask_ns + 1;
+    return limit_passed(c, s->close_from_ns, s->close_foreign) + c->config.close_ask_ns;
 }
 
 /* The first ns at which something of the symbol is overdue; INT64_MAX nothing. */

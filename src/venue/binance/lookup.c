@@ -8,8 +8,7 @@
 
 /* A question by time may reach over seven days, and should not stop short of now. */
 #define TRADES_SPAN_NS (7 * NS_PER_DAY - NS_PER_HOUR)
-#define HEDGE_NS       (300 * NS_PER_MS)
-enum { ROWS_MAX = 1000, TRADES_WEIGHT = 5, ASKED_MAX = 12, FLYING_MAX = 4 };
+enum { ROWS_MAX = 1000, TRADES_WEIGHT = 5, ASKED_MAX = 12 };
 
 static void ask(struct binance *b);
 static void go_on(struct binance *b);
@@ -185,10 +184,10 @@ void binance_lookup_start(struct binance *b, uint32_t instrument, int64_t now_ns
 int64_t binance_lookup_time(struct binance *b, int64_t now_ns) {
     struct lookup *l = &b->lookup;
     if (l->step == LOOKUP_IDLE) return INT64_MAX;
-    if (l->asked >= ASKED_MAX || l->flying >= FLYING_MAX)
+    if (l->asked >= ASKED_MAX || l->flying >= REQUESTS_BESIDE_MAX)
         return INT64_MAX; /* the answers, or none */
-    bool waits = l->flying > 0 && binance_requests_are_quiet(&b->requests, now_ns);
-    if (now_ns >= l->asked_ns + HEDGE_NS && !waits) ask(b);
-    if (waits) return now_ns + HEDGE_NS;
-    return l->step == LOOKUP_IDLE ? INT64_MAX : l->asked_ns + HEDGE_NS;
+    bool waits = !binance_requests_may_ask(&b->requests, l->flying, now_ns);
+    if (now_ns >= l->asked_ns + REQUESTS_BESIDE_NS && !waits) ask(b);
+    if (waits) return now_ns + REQUESTS_BESIDE_NS;
+    return l->step == LOOKUP_IDLE ? INT64_MAX : l->asked_ns + REQUESTS_BESIDE_NS;
 }

@@ -24,9 +24,8 @@ enum {
 #define ASK_AGAIN_NS     (250 * NS_PER_MS) /* of an answer that did not come */
 /* A refusal that doubts the rules is told no later, whatever became of asking for them: a stop may hang on it. */
 #define RULES_WAIT_NS  (400 * NS_PER_MS)
-#define HEDGE_NS       (300 * NS_PER_MS)
 #define AGAIN_EVERY_NS (2 * NS_PER_SECOND)
-enum { FLYING_MAX = 4, PLACES_MAX = 4 };
+enum { PLACES_MAX = 4 };
 
 static const char order_path[] = "/fapi/v1/order", algo_path[] = "/fapi/v1/algoOrder";
 
@@ -299,7 +298,7 @@ static void done_query(void *context, const struct request *r, const struct answ
         if (o->queries_flying > 0)
             return;                 /* asked twice at once it is one answer: the last one counts */
         if (o->places_flying > 0) { /* another sending of it may be on its way */
-            o->query_at_ns = a->received_ns + HEDGE_NS;
+            o->query_at_ns = a->received_ns + REQUESTS_BESIDE_NS;
             return;
         }
         binance_order_absent(&b->orders, o, venue_at_least(b, r->sent_ns), a->received_ns);
@@ -506,18 +505,16 @@ static void earlier(int64_t *deadline, int64_t ts_ns) {
     if (ts_ns && ts_ns < *deadline) *deadline = ts_ns;
 }
 
-/* An answer that is late may be lost: the question goes out again beside it, a few times. A stop may hang on what it
- * says of a fill, and for what it says of an order. */
+/* A stop may hang on what the answer says of a fill, and of an order. */
 static bool may_ask(const struct binance *b, uint8_t flying, int64_t asked_ns, int64_t now_ns) {
-    if (flying == 0) return true;
-    return flying < FLYING_MAX && now_ns >= asked_ns + HEDGE_NS &&
-           !binance_requests_are_quiet(&b->requests, now_ns);
+    return (flying == 0 || now_ns >= asked_ns + REQUESTS_BESIDE_NS) &&
+           binance_requests_may_ask(&b->requests, flying, now_ns);
 }
 
 /* When another may go out beside them; 0: none. */
 static int64_t hedge_at(uint8_t flying, int64_t asked_ns, int64_t now_ns) {
-    int64_t at = asked_ns + HEDGE_NS;
-    return flying < FLYING_MAX && at > now_ns ? at : 0;
+    int64_t at = asked_ns + REQUESTS_BESIDE_NS;
+    return flying < REQUESTS_BESIDE_MAX && at > now_ns ? at : 0;
 }
 
 /* No answer yet. What may go out twice does, under the same id; of anything else it is asked whether it is there. */
@@ -526,20 +523,20 @@ static void hurry(struct binance *b, struct order *o, int64_t now_ns) {
         binance_requests_are_quiet(&b->requests, now_ns))
         return;
     if (is_placed_again(o) && o->places < PLACES_MAX) {
-        if (now_ns < o->placed_ns + HEDGE_NS ||
+        if (now_ns < o->placed_ns + REQUESTS_BESIDE_NS ||
             binance_requests_waits(&b->requests, (enum binance_lane)o->lane,
                                    binance_order_ref(b, o)))
             return;
         b->stats.places_repeated++;
         binance_place(b, o);
-    } else if (now_ns >= o->placed_ns + HEDGE_NS && o->query_at_ns == 0) {
+    } else if (now_ns >= o->placed_ns + REQUESTS_BESIDE_NS && o->query_at_ns == 0) {
         o->query_at_ns = o->queried_ns > o->placed_ns ? o->queried_ns + TRADES_AGAIN_NS : now_ns;
     }
 }
 
 /* When an order that nobody has answered for is looked at; 0 never. */
 static int64_t hurry_at(const struct order *o, int64_t now_ns) {
-    int64_t at = o->placed_ns + HEDGE_NS;
+    int64_t at = o->placed_ns + REQUESTS_BESIDE_NS;
     return o->phase == PHASE_ASKED && o->placed_ns && o->places_flying && at > now_ns ? at : 0;
 }
 
@@ -594,7 +591,7 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
         earlier(&deadline, o->passed_ns);
         earlier(&deadline, hurry_at(o, now_ns));
         if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && o->places > 1)
-            earlier(&deadline, now_ns + HEDGE_NS);
+            earlier(&deadline, now_ns + REQUESTS_BESIDE_NS);
     }
     return deadline;
 }

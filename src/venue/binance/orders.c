@@ -47,6 +47,11 @@ struct order *binance_orders_find_id(struct orders *os, uint64_t order_id) {
     return NULL;
 }
 
+struct order *binance_orders_find_row(struct orders *os, const struct rest_order *row) {
+    struct order *o = binance_orders_find(os, row->client_id);
+    return o ? o : binance_orders_find_id(os, row->order_id);
+}
+
 static void unlink_client(struct orders *os, struct order *o) {
     uint32_t *at1 = &os->by_client1[client_bucket(o->client_id)];
     while (*at1 != binance_order_slot(os, o) + 1) at1 = &os->slots[*at1 - 1].next_client1;

@@ -139,6 +139,8 @@ struct order *binance_orders_add(struct orders *os, const char *client_id, uint3
 /* NULL if there is none; ended ones are found until their slot is used again. */
 struct order *binance_orders_find(struct orders *os, const char *client_id);
 struct order *binance_orders_find_id(struct orders *os, uint64_t order_id);
+/* What a row of the venue names: by our id, else by its own. NULL: nobody here. */
+struct order *binance_orders_find_row(struct orders *os, const struct rest_order *row);
 static inline uint32_t binance_order_slot(const struct orders *os, const struct order *o) {
     return (uint32_t)(o - os->slots);
 }

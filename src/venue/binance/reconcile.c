@@ -57,8 +57,7 @@ static void done_orders(void *context, const struct request *r, const struct ans
             b->reconcile.failed = true;
             return;
         }
-        struct order *o = binance_orders_find(&b->orders, row.client_id);
-        if (!o) o = binance_orders_find_id(&b->orders, row.order_id);
+        struct order *o = binance_orders_find_row(&b->orders, &row);
         b->reconcile.result.orders++;
         if (!o) {
             b->reconcile.result.foreign_orders++;

@@ -149,6 +149,10 @@ bool binance_requests_are_quiet(const struct requests *q, int64_t now_ns) {
     return q->lost_in_row >= QUIET_LOST && now_ns - q->answered_ns >= QUIET_AFTER_NS;
 }
 
+bool binance_requests_may_ask(const struct requests *q, uint32_t flying, int64_t now_ns) {
+    return flying == 0 || (flying < REQUESTS_BESIDE_MAX && !binance_requests_are_quiet(q, now_ns));
+}
+
 /* They waited for nobody to answer, and somebody does. */
 static void hurry_all(struct requests *q) {
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++)

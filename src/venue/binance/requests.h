@@ -116,6 +116,11 @@ bool binance_requests_waits(const struct requests *q, enum binance_lane lane, ui
 uint32_t binance_requests_withdraw(struct requests *q, enum binance_lane lane, uint64_t ref);
 /* Nobody has answered anything for a while: what waits for its turn need not be asked for again. */
 bool binance_requests_are_quiet(const struct requests *q, int64_t now_ns);
+/* A question whose answer is late may be lost: it goes out again beside itself, so long after the last, at most so many
+ * at once. flying: of it are out. */
+enum { REQUESTS_BESIDE_MAX = 4 };
+#define REQUESTS_BESIDE_NS INT64_C(300000000)
+bool binance_requests_may_ask(const struct requests *q, uint32_t flying, int64_t now_ns);
 /* The next one to send, now on its way: id, sent_ns and, if signed, timestamp_ms are set. NULL: none may be sent now. */
 struct request *binance_requests_next(struct requests *q, int64_t now_ns);
 /* The reply to a sending. Calls done, or keeps it for another try. Ids of given-up sendings are ignored. */

@@ -30,7 +30,7 @@ enum {
     ALL_WEIGHT = 40,
     SHARE = 3 /* of the weight limit, 1/SHARE is ours */
 };
-enum { FLYING_MAX = 4, ALL_AT_ONCE = 3 /* contracts */ };
+enum { ALL_AT_ONCE = 3 /* contracts */ };
 
 static const char position_path[] = "/fapi/v3/positionRisk",
                   algos_path[] = "/fapi/v1/openAlgoOrders", orders_path[] = "/fapi/v1/openOrders";
@@ -44,11 +44,6 @@ static struct request *ask(struct binance *b, const char *path, uint32_t weight,
     r->tries_max = 1; /* it is asked again beside itself */
     b->stats.watch_questions++;
     return r;
-}
-
-static bool may_ask(const struct binance *b, uint32_t flying, int64_t now_ns) {
-    return flying == 0 ||
-           (flying < FLYING_MAX && !binance_requests_are_quiet(&b->requests, now_ns));
 }
 
 static void sooner(int64_t *at_ns, int64_t ts_ns) {
@@ -102,12 +97,18 @@ static void tell_outside(struct binance *b, const struct outside *o) {
                  "symbols=%s", o->names);
 }
 
+/* false: it is asked after already. */
+static bool ask_after(struct order *o, int64_t now_ns) {
+    if (o->queries_flying || o->absent_count) return false;
+    if (o->query_at_ns == 0 || o->query_at_ns > now_ns) o->query_at_ns = now_ns;
+    return true;
+}
+
 /* Everything that may know of a fill of the contract that was not told. */
 static void ask_orders_of(struct binance *b, uint32_t instrument, int64_t now_ns) {
     for (uint32_t i = 0; i < b->orders.active_count; i++) {
         struct order *o = &b->orders.slots[b->orders.active[i]];
-        if (o->instrument != instrument || o->queries_flying || o->absent_count) continue;
-        if (o->query_at_ns == 0 || o->query_at_ns > now_ns) o->query_at_ns = now_ns;
+        if (o->instrument == instrument) (void)ask_after(o, now_ns);
     }
 }
 
@@ -223,7 +224,7 @@ static void done_positions(void *context, const struct request *r, const struct 
 static void ask_positions(struct binance *b, int64_t now_ns) {
     struct account_watch *w = &b->watch;
     w->next_ns = now_ns + HEDGE_NS;
-    if (!may_ask(b, w->flying, now_ns)) return;
+    if (!binance_requests_may_ask(&b->requests, w->flying, now_ns)) return;
     if (ask(b, position_path, POSITIONS_WEIGHT, done_positions, 0)) w->flying++;
 }
 
@@ -248,9 +249,7 @@ static void missed(struct binance *b, uint32_t instrument, bool algo, int64_t as
             o->evidence_ns >= asked_ns)
             continue;
         b->stats.watch_gone++;
-        if (o->queries_flying || o->absent_count) continue; /* asked after already */
-        if (o->query_at_ns == 0 || o->query_at_ns > now_ns) o->query_at_ns = now_ns;
-        binance_watch_now(b, now_ns);
+        if (ask_after(o, now_ns)) binance_watch_now(b, now_ns);
     }
 }
 
@@ -279,8 +278,7 @@ static bool read_orders(struct binance *b, const struct answer *a) {
     json_array_begin(&reader);
     while (json_array_next(&reader)) {
         if (!binance_read_order(&reader, &row)) return false;
-        struct order *o = binance_orders_find(&b->orders, row.client_id);
-        if (!o) o = binance_orders_find_id(&b->orders, row.order_id);
+        struct order *o = binance_orders_find_row(&b->orders, &row);
         if (!o) continue;
         o->seen_stamp = b->watch.stamp;
         binance_order_row(&b->orders, o, &row, a->received_ns);
@@ -308,7 +306,7 @@ static void ask_list(struct binance *b, uint32_t instrument, bool algo, int64_t 
     struct account_watch *w = &b->watch;
     bool every = instrument == EVERY_CONTRACT;
     struct watch_list *l = every ? &w->all[algo] : &w->symbols[instrument].lists[algo];
-    if (!may_ask(b, l->flying, now_ns)) return;
+    if (!binance_requests_may_ask(&b->requests, l->flying, now_ns)) return;
     struct request *r =
         ask(b, algo ? algos_path : orders_path, every ? ALL_WEIGHT : 1, done_list, instrument);
     if (!r) return;
