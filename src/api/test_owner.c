@@ -91,17 +91,32 @@ static void a_run_that_recovers_shows_nothing_older_than_itself(void **state) {
     inbox_destroy(c.inbox);
 }
 
+struct pair {
+    struct lease *owner, *standby;
+};
+
+/* The owner runs; the other has only opened the lease. */
+static void pair_open(struct pair *p) {
+    struct err err = {0};
+    folder_make();
+    assert_int_equal(lease_open(&p->owner, dir, &err), ST_OK);
+    assert_int_equal(lease_open(&p->standby, dir, &err), ST_OK);
+    assert_int_equal(lease_take(p->owner, &err), ST_OK);
+    lease_renew(p->owner, LEASE_RUNNING);
+}
+
+static void pair_close(struct pair *p) {
+    lease_close(p->standby);
+    lease_close(p->owner);
+    folder_remove();
+}
+
 static void a_standby_says_that_it_is_one_and_answers_nothing_else(void **state) {
     (void)state;
-    struct lease *owner, *standby;
-    struct err err = {0};
+    struct pair of;
     struct world w;
-    folder_make();
-    assert_int_equal(lease_open(&owner, dir, &err), ST_OK);
-    assert_int_equal(lease_open(&standby, dir, &err), ST_OK);
-    assert_int_equal(lease_take(owner, &err), ST_OK);
-    lease_renew(owner, LEASE_RUNNING);
-    struct api_config c = {.lease = standby, .inbox = inbox_create()};
+    pair_open(&of);
+    struct api_config c = {.lease = of.standby, .inbox = inbox_create()};
     world_open(&w, &c);
     state_is_refused(&w, "standby: process");
     publish_recovery(&w, VIEW_RECOVERED); /* nothing of it is shown, were there anything */
@@ -120,38 +135,30 @@ static void a_standby_says_that_it_is_one_and_answers_nothing_else(void **state)
     assert_true(metrics_say(&w, "quantum_lease_epoch 1\n"));
     world_close(&w);
     inbox_destroy(c.inbox);
-    lease_close(standby);
-    lease_close(owner);
-    folder_remove();
+    pair_close(&of);
 }
 
 static void an_owner_says_so_and_who_stands_by(void **state) {
     (void)state;
-    struct lease *owner, *standby;
+    struct pair of;
     struct err err = {0};
     struct world w;
-    folder_make();
-    assert_int_equal(lease_open(&owner, dir, &err), ST_OK);
-    assert_int_equal(lease_open(&standby, dir, &err), ST_OK);
-    assert_int_equal(lease_take(owner, &err), ST_OK);
-    lease_renew(owner, LEASE_RUNNING);
-    struct api_config c = {.lease = owner};
+    pair_open(&of);
+    struct api_config c = {.lease = of.owner};
     world_open(&w, &c);
     publish(&w);
     json_decref(get_json(w.port, "/api/state", 200));
     assert_true(metrics_say(&w, "quantum_lease_owned 1\n"));
     assert_true(metrics_say(&w, "quantum_lease_standby 0\n"));
     assert_true(metrics_say(&w, "quantum_lease_age_seconds "));
-    assert_int_equal(lease_stand_by(standby, NS_PER_SECOND, NS_PER_HOUR, &err), ST_AGAIN);
+    assert_int_equal(lease_stand_by(of.standby, NS_PER_SECOND, NS_PER_HOUR, &err), ST_AGAIN);
     assert_true(metrics_say(&w, "quantum_lease_standby 1\n"));
     json_t *h = get_json(w.port, "/health", 200);
     assert_string_equal(text_at(at(h, "lease"), "role"), "owner");
     assert_int_equal((int)number_at(at(h, "lease"), "standby_pid"), getpid());
     json_decref(h);
     world_close(&w);
-    lease_close(standby);
-    lease_close(owner);
-    folder_remove();
+    pair_close(&of);
 }
 
 int main(void) {
