@@ -3,21 +3,14 @@
  * as the original. The engine is the real one; its voters say what the test wants, the venue is a few lines that obey.
  *
  * TEST_SEED=n: another market. */
-#include <inttypes.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/hash.h"
 #include "base/rng.h"
 #include "kernel/kernel_internal.h"
+#include "kernel/test_answers.h"
 
-enum { SYMBOLS = 4, QUEUE = 256, WARM = 120, TOLD = 4096 };
+enum { SYMBOLS = 4, WARM = 120, TOLD = 4096 };
 static const int64_t HOUR = INT64_C(3600000000000);
 static const int64_t T0 = INT64_C(1727740800000000000);
 static const char
@@ -32,14 +25,12 @@ struct world {
     struct kernel_out *out;
     struct kernel_scratch *scratch;
     struct rng dice;
-    int64_t now, open_ts, px[SYMBOLS], entry_px[SYMBOLS], position[SYMBOLS], wallet,
-        last_px[SYMBOLS];
+    int64_t now, open_ts, px[SYMBOLS], last_px[SYMBOLS];
     const char *said[SYMBOLS]; /* by the voters, at each close */
     double atr;                /* of the rows; NaN: as computed */
     bool ranges, wild;         /* regime of the rows; else a trend */
-    uint64_t trade_id;
-    struct venue_event queue[QUEUE];
-    uint32_t queued, taken, intents, chosen_count, advised_count, closed, stops;
+    struct answers venue;
+    uint32_t intents, chosen_count, advised_count, closed, stops;
     struct trade_intent intent;
     struct exit_chosen chosen[TOLD];
     struct exit_advised advised;
@@ -91,7 +82,7 @@ static void configure(struct world *w, uint64_t seed) {
     w->atr = NAN;
     w->dice = rng_init(seed);
     w->now = w->open_ts = T0;
-    w->wallet = 10000 * FX_ONE;
+    w->venue.wallet = 10000 * FX_ONE;
 }
 
 static struct world *world_new(uint64_t seed) {
@@ -129,50 +120,21 @@ static void world_free(struct world *w) {
 
 /* ---- the venue ---- */
 
-static struct venue_event *say(struct world *w, enum venue_event_kind kind,
-                               const struct venue_command *c) {
-    assert_true(w->queued - w->taken < QUEUE);
-    struct venue_event *e = &w->queue[w->queued++ % QUEUE];
-    *e = (struct venue_event){.kind = (uint8_t)kind,
-                              .side = c->side,
-                              .order_type = c->order_type,
-                              .instrument_index = c->instrument_index,
-                              .leverage = c->leverage,
-                              .ts_event_ns = w->now,
-                              .wallet = {w->wallet}};
-    memcpy(e->client_order_id, c->client_order_id, CLIENT_ORDER_ID_SIZE);
-    return e;
-}
-
-static void fill(struct world *w, const struct venue_command *c, int64_t qty) {
-    uint32_t i = c->instrument_index;
-    int64_t held = w->position[i], pnl = 0;
-    int sign = side_sign((enum side)c->side);
-    if (held == 0) w->entry_px[i] = w->px[i];
-    if (held * sign < 0) pnl = -sign * fx_mul_half_even(w->px[i] - w->entry_px[i], qty);
-    w->position[i] += sign * qty;
-    w->wallet += pnl;
-    struct venue_event *e = say(w, VENUE_ORDER_TRADE, c);
-    e->trade_id = ++w->trade_id;
-    e->last_px.e8 = w->px[i];
-    e->last_qty.e8 = qty;
-    e->realized_pnl.e8 = pnl;
-}
-
 static void on_command(struct world *w, const struct venue_command *c) {
     if (c->kind == COMMAND_LEVERAGE_SET) {
-        memset(say(w, VENUE_LEVERAGE_SET, c)->client_order_id, 0, CLIENT_ORDER_ID_SIZE);
+        say(&w->venue, VENUE_LEVERAGE_SET, c);
     } else if (c->kind == COMMAND_ORDER_CANCEL) {
-        say(w, VENUE_ORDER_CANCELED, c);
+        say(&w->venue, VENUE_ORDER_CANCELED, c);
     } else {
-        say(w, VENUE_ORDER_ACCEPTED, c);
+        say(&w->venue, VENUE_ORDER_ACCEPTED, c);
         if (c->order_type == ORDER_STOP_MARKET) {
             w->stop = *c;
             w->stops++;
         }
         if (c->order_type != ORDER_MARKET) return;
-        if (c->reduce_only) assert_true(c->order_qty.e8 <= llabs(w->position[c->instrument_index]));
-        fill(w, c, c->order_qty.e8);
+        if (c->reduce_only)
+            assert_true(c->order_qty.e8 <= llabs(w->venue.position[c->instrument_index]));
+        fill(&w->venue, c, w->px[c->instrument_index], c->order_qty.e8);
     }
 }
 
@@ -213,14 +175,13 @@ static void take_out(struct world *w) {
 }
 
 static void drain(struct world *w) {
-    while (w->taken < w->queued) {
-        const struct venue_event e = w->queue[w->taken++ % QUEUE];
+    for (struct venue_event e; next_answer(&e, &w->venue, w->now);) {
         kernel_venue(w->kernel, w->out, &e, w->now);
         take_out(w);
     }
     assert_int_equal(kernel_unprotected_count(w->kernel), 0);
     for (uint32_t i = 0; i < SYMBOLS; i++)
-        assert_int_equal(kernel_position_qty(w->kernel, i).e8, w->position[i]);
+        assert_int_equal(kernel_position_qty(w->kernel, i).e8, w->venue.position[i]);
 }
 
 /* ---- the market ---- */
@@ -276,7 +237,7 @@ static void close_bar(struct world *w) {
 }
 
 static void move(struct world *w, uint32_t i, double gain) {
-    int64_t tick = FX_ONE / 100, px = (int64_t)((double)w->entry_px[i] * (1 + gain));
+    int64_t tick = FX_ONE / 100, px = (int64_t)((double)w->venue.entry_px[i] * (1 + gain));
     w->px[i] = px / tick * tick;
 }
 
@@ -309,7 +270,7 @@ static struct world *world_holding(uint64_t seed, double atr) {
                 print_message("%s %llu\n", engine_reason_text((enum engine_reason)r),
                               (unsigned long long)totals(w)->decisions[r]);
     assert_int_equal(w->intents, 1);
-    assert_true(w->position[0] > 0);
+    assert_true(w->venue.position[0] > 0);
     assert_int_equal(w->chosen_count, 1);
     return w;
 }
@@ -326,7 +287,7 @@ static struct view_exits seen(const struct world *w) {
 
 static void assert_ended(const struct world *w, enum exit_reason reason) {
     assert_int_equal(w->closed, 1);
-    assert_int_equal(w->position[0], 0);
+    assert_int_equal(w->venue.position[0], 0);
     assert_int_equal(w->trade.exit_reason, reason);
     assert_int_equal(w->trade.intent_id, w->intent.intent_id);
     assert_int_equal(w->advised_count, 1);
@@ -429,7 +390,7 @@ static void a_share_of_the_margin_lost_ends_it(void **state) {
 
 static void leverage(struct world *w, uint32_t to) {
     const struct venue_command c = {.leverage = to};
-    say(w, VENUE_LEVERAGE_SET, &c);
+    say(&w->venue, VENUE_LEVERAGE_SET, &c);
     drain(w);
 }
 
@@ -446,7 +407,7 @@ static void the_stop_comes_nearer_with_the_leverage(void **state) {
     assert_int_equal(w->advised.stop_before.e8, first);
     assert_int_equal(w->stops, 2);
     assert_true(w->stop.stop_px.e8 > first);
-    double distance = 1 - (double)w->stop.stop_px.e8 / (double)w->entry_px[0];
+    double distance = 1 - (double)w->stop.stop_px.e8 / (double)w->venue.entry_px[0];
     assert_true(distance < 0.0040001 && distance > 0.0039);
     assert_int_equal(w->advised.stop_after.e8, w->stop.stop_px.e8);
     assert_true(seen(w).is_nearer);
@@ -500,11 +461,11 @@ static void an_intent_from_elsewhere_is_left_to_its_plan(void **state) {
     kernel_intent(w->kernel, w->out, &t, w->now);
     take_out(w);
     drain(w);
-    assert_true(w->position[1] > 0);
+    assert_true(w->venue.position[1] > 0);
     w->said[0] = w->said[1] = sell;
     for (int n = 0; n < 2 && w->closed == 0; n++) close_bar(w);
-    assert_int_equal(w->position[0], 0);
-    assert_true(w->position[1] > 0);
+    assert_int_equal(w->venue.position[0], 0);
+    assert_true(w->venue.position[1] > 0);
     assert_int_equal(w->advised_count, 1);
     world_free(w);
 }
@@ -522,11 +483,11 @@ static void without_it_there_is_nothing_of_it(void **state) {
     shake(w, 0.004);
     w->said[0] = buy;
     close_bar(w);
-    assert_true(w->position[0] > 0);
+    assert_true(w->venue.position[0] > 0);
     w->said[0] = sell;
     leverage(w, 25);
     for (int n = 0; n < 10; n++) close_bar(w);
-    assert_true(w->position[0] > 0);
+    assert_true(w->venue.position[0] > 0);
     assert_int_equal(w->chosen_count + w->advised_count, 0);
     assert_false(seen(w).is_watched);
     world_free(w);
@@ -599,7 +560,7 @@ static void a_profile_shown_to_be_better_ends_the_trade(void **state) {
     assert_true(w->intent.take_part_1 == plan.part[0] && w->intent.take_part_2 == plan.part[1]);
     assert_true(w->intent.break_even_distance == plan.break_even);
     assert_true(w->intent.trail_distance == plan.trail);
-    assert_true(w->position[0] > 0);
+    assert_true(w->venue.position[0] > 0);
     assert_int_equal(seen(w).profile, chosen);
     assert_int_equal(totals(w)->exit_profiles[chosen], 1);
     world_free(w);

@@ -2,20 +2,12 @@
  * and however the venue answers. The venue is a few lines that obey, refuse, fill in part or stay silent.
  *
  * TEST_SEED=n repeats the random cases, TEST_OPS=n makes them n. */
-#include <inttypes.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/rng.h"
-#include "kernel/kernel.h"
+#include "kernel/test_answers.h"
 
-enum { SYMBOLS = 8, CLUSTER = 4, QUEUE = 256, WARM = 100, COMMANDS = 512 };
+enum { SYMBOLS = 8, CLUSTER = 4, WARM = 100, COMMANDS = 512 };
 enum answer { OBEYS, REFUSES, FILLS_HALF, SILENT };
 static const int64_t MINUTE = INT64_C(60000000000);
 static const int64_t S = INT64_C(1000000000);
@@ -28,11 +20,11 @@ struct world {
     struct kernel_out *out;
     struct kernel_scratch *scratch;
     struct rng dice;
-    int64_t now, open_ts, px[SYMBOLS], entry_px[SYMBOLS], position[SYMBOLS], wallet;
+    int64_t now, open_ts, px[SYMBOLS];
     enum answer answer; /* to whatever reduces at market */
-    uint64_t trade_id, intent_id;
-    struct venue_event queue[QUEUE];
-    uint32_t queued, taken, reduced, reduces, asks, closed;
+    uint64_t intent_id;
+    struct answers venue;
+    uint32_t reduced, reduces, asks, closed;
     struct position_reduced last[SYMBOLS]; /* newest word of each symbol */
     struct trade_closed trade;
 };
@@ -74,7 +66,7 @@ static struct world *world_new(enum strategy_kind strategy) {
     w->config.engine.portfolio.symbol_max = 0.4;
     w->dice = rng_init(7);
     w->now = w->open_ts = T0;
-    w->wallet = 10000 * FX_ONE;
+    w->venue.wallet = 10000 * FX_ONE;
     w->out = calloc(1, sizeof *w->out);
     w->scratch = calloc(1, sizeof *w->scratch);
     assert_true(w->out && w->scratch);
@@ -103,38 +95,8 @@ static void world_free(struct world *w) {
 
 /* ---- the venue ---- */
 
-static struct venue_event *say(struct world *w, enum venue_event_kind kind,
-                               const struct venue_command *c) {
-    assert_true(w->queued - w->taken < QUEUE);
-    struct venue_event *e = &w->queue[w->queued++ % QUEUE];
-    *e = (struct venue_event){.kind = (uint8_t)kind,
-                              .side = c->side,
-                              .order_type = c->order_type,
-                              .instrument_index = c->instrument_index,
-                              .leverage = c->leverage,
-                              .ts_event_ns = w->now,
-                              .wallet = {w->wallet}};
-    memcpy(e->client_order_id, c->client_order_id, CLIENT_ORDER_ID_SIZE);
-    return e;
-}
-
-static void fill(struct world *w, const struct venue_command *c, int64_t qty) {
-    uint32_t i = c->instrument_index;
-    int64_t held = w->position[i], pnl = 0;
-    int sign = side_sign((enum side)c->side);
-    if (held == 0) w->entry_px[i] = w->px[i];
-    if (held * sign < 0) pnl = -sign * fx_mul_half_even(w->px[i] - w->entry_px[i], qty);
-    w->position[i] += sign * qty;
-    w->wallet += pnl;
-    struct venue_event *e = say(w, VENUE_ORDER_TRADE, c);
-    e->trade_id = ++w->trade_id;
-    e->last_px.e8 = w->px[i];
-    e->last_qty.e8 = qty;
-    e->realized_pnl.e8 = pnl;
-}
-
 static void on_market_exit(struct world *w, const struct venue_command *c) {
-    int64_t held = llabs(w->position[c->instrument_index]);
+    int64_t held = llabs(w->venue.position[c->instrument_index]);
     int64_t qty = c->order_qty.e8 < held ? c->order_qty.e8 : held;
     assert_true(c->reduce_only && c->order_qty.e8 <= held);
     assert_int_equal(instrument_check_qty(&w->in[c->instrument_index], c->order_qty, true),
@@ -142,31 +104,31 @@ static void on_market_exit(struct world *w, const struct venue_command *c) {
     w->reduces++;
     if (w->answer == SILENT) return;
     if (w->answer == REFUSES) {
-        say(w, VENUE_ORDER_REJECTED, c)->code = -1001;
+        say(&w->venue, VENUE_ORDER_REJECTED, c)->code = -1001;
         return;
     }
-    say(w, VENUE_ORDER_ACCEPTED, c);
+    say(&w->venue, VENUE_ORDER_ACCEPTED, c);
     if (w->answer == FILLS_HALF) {
-        fill(w, c, qty / 2);
-        say(w, VENUE_ORDER_EXPIRED, c);
+        fill(&w->venue, c, w->px[c->instrument_index], qty / 2);
+        say(&w->venue, VENUE_ORDER_EXPIRED, c);
         return;
     }
-    fill(w, c, qty);
+    fill(&w->venue, c, w->px[c->instrument_index], qty);
 }
 
 static void on_command(struct world *w, const struct venue_command *c) {
     if (c->kind == COMMAND_LEVERAGE_SET) {
-        memset(say(w, VENUE_LEVERAGE_SET, c)->client_order_id, 0, CLIENT_ORDER_ID_SIZE);
+        say(&w->venue, VENUE_LEVERAGE_SET, c);
     } else if (c->kind == COMMAND_ORDER_CANCEL) {
         w->asks += w->answer == SILENT;
-        if (w->answer != SILENT) say(w, VENUE_ORDER_CANCELED, c);
+        if (w->answer != SILENT) say(&w->venue, VENUE_ORDER_CANCELED, c);
     } else if (c->order_type == ORDER_MARKET && !c->reduce_only) {
-        say(w, VENUE_ORDER_ACCEPTED, c);
-        fill(w, c, c->order_qty.e8);
+        say(&w->venue, VENUE_ORDER_ACCEPTED, c);
+        fill(&w->venue, c, w->px[c->instrument_index], c->order_qty.e8);
     } else if (c->order_type == ORDER_MARKET) {
         on_market_exit(w, c);
     } else {
-        say(w, VENUE_ORDER_ACCEPTED, c);
+        say(&w->venue, VENUE_ORDER_ACCEPTED, c);
     }
 }
 
@@ -196,16 +158,15 @@ static void take_out(struct world *w) {
 
 /* Whatever happens: what was protected once is protected, and both books say the same. */
 static void drain(struct world *w) {
-    while (w->taken < w->queued) {
-        const struct venue_event e = w->queue[w->taken++ % QUEUE];
+    for (struct venue_event e; next_answer(&e, &w->venue, w->now);) {
         kernel_venue(w->kernel, w->out, &e, w->now);
         take_out(w);
     }
     assert_int_equal(kernel_unprotected_count(w->kernel), 0);
-    assert_int_equal(totals(w)->wallet.e8, w->wallet);
+    assert_int_equal(totals(w)->wallet.e8, w->venue.wallet);
     assert_int_equal(totals(w)->reductions, w->reduced);
     for (uint32_t i = 0; i < SYMBOLS; i++)
-        assert_int_equal(kernel_position_qty(w->kernel, i).e8, w->position[i]);
+        assert_int_equal(kernel_position_qty(w->kernel, i).e8, w->venue.position[i]);
 }
 
 /* ---- the market ---- */
@@ -278,17 +239,17 @@ static void enter(struct world *w, uint32_t i, enum side side, double fraction) 
     kernel_intent(w->kernel, w->out, &t, w->now);
     take_out(w);
     drain(w);
-    assert_true(w->position[i] != 0);
+    assert_true(w->venue.position[i] != 0);
 }
 
 static double equity(const struct world *w) {
-    double sum = fx_to_f64(w->wallet);
+    double sum = fx_to_f64(w->venue.wallet);
     for (uint32_t i = 0; i < SYMBOLS; i++)
-        sum += fx_to_f64(w->position[i]) * fx_to_f64(w->px[i] - w->entry_px[i]);
+        sum += fx_to_f64(w->venue.position[i]) * fx_to_f64(w->px[i] - w->venue.entry_px[i]);
     return sum;
 }
 static double notional(const struct world *w, uint32_t i) {
-    return fabs(fx_to_f64(w->position[i])) * fx_to_f64(w->px[i]);
+    return fabs(fx_to_f64(w->venue.position[i])) * fx_to_f64(w->px[i]);
 }
 static double sum_of(const struct world *w, uint32_t from, uint32_t to) {
     double sum = 0;
@@ -374,10 +335,10 @@ static void a_lowered_limit_is_obeyed_within_one_close(void **state) {
     assert_int_equal(w->reduced, 4);
     assert_string_equal(w->last[6].reason, "slots_full");
     assert_int_equal(w->last[6].whole, 1);
-    assert_int_equal(w->position[6], 0); /* the smallest */
+    assert_int_equal(w->venue.position[6], 0); /* the smallest */
     assert_int_equal(w->closed, 1);
     assert_int_equal(w->trade.exit_reason, EXIT_REBALANCE);
-    assert_true(w->position[4] != 0 && w->position[5] != 0);
+    assert_true(w->venue.position[4] != 0 && w->venue.position[5] != 0);
     policy(w, "exposure_total_max", 0);
     close_bar(w);
     assert_int_equal(w->closed, 3);
@@ -461,12 +422,12 @@ static void a_stop_may_come_first(void **state) {
         struct venue_command c = {.side = SIDE_SELL, .order_type = ORDER_STOP_MARKET};
         memcpy(c.client_order_id, orders[o].client_order_id, CLIENT_ORDER_ID_SIZE);
         w->answer = OBEYS;
-        fill(w, &c, w->position[0]);
+        fill(&w->venue, &c, w->px[0], w->venue.position[0]);
     }
     drain(w);
     assert_int_equal(w->closed, 1);
     assert_int_equal(w->trade.exit_reason, EXIT_STOP);
-    assert_int_equal(w->position[0], 0);
+    assert_int_equal(w->venue.position[0], 0);
     assert_int_equal(kernel_open_count(w->kernel), 2);
     close_bar(w);
     assert_int_equal(w->closed, 1);
@@ -491,7 +452,7 @@ static void a_rule_obeys_what_was_lowered_and_nothing_else(void **state) {
     policy(w, "positions_max", 2);
     close_bar(w);
     assert_int_equal(w->reduced, 3);
-    assert_int_equal(w->position[2], 0);
+    assert_int_equal(w->venue.position[2], 0);
     assert_string_equal(w->last[2].reason, "slots_full");
     assert_string_equal(w->last[0].reason, "total_cap");
     assert_true(sum_of(w, 0, SYMBOLS) <= 0.5 * equity(w));
@@ -545,7 +506,7 @@ static void obeyed(const struct world *w, const struct portfolio_caps *c) {
     double steps = 0;
     uint32_t held = 0;
     for (uint32_t i = 0; i < SYMBOLS; i++) {
-        if (w->position[i] == 0) continue;
+        if (w->venue.position[i] == 0) continue;
         held++;
         steps += step_of(w, i);
         bool cut_here = w->last[i].ts == w->now;

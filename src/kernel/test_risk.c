@@ -1,18 +1,9 @@
 /* The breaker in the kernel: what the venue does and what equity does bars entries by name and never an exit; limits and
  * commands from outside hold at once. The venue is a few lines that obey, refuse or stay silent by symbol; the rule wants
  * something on every flat symbol at every bar. */
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "kernel/test_answers.h"
 
-#include <cmocka.h>
-
-#include "kernel/kernel.h"
-
-enum { SYMBOLS = 4, QUEUE = 512, CHANGES = 512 };
+enum { SYMBOLS = 4, CHANGES = 512 };
 static const int64_t MINUTE = INT64_C(60000000000);
 static const int64_t S = INT64_C(1000000000);
 static const int64_t T0 = INT64_C(1727740800000000000); /* the first moment of a day */
@@ -22,14 +13,13 @@ struct world {
     struct kernel_config config;
     struct kernel *kernel;
     struct kernel_out *out;
-    int64_t now, open_ts, px[SYMBOLS], position[SYMBOLS], wallet;
+    int64_t now, open_ts, px[SYMBOLS];
     int32_t refuse[SYMBOLS]; /* entries, with this code; 0 obeys */
     bool silent[SYMBOLS];    /* answers no stop */
     bool mute;               /* answers nothing */
-    uint64_t trade_id;
     char stop_id[SYMBOLS][CLIENT_ORDER_ID_SIZE];
-    struct venue_event queue[QUEUE];
-    uint32_t queued, taken, change_count, opened, closed, entries[SYMBOLS];
+    struct answers venue;
+    uint32_t change_count, opened, closed, entries[SYMBOLS];
     struct risk_changed changes[CHANGES];
     struct trade_intent intents[SYMBOLS];
     uint32_t intent_count;
@@ -65,7 +55,8 @@ static struct world *world_new(void) {
     w->out = calloc(1, sizeof *w->out);
     assert_non_null(w->out);
     w->now = w->open_ts = T0;
-    w->wallet = 10000 * FX_ONE;
+    w->venue.wallet = 10000 * FX_ONE;
+    w->venue.even = true;
     return w;
 }
 
@@ -93,52 +84,29 @@ static const struct kernel_totals *totals(const struct world *w) {
 
 /* ---- the venue ---- */
 
-static struct venue_event *say(struct world *w, enum venue_event_kind kind,
-                               const struct venue_command *c) {
-    assert_true(w->queued - w->taken < QUEUE);
-    struct venue_event *e = &w->queue[w->queued++ % QUEUE];
-    *e = (struct venue_event){.kind = (uint8_t)kind,
-                              .side = c->side,
-                              .order_type = c->order_type,
-                              .instrument_index = c->instrument_index,
-                              .leverage = c->leverage,
-                              .ts_event_ns = w->now,
-                              .wallet = {w->wallet}};
-    memcpy(e->client_order_id, c->client_order_id, CLIENT_ORDER_ID_SIZE);
-    return e;
-}
-
-static void fill(struct world *w, const struct venue_command *c, int64_t qty) {
-    struct venue_event *e = say(w, VENUE_ORDER_TRADE, c);
-    w->position[c->instrument_index] += side_sign((enum side)c->side) * qty;
-    e->trade_id = ++w->trade_id;
-    e->last_px.e8 = w->px[c->instrument_index];
-    e->last_qty.e8 = qty;
-}
-
 static void on_command(struct world *w, const struct venue_command *c) {
     uint32_t i = c->instrument_index;
     if (w->mute) return;
     if (c->kind == COMMAND_LEVERAGE_SET) {
-        memset(say(w, VENUE_LEVERAGE_SET, c)->client_order_id, 0, CLIENT_ORDER_ID_SIZE);
+        say(&w->venue, VENUE_LEVERAGE_SET, c);
     } else if (c->kind == COMMAND_ORDER_CANCEL) {
-        say(w, VENUE_ORDER_CANCELED, c);
+        say(&w->venue, VENUE_ORDER_CANCELED, c);
     } else if (c->order_type == ORDER_MARKET && !c->reduce_only) {
         w->entries[i]++;
         if (w->refuse[i]) {
-            say(w, VENUE_ORDER_REJECTED, c)->code = w->refuse[i];
+            say(&w->venue, VENUE_ORDER_REJECTED, c)->code = w->refuse[i];
             return;
         }
-        say(w, VENUE_ORDER_ACCEPTED, c);
-        fill(w, c, c->order_qty.e8);
+        say(&w->venue, VENUE_ORDER_ACCEPTED, c);
+        fill(&w->venue, c, w->px[i], c->order_qty.e8);
     } else if (c->order_type == ORDER_MARKET) {
-        int64_t held = llabs(w->position[i]);
-        say(w, VENUE_ORDER_ACCEPTED, c);
-        fill(w, c, c->order_qty.e8 < held ? c->order_qty.e8 : held);
+        int64_t held = llabs(w->venue.position[i]);
+        say(&w->venue, VENUE_ORDER_ACCEPTED, c);
+        fill(&w->venue, c, w->px[i], c->order_qty.e8 < held ? c->order_qty.e8 : held);
     } else if (!w->silent[i]) {
         if (c->order_type == ORDER_STOP_MARKET)
             memcpy(w->stop_id[i], c->client_order_id, CLIENT_ORDER_ID_SIZE);
-        say(w, VENUE_ORDER_ACCEPTED, c);
+        say(&w->venue, VENUE_ORDER_ACCEPTED, c);
     }
 }
 
@@ -172,8 +140,7 @@ static void take_out(struct world *w) {
 }
 
 static void drain(struct world *w) {
-    while (w->taken < w->queued) {
-        const struct venue_event e = w->queue[w->taken++ % QUEUE];
+    for (struct venue_event e; next_answer(&e, &w->venue, w->now);) {
         kernel_venue(w->kernel, w->out, &e, w->now);
         take_out(w);
     }
@@ -226,11 +193,11 @@ static void bar_of(struct world *w, uint32_t symbol) {
 
 static void stop_out(struct world *w, uint32_t i, int64_t px) {
     struct venue_command c = {.instrument_index = i,
-                              .side = w->position[i] > 0 ? SIDE_SELL : SIDE_BUY,
+                              .side = w->venue.position[i] > 0 ? SIDE_SELL : SIDE_BUY,
                               .order_type = ORDER_STOP_MARKET};
     memcpy(c.client_order_id, w->stop_id[i], CLIENT_ORDER_ID_SIZE);
     w->px[i] = px;
-    fill(w, &c, llabs(w->position[i]));
+    fill(&w->venue, &c, px, llabs(w->venue.position[i]));
     drain(w);
 }
 
@@ -264,7 +231,7 @@ static void a_symbol_that_is_refused_is_left_alone_and_no_other(void **state) {
     assert_int_equal(w->entries[0], 3);
     assert_last_change(w, "C0USDT", "closed", "open");
     assert_true(w->changes[0].until == w->now + 300 * S && w->changes[0].figure == 3);
-    for (uint32_t i = 1; i < SYMBOLS; i++) assert_true(w->position[i] != 0);
+    for (uint32_t i = 1; i < SYMBOLS; i++) assert_true(w->venue.position[i] != 0);
     uint64_t refused = totals(w)->refusals[RISK_BREAKER_SYMBOL];
     bars(w, 4);
     assert_int_equal(w->entries[0], 3);
@@ -277,7 +244,7 @@ static void a_symbol_that_is_refused_is_left_alone_and_no_other(void **state) {
     w->refuse[0] = 0;
     bars(w, 5);
     assert_last_change(w, "C0USDT", "probing", "closed");
-    assert_true(w->position[0] != 0);
+    assert_true(w->venue.position[0] != 0);
     assert_int_equal(kernel_breaker(w->kernel)->all.opened, 0);
     world_free(w);
 }
@@ -286,7 +253,7 @@ static void a_venue_that_fails_everywhere_is_left_alone_and_exits_go_on(void **s
     (void)state;
     struct world *w = world_running();
     bar_of(w, 3);
-    assert_true(w->position[3] != 0);
+    assert_true(w->venue.position[3] != 0);
     for (uint32_t i = 0; i < SYMBOLS; i++) w->refuse[i] = -1001;
     bars(w, 2); /* intents of the first bar were lost: they hold their slots until they expire */
     for (int n = 0; n < 40 && kernel_breaker(w->kernel)->all.state != BREAKER_OPEN; n++) bars(w, 1);
@@ -298,7 +265,7 @@ static void a_venue_that_fails_everywhere_is_left_alone_and_exits_go_on(void **s
     assert_int_equal(w->entries[0] + w->entries[1] + w->entries[2], entries);
     assert_true(totals(w)->refusals[RISK_BREAKER_OPEN] > 0);
     stop_out(w, 3, w->px[3]);
-    assert_int_equal(w->position[3], 0);
+    assert_int_equal(w->venue.position[3], 0);
     assert_int_equal(w->closed, 1);
     assert_int_equal(kernel_breaker(w->kernel)->all.state, BREAKER_OPEN);
     world_free(w);
@@ -342,7 +309,7 @@ static void a_stop_nobody_answers_is_a_failure(void **state) {
         take_out(w);
         drain(w);
     }
-    assert_int_equal(w->position[1], 0); /* closed, for it could not be protected */
+    assert_int_equal(w->venue.position[1], 0); /* closed, for it could not be protected */
     assert_true(kernel_breaker(w->kernel)->symbols[1].failures > 0 ||
                 kernel_breaker(w->kernel)->symbols[1].opened > 0);
     world_free(w);
@@ -426,7 +393,7 @@ static void an_entry_that_waits_for_its_leverage_is_stopped_too(void **state) {
         w->mute = false;
         const struct venue_command c = {
             .kind = COMMAND_LEVERAGE_SET, .instrument_index = i, .leverage = leverage};
-        say(w, VENUE_LEVERAGE_SET, &c);
+        say(&w->venue, VENUE_LEVERAGE_SET, &c);
         drain(w);
         assert_string_equal(w->denied, want[what]);
         assert_int_equal(w->entries[i], 0);
@@ -440,7 +407,7 @@ static void an_entry_that_waits_for_its_leverage_is_stopped_too(void **state) {
 /* Every price moves against what is held by this share of its entry. */
 static void against(struct world *w, double share) {
     for (uint32_t i = 0; i < SYMBOLS; i++)
-        w->px[i] = fx_from_f64(100 * (1 + (w->position[i] > 0 ? -share : share)));
+        w->px[i] = fx_from_f64(100 * (1 + (w->venue.position[i] > 0 ? -share : share)));
 }
 
 static void a_fall_of_equity_bars_entries_and_lowers_limits(void **state) {
@@ -516,12 +483,12 @@ static void after_a_crash_nothing_is_opened_for_a_while_and_exits_go_on(void **s
     bar(w);
     assert_int_equal(totals(w)->refusals[RISK_FLASH_CRASH], 1);
     deliver(w);
-    assert_int_equal(w->position[0], 0);
-    for (uint32_t i = 1; i < SYMBOLS; i++) assert_true(w->position[i] != 0);
+    assert_int_equal(w->venue.position[0], 0);
+    for (uint32_t i = 1; i < SYMBOLS; i++) assert_true(w->venue.position[i] != 0);
     bars(w, 13);
-    assert_int_equal(w->position[0], 0);
+    assert_int_equal(w->venue.position[0], 0);
     bars(w, 1);
-    assert_true(w->position[0] != 0);
+    assert_true(w->venue.position[0] != 0);
     /* One that comes while the intent is on its way; and a position in the crash is closed all the same. */
     stop_out(w, 1, w->px[1]);
     bar(w);
@@ -534,7 +501,7 @@ static void after_a_crash_nothing_is_opened_for_a_while_and_exits_go_on(void **s
     take_out(w);
     assert_string_equal(w->denied, "flash_crash");
     stop_out(w, 0, w->px[0]);
-    assert_int_equal(w->position[0], 0);
+    assert_int_equal(w->venue.position[0], 0);
     world_free(w);
 }
 
@@ -547,7 +514,7 @@ static void close_all_leaves_nothing_and_opens_nothing_until_resumed(void **stat
     assert_int_equal(w->opened, SYMBOLS);
     assert_int_equal(command(w, KERNEL_CLOSE_ALL, 1, "all"), ST_OK);
     assert_int_equal(w->closed, SYMBOLS);
-    for (uint32_t i = 0; i < SYMBOLS; i++) assert_int_equal(w->position[i], 0);
+    for (uint32_t i = 0; i < SYMBOLS; i++) assert_int_equal(w->venue.position[i], 0);
     assert_int_equal(kernel_live_orders(w->kernel, NULL, 0), 0);
     bars(w, 10);
     assert_int_equal(w->opened, SYMBOLS);
