@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -85,6 +86,11 @@ static const char backtest_usage[] =
     "usage: quantum backtest [options]\n"
     "quantum up --mode replay --speed max, then the report. The options of `quantum up` apply.\n"
     "example: quantum backtest --data candles/ --strategy momentum --from 2024-07-01\n";
+
+enum {
+    AGAIN_NAPS = 50,
+    AGAIN_NAPS_MAX = 600
+}; /* tenths of a second: 5 s, doubled up to a minute */
 
 static volatile sig_atomic_t stop_requested;
 
@@ -585,6 +591,7 @@ static int run_it(struct run *run, bool report, bool json) {
     if (code == EXIT_DONE) {
         int64_t begin = tstamp_monotonic_ns();
         enum status st = session_run(result, &run->session, &err);
+        run->failed = st;
         double seconds = (double)(tstamp_monotonic_ns() - begin) / 1e9;
         reporter_stop(reporter); /* before the API it asks, and before the baselines' own runs */
         run->session.reports = NULL;
@@ -607,13 +614,35 @@ static int run_it(struct run *run, bool report, bool json) {
     return code;
 }
 
+/* Something may be held where nobody answers: a run that has begun is taken up again until somebody does. */
+static bool is_to_be_taken_up(const struct run *run) {
+    return run->has_begun && !stop_requested &&
+           (run->failed == ST_DISCONNECTED || run->failed == ST_TIMEOUT ||
+            run->failed == ST_EXTERNAL);
+}
+
+static void pause_before(uint32_t try) {
+    const struct timespec nap = {.tv_nsec = 100 * NS_PER_MS};
+    uint32_t naps = try < 4 ? AGAIN_NAPS << try : AGAIN_NAPS_MAX
+        ;
+    fprintf(stderr, "quantum: the venue is asked again in %u s; Ctrl-C ends it\n", naps / 10);
+    for (uint32_t i = 0; i < naps && !stop_requested; i++) nanosleep(&nap, NULL);
+}
+
 static int up(struct up *u) {
     static struct run run;
+    int code;
     if (!u->options.speed_given && u->options.mode == MODE_REPLAY) u->options.speed = 0;
     catch_signals();
-    int code = run_prepare(&run, &u->options, &stop_requested);
-    if (code == EXIT_DONE) code = run_it(&run, u->options.mode == MODE_REPLAY, u->json);
-    run_release(&run);
+    for (uint32_t try = 0;; try++) {
+        code = run_prepare(&run, &u->options, &stop_requested);
+        if (code == EXIT_DONE) code = run_it(&run, u->options.mode == MODE_REPLAY, u->json);
+        bool again = code == EXIT_FAILED && is_to_be_taken_up(&run);
+        run_release(&run);
+        if (!again) break;
+        pause_before(try);
+        if (stop_requested) return EXIT_DONE;
+    }
     return code == RUN_ENDED ? EXIT_DONE : code;
 }
 

@@ -357,6 +357,8 @@ int run_prepare(struct run *run, const struct run_options *options,
     if (options->venue_url[0]) {
         struct err err = {0};
         int done = run_prepare_venue(run, &err);
+        run->failed = err.st;
+        if (done != EXIT_DONE && err.st == ST_INTERRUPTED) return RUN_ENDED;
         if (done != EXIT_DONE && err.st != ST_OK) fprintf(stderr, "quantum: %s\n", err.text);
         return done;
     }

@@ -56,6 +56,8 @@ struct run {
     struct run_options options;
     struct lease *lease;          /* of run_dir; NULL: not taken yet */
     struct venue_link *link;      /* NULL: embedded exchange */
+    bool has_begun;               /* on a venue, by an earlier start: something may be held there */
+    enum status failed;           /* what a preparation, or a session, ended with */
     struct live_candles *candles; /* of a run on a venue that retrains; NULL: none are kept */
     struct session_options session;
     char run_dir[RUN_PATH_SIZE];

@@ -217,6 +217,7 @@ static enum status begin_run(struct run *run, const struct venue_keys *keys, str
     uint32_t count = 0;
     struct err none = {0};
     bool begun = run_options_load(&kept, run->run_dir, &none) == ST_OK && kept.from_ns > 0;
+    run->has_begun = begun;
     snprintf(symbols, sizeof symbols, "%s", o->symbols);
     enum status st = ST_OK;
     if (begun) {
@@ -227,7 +228,8 @@ static enum status begin_run(struct run *run, const struct venue_keys *keys, str
     }
     char interval[16];
     tstamp_interval_format(interval, o->interval_ns);
-    const struct binance_options b = run_client_options(o, keys, symbols, interval);
+    struct binance_options b = run_client_options(o, keys, symbols, interval);
+    b.stop = run->session.stop;
     if (st == ST_OK) st = venue_link_open(&run->link, &b, begun ? contracts : NULL, count, err);
     free(contracts);
     if (st != ST_OK) return st;

@@ -62,10 +62,12 @@ void exits_submit_close(struct exits_actions *out, struct exits_state *state,
     state->closing_qty = exits_held(state);
     /* More than one order may take goes in several; less than the step is a step, cut by the venue. Rules that
      * let nobody sell anything are waited out. */
-    state->closing_asked = exits_covering(state, context);
-    if (state->closing_asked.e8 > 0)
+    qty_t asked = exits_covering(state, context);
+    if (asked.e8 != state->closing_asked.e8) state->closing_since = state->close_attempts;
+    state->closing_asked = asked;
+    if (asked.e8 > 0)
         exits_add(out, &(struct exits_action){.kind = EXITS_SUBMIT_CLOSE,
-                                              .qty = state->closing_asked,
+                                              .qty = asked,
                                               .attempt = state->close_attempts++});
 }
 
@@ -297,7 +299,7 @@ void exits_close_ended(struct exits_actions *out, struct exits_state *state,
     int64_t left = exits_held(state).e8;
     if (state->phase != EXITS_CLOSING || left == 0) return;
     bool again = left < state->closing_qty.e8;
-    if (of_rules && attempt + 1 == state->close_attempts) {
+    if (of_rules && attempt >= state->closing_since) {
         exits_learn_rules(state, context, px_e8(0), state->closing_asked);
         again |= exits_covering(state, context).e8 != state->closing_asked.e8;
     }

@@ -149,10 +149,12 @@ struct exits_state {
     int64_t naked_ts_ns;                              /* since when no stop is confirmed */
     int64_t stood_ts_ns;                              /* when `stop` was confirmed */
     int64_t deadline_ns;                              /* of the stop or the close; INT64_MAX none */
-    qty_t closing_qty;      /* held when the last closing order was asked for */
-    qty_t closing_asked;    /* its quantity: more than that where the step is too coarse */
-    double cost;            /* of the round trip, fraction */
-    px_t fill_px;           /* of the first fill: distances are fractions of it */
+    qty_t closing_qty;   /* held when the last closing order was asked for */
+    qty_t closing_asked; /* its quantity: more than that where the step is too coarse */
+    uint32_t
+        closing_since; /* first attempt at that quantity: a refusal of any since then is of it, too */
+    double cost;       /* of the round trip, fraction */
+    px_t fill_px;      /* of the first fill: distances are fractions of it */
     px_t best_px, worst_px; /* seen while it was open */
     px_t stop_px;           /* of `stop`; 0 before the first fill */
     px_t take_px;           /* of the nearest target not reached; 0 none */

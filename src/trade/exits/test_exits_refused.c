@@ -209,6 +209,28 @@ static void a_close_refused_by_the_rules_is_asked_for_at_once_by_others(void **s
     expect(&l, "");
 }
 
+/* Asked for again while nobody answered; then the first is refused: the last is as it was, and does not wait for its own
+ * refusal. */
+static void a_late_refusal_of_a_close_speaks_for_the_same_asked_for_since(void **state) {
+    (void)state;
+    struct life l;
+    close_of(&l, 0.42);
+    uint32_t first = l.state.close_attempts - 1;
+    for (uint32_t n = 0; n < 2; n++) {
+        l.now.now_ns = l.state.deadline_ns;
+        exits_time(&l.asked, &l.state, &l.now);
+        expect(&l, "? 0.42");
+    }
+    exits_close_ended(&l.asked, &l.state, &l.now, first, -1111);
+    expect(&l, "? 0.5");
+    for (uint32_t n = 1; n < 3; n++) { /* of what is asked for no more */
+        exits_close_ended(&l.asked, &l.state, &l.now, first + n, -1111);
+        expect(&l, "");
+    }
+    close_ended(&l, -1111);
+    expect(&l, "? 1");
+}
+
 /* A stop of a quantity says all of what is held: rounded up, where the step has become coarser than that. */
 static void a_replacement_covers_all_under_a_coarser_step(void **state) {
     (void)state;
@@ -298,6 +320,7 @@ int main(void) {
         cmocka_unit_test(a_target_the_rules_told_do_not_refuse_is_asked_for_by_coarser_ones),
         cmocka_unit_test(a_stop_is_never_refused_twice_for_the_same_reason),
         cmocka_unit_test(a_close_refused_by_the_rules_is_asked_for_at_once_by_others),
+        cmocka_unit_test(a_late_refusal_of_a_close_speaks_for_the_same_asked_for_since),
         cmocka_unit_test(a_replacement_covers_all_under_a_coarser_step),
         cmocka_unit_test(a_stop_is_not_moved_beyond_the_market_by_the_grid),
         cmocka_unit_test(a_target_passed_that_is_too_small_by_now_stays_under_the_stop),

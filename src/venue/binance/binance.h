@@ -25,6 +25,8 @@
 #ifndef VENUE_BINANCE_BINANCE_H
 #define VENUE_BINANCE_BINANCE_H
 
+#include <signal.h>
+
 #include "base/err.h"
 #include "base/hist.h"
 #include "domain/bar.h"
@@ -115,6 +117,8 @@ struct binance_options {
     int64_t
         entry_patience_ns; /* 5 s: an entry that could not be sent by then is refused, not sent late */
     uint64_t seed;         /* of the jitter of back-offs */
+    /* Not 0: binance_load and binance_start wait no longer (ST_INTERRUPTED). Borrowed for life; NULL none. */
+    const volatile sig_atomic_t *stop;
     int (*wall_clock_offset_ms)(void); /* tests only: what the wall clock is wrong by; NULL 0 */
     struct binance_handlers handlers;
 };
