@@ -324,11 +324,12 @@ static void print_swarm(const struct swarm_result *r) {
            "phases\n",
            seen.legal, seen.legal_all, seen.illegal, seen.phases, seen.phases_all);
     if (r->protected_ns.count > 0)
-        printf("protected after: p50 %.1f ms, p99 %.1f ms, max %.1f ms, %" PRIu64
+        printf("protected after: p50 %.1f ms, p99 %.1f ms, max %.1f ms (seed %" PRIu64 "), %" PRIu64
                " positions; longest while dead or shut out %.1f s\n",
                ms_of(hist_quantile(&r->protected_ns, 0.50)),
                ms_of(hist_quantile(&r->protected_ns, 0.99)), ms_of(r->protected_ns.max),
-               r->protected_ns.count, (double)r->report.longest_interrupted_ns / 1e9);
+               r->longest_seed, r->protected_ns.count,
+               (double)r->report.longest_interrupted_ns / 1e9);
 }
 
 static void print_pair(const char *words, int state, int event) {

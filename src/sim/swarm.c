@@ -244,7 +244,8 @@ static void shrink(struct swarm_result *r, const struct sim_options *wrong) {
 
 /* ---- the swarm ---- */
 
-static void add_up(struct swarm_result *out, const struct sim_result *one, int64_t busy_ns) {
+static void add_up(struct swarm_result *out, const struct sim_result *one, uint64_t seed,
+                   int64_t busy_ns) {
     out->seeds++;
     out->hours += one->hours;
     out->busy_ns += busy_ns;
@@ -257,6 +258,9 @@ static void add_up(struct swarm_result *out, const struct sim_result *one, int64
     out->fills += one->fills;
     out->trades += one->trades;
     out->faults_fired += one->faults_fired;
+    if (one->protected_ns.count > 0 &&
+        (out->protected_ns.count == 0 || one->protected_ns.max > out->protected_ns.max))
+        out->longest_seed = seed;
     hist_merge(&out->protected_ns, &one->protected_ns);
     check_report_merge(&out->report, &one->report);
     check_coverage_merge(&out->coverage, &one->coverage_bits);
@@ -295,7 +299,7 @@ static void take_result(struct swarm *s, struct job *j) {
         return;
     }
     s->traces[j->seed - s->o->base.seed] = j->result.trace_hash;
-    add_up(out, &j->result, j->busy_ns);
+    add_up(out, &j->result, j->seed, j->busy_ns);
     if (j->result.violations > 0 && (!out->has_wrong || j->seed < out->first_seed_wrong)) {
         out->has_wrong = true;
         out->first_seed_wrong = j->seed;
