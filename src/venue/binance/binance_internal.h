@@ -195,8 +195,9 @@ struct binance {
     } rules;
     int64_t wallet_ns; /* venue time of the question that binance_load read the balance by */
     bool algo_service, loaded, started;
-    bool probe_busy, may_withdraw_known, may_withdraw;
-    int64_t probe_at_ns;
+    bool may_withdraw_known, may_withdraw;
+    uint32_t probes_flying;
+    int64_t probe_at_ns, probed_ns;
     struct venue_event *queue; /* to be told at the end of the step */
     size_t queue_count, queue_at, queue_capacity;
     bool told;      /* a handler was called since the last poll began */

@@ -317,7 +317,7 @@ static void done_probe(void *context, const struct request *r, const struct answ
     struct binance *b = context;
     int64_t server_ns;
     (void)r;
-    b->probe_busy = false;
+    if (b->probes_flying) b->probes_flying--;
     b->probe_at_ns = a->received_ns + PROBE_RETRY_NS;
     if (a->outcome != OUTCOME_DONE || binance_rest_time(&server_ns, a->body, a->size) != ST_OK)
         return;
@@ -329,8 +329,14 @@ static void done_probe(void *context, const struct request *r, const struct answ
         a->received_ns + (good || b->clock.samples > 16 ? PROBE_EVERY_NS : PROBE_RETRY_NS / 5);
 }
 
+/* Nothing signed leaves until the clock is trusted, a stop neither: a probe that is late then goes out again beside itself. */
 static int64_t clock_time(struct binance *b, int64_t now_ns) {
-    if (b->probe_busy) return INT64_MAX;
+    if (b->probes_flying) {
+        if (b->clock.trusted || !binance_requests_may_ask(&b->requests, b->probes_flying, now_ns))
+            return INT64_MAX;
+        if (b->probed_ns + REQUESTS_BESIDE_NS > now_ns) return b->probed_ns + REQUESTS_BESIDE_NS;
+        b->probe_at_ns = now_ns;
+    }
     bool due = !b->clock.trusted || b->clock.doubtful ||
                binance_clock_error(&b->clock, now_ns) > CLOCK_ERROR_MAX_NS;
     if (due && b->probe_at_ns > now_ns + PROBE_RETRY_NS) b->probe_at_ns = now_ns;
@@ -340,8 +346,9 @@ static int64_t clock_time(struct binance *b, int64_t now_ns) {
     if (!r) return INT64_MAX;
     r->repeatable = true;
     r->tries_max = 1;
-    b->probe_busy = true;
-    return INT64_MAX;
+    b->probes_flying++;
+    b->probed_ns = now_ns;
+    return b->clock.trusted ? INT64_MAX : now_ns + REQUESTS_BESIDE_NS;
 }
 
 /* ---- the round ---- */

@@ -378,6 +378,29 @@ static void test_days(void **state) {
     tv_close_venue(v);
 }
 
+/* The venue refuses a stop's timestamp, and two questions for the time are lost: another goes out beside each. */
+static void test_clock_wrong_and_time_untold(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(22, MARKET_PURE);
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    struct venue_command c = tv_order("e-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    v->offset_ns += NS_PER_HOUR;
+    v->time_unheard = 2;
+    c = tv_order("s-1", SIDE_SELL, ORDER_STOP_MARKET, i, 0, px_off(v, 0, -2));
+    c.close_position = 1;
+    tv_submit(v, &c, LANE_PROTECTION);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(v->time_unheard, 0);
+    assert_int_equal(tv_count(v, "s-1", VENUE_ORDER_ACCEPTED), 1);
+    struct binance_stats s;
+    binance_stats_get(v->b, &s);
+    assert_int_equal(s.clock_rejects, 1);
+    tv_close_venue(v);
+}
+
 /* Balances that were not what was told before them made. */
 static uint32_t unexplained(const struct test_venue *v) {
     uint32_t n = 0;
@@ -774,6 +797,7 @@ int main(void) {
         cmocka_unit_test(test_rules_change),
         cmocka_unit_test(test_rules_change_while_orders_wait),
         cmocka_unit_test(test_days),
+        cmocka_unit_test(test_clock_wrong_and_time_untold),
         cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_funding_while_away),
         cmocka_unit_test(test_liquidated_while_away),
