@@ -311,10 +311,19 @@ void exits_orders_gone(struct exits_state *state) {
     *state = (struct exits_state){.phase = EXITS_FLAT, .deadline_ns = INT64_MAX};
 }
 
+static bool is_alarm_due(const struct exits_state *state, int64_t now_ns) {
+    return state->phase == EXITS_CLOSING && state->alarm_ns && now_ns >= state->alarm_ns;
+}
+
 void exits_time(struct exits_actions *out, struct exits_state *state,
                 const struct exits_context *context) {
     out->count = 0;
     exits_reduction_late(out, state, context);
+    if (is_alarm_due(state, context->now_ns)) {
+        state->alarm_ns = 0;
+        state->alarms++;
+        exits_tell(out, EXITS_ALARM);
+    }
     if (context->now_ns < state->deadline_ns) return;
     if (state->phase == EXITS_UNPROTECTED) {
         bool late = context->now_ns >= state->naked_ts_ns + context->config->unprotected_ns_max;
@@ -323,11 +332,6 @@ void exits_time(struct exits_actions *out, struct exits_state *state,
         else
             exits_submit_stop(out, state, context);
     } else if (state->phase == EXITS_CLOSING) {
-        bool late = context->now_ns >= state->naked_ts_ns + context->config->unprotected_ns_max;
-        if (state->is_bare && late && state->alarms == 0) { /* somebody must know */
-            state->alarms++;
-            exits_tell(out, EXITS_ALARM);
-        }
         exits_submit_close(out, state, context, (enum exit_reason)state->exit_reason);
     } else if (state->phase == EXITS_PROTECTED && state->move == MOVE_ASKED) {
         exits_drop_move(out, state);

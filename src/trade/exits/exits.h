@@ -170,6 +170,7 @@ struct exits_state {
     struct exits_target targets[EXITS_TARGETS_MAX];
     uint32_t targets_made, targets_reached;
     uint32_t is_bare; /* CLOSING without a stop beneath it, since naked_ts_ns */
+    int64_t alarm_ns; /* and somebody must know of it by then; 0 told, or nothing to tell */
     /* Powers of ten by which the venue's tick and step are coarser than those told: a refusal that they do not
      * explain said so. Until the end of the bar. */
     uint32_t coarser;

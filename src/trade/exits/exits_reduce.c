@@ -89,5 +89,7 @@ void exits_reduction_late(struct exits_actions *out, struct exits_state *state,
 
 int64_t exits_deadline(const struct exits_state *state) {
     int64_t answer = is_waiting(state) ? state->reduction.answer_ns : INT64_MAX;
-    return answer < state->deadline_ns ? answer : state->deadline_ns;
+    int64_t deadline = answer < state->deadline_ns ? answer : state->deadline_ns;
+    bool alarms = state->phase == EXITS_CLOSING && state->alarm_ns;
+    return alarms && state->alarm_ns < deadline ? state->alarm_ns : deadline;
 }

@@ -200,11 +200,18 @@ void exits_stop_confirmed(struct exits_actions *out, struct exits_state *state,
     }
 }
 
+/* The close has to do it alone. */
+static void bare(struct exits_state *state, const struct exits_context *context) {
+    state->is_bare = 1;
+    if (state->alarms == 0)
+        state->alarm_ns = state->naked_ts_ns + context->config->unprotected_ns_max;
+}
+
 static void unprotected_ended(struct exits_actions *out, struct exits_state *state,
                               const struct exits_context *context, uint32_t attempt, int32_t code) {
     if (code == CODE_WOULD_TRIGGER || is_crossed(state, state->stop_px, context->last_px)) {
         /* The market is already beyond the stop: what the stop would have done is done now. */
-        state->is_bare = 1;
+        bare(state, context);
         exits_submit_close(out, state, context, EXIT_STOP);
         return;
     }
@@ -222,7 +229,7 @@ static void lost(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, int32_t code) {
     state->naked_ts_ns = context->now_ns;
     if (code == CODE_WOULD_TRIGGER || is_crossed(state, state->stop_px, context->last_px)) {
-        state->is_bare = 1;
+        bare(state, context);
         exits_submit_close(out, state, context, EXIT_STOP);
         return;
     }
@@ -263,8 +270,8 @@ void exits_stop_ended(struct exits_actions *out, struct exits_state *state,
     if (state->whole_asked == attempt + 1) state->whole_asked = 0;
     if (code == CODE_WHOLE_EXISTS) state->whole_foreign = 1;
     if (state->phase == EXITS_CLOSING && attempt == state->stop.attempt && !state->is_bare) {
-        state->is_bare = 1; /* the close has to do it alone */
         state->naked_ts_ns = context->now_ns;
+        bare(state, context);
     }
     if (state->phase != EXITS_UNPROTECTED && state->phase != EXITS_PROTECTED) return;
     if (state->position_qty.e8 == 0)
