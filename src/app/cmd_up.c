@@ -623,7 +623,7 @@ static bool is_to_be_taken_up(const struct run *run) {
 
 static void pause_before(uint32_t try) {
     const struct timespec nap = {.tv_nsec = 100 * NS_PER_MS};
-    uint32_t naps = try < 4 ? AGAIN_NAPS << try : AGAIN_NAPS_MAX
+    uint32_t naps = try < 4 ? (uint32_t)AGAIN_NAPS << try : AGAIN_NAPS_MAX
         ;
     fprintf(stderr, "quantum: the venue is asked again in %u s; Ctrl-C ends it\n", naps / 10);
     for (uint32_t i = 0; i < naps && !stop_requested; i++) nanosleep(&nap, NULL);
