@@ -269,8 +269,10 @@ static void build_target(const struct binance *b, const struct request *r, char 
     ASSERT(st == ST_OK); /* sizes above; that the key can sign was tried at creation */
 }
 
-static void pump(struct binance *b) {
+/* Whether an order left: it is looked after even if nothing stirs until then. */
+static bool pump(struct binance *b) {
     struct request *r;
+    bool ordered = false;
     while (!b->broken && (r = binance_requests_next(&b->requests, binance_monotonic(b))) != NULL) {
         char target[TARGET_SIZE];
         build_target(b, r, target);
@@ -282,8 +284,10 @@ static void pump(struct binance *b) {
                                        .within_ns = b->options.answer_within_ns};
         b->stats.orders_sent += r->orders;
         if (r->orders) binance_order_left(b, r);
+        ordered |= r->orders > 0;
         b->ports.send(b->ports.context, &s);
     }
+    return ordered;
 }
 
 static void tape_reply(struct binance *b, uint32_t id, const struct reply *reply) {
@@ -389,9 +393,10 @@ int64_t binance_step(struct binance *b) {
     deadline = least(deadline, binance_rules_time(b, now));
     deadline = least(deadline, binance_watch_time(b, now));
     deadline = least(deadline, binance_reconcile_time(b, now));
-    pump(b);
+    bool ordered = pump(b);
     flush(b);
-    pump(b); /* what handlers asked for */
+    ordered |= pump(b); /* what handlers asked for */
+    if (ordered) deadline = least(deadline, now + REQUESTS_BESIDE_NS);
     b->due_ns = least(deadline, binance_requests_deadline(&b->requests, now));
     return b->due_ns;
 }

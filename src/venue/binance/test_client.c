@@ -388,16 +388,36 @@ static void test_clock_wrong_and_time_untold(void **state) {
     tv_submit(v, &c, LANE_ENTRY);
     tv_run(v, NS_PER_SECOND);
     v->offset_ns += NS_PER_HOUR;
-    v->time_unheard = 2;
+    v->unheard_path = "/fapi/v1/time";
+    v->unheard = 2;
     c = tv_order("s-1", SIDE_SELL, ORDER_STOP_MARKET, i, 0, px_off(v, 0, -2));
     c.close_position = 1;
     tv_submit(v, &c, LANE_PROTECTION);
     tv_run(v, NS_PER_SECOND);
-    assert_int_equal(v->time_unheard, 0);
+    assert_int_equal(v->unheard, 0);
     assert_int_equal(tv_count(v, "s-1", VENUE_ORDER_ACCEPTED), 1);
     struct binance_stats s;
     binance_stats_get(v->b, &s);
     assert_int_equal(s.clock_rejects, 1);
+    tv_close_venue(v);
+}
+
+/* An entry is filled, its answer is late and the stream says nothing, nor does anything else: it is asked after. */
+static void test_entry_unheard(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(23, MARKET_PURE);
+    quote(v);
+    tv_run(v, 20 * NS_PER_SECOND);
+    v->user_silent = true;
+    v->world_every_ns = NS_PER_HOUR;
+    v->unheard_path = "/fapi/v1/order?";
+    v->unheard = 1;
+    struct venue_command c =
+        tv_order("e-1", SIDE_BUY, ORDER_MARKET, tv_instrument(v, 0), QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(v->unheard, 0);
+    assert_int_equal(tv_count(v, "e-1", VENUE_ORDER_TRADE), 1);
     tv_close_venue(v);
 }
 
@@ -798,6 +818,7 @@ int main(void) {
         cmocka_unit_test(test_rules_change_while_orders_wait),
         cmocka_unit_test(test_days),
         cmocka_unit_test(test_clock_wrong_and_time_untold),
+        cmocka_unit_test(test_entry_unheard),
         cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_funding_while_away),
         cmocka_unit_test(test_liquidated_while_away),
