@@ -13,7 +13,7 @@
 
 enum {
     LIVE_ORDERS_MAX = 512,
-    LIVE_UNSENT_MAX = 64,
+    LIVE_UNSENT_MAX = 2 * LIVE_ORDERS_MAX, /* each asked for, and each cancelled */
     LIVE_SNAPSHOT_BARS = 1 << 16,
     RENEW_RECORDS = 1 << 12
 };
@@ -32,8 +32,9 @@ struct session_live {
     int64_t *tick_ns;        /* (symbols) when the last tick was taken */
     int64_t intents_from_ns; /* intents are not delivered before */
     bool connected;          /* the venue has told what became of our orders */
-    uint32_t unsent_count;   /* commands new since the journal's end, made while it was gone over */
-    struct venue_command unsent[LIVE_UNSENT_MAX];
+    /* (LIVE_UNSENT_MAX) Commands new since the journal's end, made while it was gone over or the venue told. */
+    struct venue_command *unsent;
+    uint32_t unsent_count;
     uint64_t bars;
 };
 
@@ -525,9 +526,12 @@ static void run(struct session *s) {
 
 void session_live(struct session *s) {
     uint32_t n = feed_symbol_count(s->o.feed);
-    struct session_live live = {.tick_ns = calloc(n, sizeof(int64_t))};
-    if (!live.tick_ns) {
+    struct session_live live = {.tick_ns = calloc(n, sizeof(int64_t)),
+                                .unsent = calloc(LIVE_UNSENT_MAX, sizeof *live.unsent)};
+    if (!live.tick_ns || !live.unsent) {
         s->failed = err_set(s->err, ST_NO_MEMORY, "live run: out of memory");
+        free(live.tick_ns);
+        free(live.unsent);
         return;
     }
     s->live = &live;
@@ -563,4 +567,5 @@ void session_live(struct session *s) {
     }
     s->live = NULL;
     free(live.tick_ns);
+    free(live.unsent);
 }
