@@ -14,7 +14,7 @@
 
 /* Raised whenever a struct inside the state block changes its meaning. */
 enum {
-    SNAPSHOT_VERSION = 17,
+    SNAPSHOT_VERSION = 18,
     SNAPSHOTS_KEPT = 2,
     /* Older ones of a market that goes on: 2^19 records are about a segment of the journal, 64 MiB. */
     ANCHORS_MAX = 8,

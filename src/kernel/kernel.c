@@ -319,6 +319,7 @@ void kernel_instrument_rules(struct kernel *k, const struct instrument_changed *
     in->notional_min = change->notional_min;
     in->multiplier_up = change->multiplier_up;
     in->multiplier_down = change->multiplier_down;
+    exits_rules_told(&cold_of(k, change->instrument_index)->exits);
     kernel_instrument_status(k, change->instrument_index, (enum instrument_status)change->status);
     k->trace_hash = hash_chain(k->trace_hash, change, sizeof *change);
 }

@@ -160,6 +160,7 @@ static void on_cancel(struct check *c, const struct venue_command *m) {
     if (o->state != ORDER_PENDING_CANCEL) check_order_shown(c, o, OE_CANCEL_REQUEST);
     bool first = !o->cancel_asked;
     o->cancel_asked = 1;
+    if (first) o->cancel_asked_ns = c->now_ns;
     if (first) check_stop_cancel_asked(c, m->instrument_index, o);
 }
 

@@ -143,7 +143,8 @@ static void liveness(struct check *c, const struct check_belief *b) {
         if (!limbo || l->instrument_index >= c->config.instrument_count) continue;
         const struct check_order *o =
             check_order_find(&c->symbols[l->instrument_index], l->client_order_id);
-        if (!o || c->now_ns - o->asked_ns > c->config.liveness_ns)
+        int64_t since_ns = o && o->cancel_asked ? o->cancel_asked_ns : o ? o->asked_ns : 0;
+        if (c->now_ns - since_ns > c->config.liveness_ns)
             check_fail(c, CHECK_LIVENESS, l->instrument_index, "order %s is still %s",
                        l->client_order_id, order_state_text((enum order_state)l->state));
     }

@@ -21,6 +21,7 @@ struct check_order {
     char id[CLIENT_ORDER_ID_SIZE];
     uint64_t intent_id, serial; /* serial: the higher the later it was made */
     int64_t asked_ns, changed_ns;
+    int64_t cancel_asked_ns; /* the first time; while cancel_asked */
     int64_t stop_px, qty, cum_qty;
     uint32_t rejected_cancels;
     uint8_t ours, leg, side, type; /* leg: enum oms_leg, of ours */

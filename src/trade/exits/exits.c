@@ -344,7 +344,7 @@ void exits_time(struct exits_actions *out, struct exits_state *state,
 void exits_bar(struct exits_actions *out, struct exits_state *state,
                const struct exits_context *context) {
     out->count = 0;
-    state->coarser = 0; /* whoever tells the rules has asked for them since */
+    if (context->now_ns - state->coarser_ns >= RULES_TOLD_NS) state->coarser = 0;
     if (state->phase != EXITS_PROTECTED && state->phase != EXITS_UNPROTECTED) return;
     if (state->position_qty.e8 == 0) return;
     state->bars_held++;

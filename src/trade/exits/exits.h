@@ -172,8 +172,9 @@ struct exits_state {
     uint32_t is_bare; /* CLOSING without a stop beneath it, since naked_ts_ns */
     int64_t alarm_ns; /* and somebody must know of it by then; 0 told, or nothing to tell */
     /* Powers of ten by which the venue's tick and step are coarser than those told: a refusal that they do not
-     * explain said so. Until the end of the bar. */
+     * explain said so. Until others are told, or the end of a bar a minute later: by then they have been asked for. */
     uint32_t coarser;
+    int64_t coarser_ns; /* the last such refusal */
     struct exits_reduction reduction;
 };
 
@@ -269,6 +270,8 @@ void exits_orders_gone(struct exits_state *state);
  * is closed at market. */
 void exits_price(struct exits_actions *out, struct exits_state *state,
                  const struct exits_context *context, px_t low, px_t high, int64_t since_ns);
+/* The instrument's rules are others now, as the venue tells them. */
+void exits_rules_told(struct exits_state *state);
 /* The next moment exits_time has something to do; INT64_MAX none. */
 int64_t exits_deadline(const struct exits_state *state);
 /* Time passed (call when now >= exits_deadline), a bar closed, somebody wants out. */

@@ -55,6 +55,8 @@ bool exits_is_exitable(const struct instrument *in, qty_t qty, px_t px);
 
 /* Precision, price, tick, quantity, step, notional. */
 bool exits_is_of_rules(int32_t code);
+/* Whoever tells the rules has asked for them by then, if the venue answers at all. */
+#define RULES_TOLD_NS INT64_C(60000000000)
 /* The rules to make an order by: those told, or so much coarser as a refusal says they are by now. Borrowed: of the
  * context, or scratch. */
 const struct instrument *exits_rules(struct instrument *scratch, const struct exits_state *state,

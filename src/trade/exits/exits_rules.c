@@ -54,6 +54,10 @@ qty_t exits_covering(const struct exits_state *state, const struct exits_context
     return exits_covering_qty(exits_rules(&scratch, state, context), exits_held(state));
 }
 
+void exits_rules_told(struct exits_state *state) {
+    state->coarser = 0;
+}
+
 static bool explains(const struct instrument *in, px_t px, qty_t qty) {
     return (px.e8 != 0 && instrument_check_px(in, px) != FILTER_OK) ||
            (qty.e8 != 0 && instrument_check_qty(in, qty, true) != FILTER_OK);
@@ -64,6 +68,7 @@ void exits_learn_rules(struct exits_state *state, const struct exits_context *co
     struct instrument scratch;
     uint32_t before = state->coarser;
     state->coarser = 0;
+    state->coarser_ns = context->now_ns;
     if (explains(context->instrument, px, qty)) return;
     for (state->coarser = before > 0 ? before : 1; state->coarser <= COARSER_MAX; state->coarser++)
         if (explains(exits_rules(&scratch, state, context), px, qty)) return;

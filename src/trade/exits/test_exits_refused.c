@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/tstamp.h"
 #include "trade/exits/exits.h"
 
 static const int64_t T0 = INT64_C(1727740800000000000);
@@ -134,9 +135,18 @@ static void a_target_the_rules_told_do_not_refuse_is_asked_for_by_coarser_ones(v
     take_ended(&l, 2, -4014);
     expect(&l, "");
     assert_int_equal(l.state.targets[2].state, TARGET_LOST); /* three are enough */
-    /* A bar later those told are taken for those of now. */
+    /* At a bar's end a minute later those told are taken for those of now; or when others are told. */
     assert_int_equal(l.state.coarser, 3);
+    l.now.now_ns += 59 * NS_PER_SECOND;
     exits_bar(&l.asked, &l.state, &l.now);
+    assert_int_equal(l.state.coarser, 3);
+    l.now.now_ns += NS_PER_SECOND;
+    exits_bar(&l.asked, &l.state, &l.now);
+    assert_int_equal(l.state.coarser, 0);
+    protect(&l);
+    take_ended(&l, 2, -4014);
+    assert_int_equal(l.state.coarser, 1);
+    exits_rules_told(&l.state);
     assert_int_equal(l.state.coarser, 0);
 }
 

@@ -190,6 +190,8 @@ struct binance {
         struct rules_hold {
             int64_t until_ns; /* orders of the contract wait until then, or until they are known */
             int32_t code;
+            int32_t
+                untold; /* of an order whose fate is not known: told of the contract's next one */
         } holds[INSTRUMENTS_MAX];
         bool busy;
     } rules;

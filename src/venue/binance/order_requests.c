@@ -98,8 +98,13 @@ void binance_place(struct binance *b, struct order *o) {
     r->orders = 1;
     o->places_flying++;
     if (o->places < UINT8_MAX) o->places++;
-    const struct rules_hold *hold = &b->rules.holds[o->instrument];
-    if (hold->until_ns > r->queued_ns) o->doubted_code = hold->code;
+    struct rules_hold *hold = &b->rules.holds[o->instrument];
+    if (hold->until_ns > r->queued_ns) {
+        o->doubted_code = hold->code;
+    } else if (hold->untold && o->places == 1) {
+        o->doubted_code = hold->untold;
+        hold->untold = 0;
+    }
     if (o->lane == LANE_PROTECTION || o->lane == LANE_EXIT)
         r->window_ms = b->options.protection_window_ms;
     if (o->lane == LANE_ENTRY) r->patience_ns = r->queued_ns + b->options.entry_patience_ns;
@@ -224,7 +229,10 @@ static void done_place(void *context, const struct request *r, const struct answ
         return;
     case OUTCOME_REFUSED:
         if (is_refused_by_itself(b, o, a)) return;
-        if (o->phase == PHASE_UNKNOWN) return; /* an earlier sending's fate is still asked for */
+        if (o->phase == PHASE_UNKNOWN) { /* an earlier sending's fate is still asked for */
+            if (in_doubt) b->rules.holds[o->instrument].untold = a->code;
+            return;
+        }
         if (o->phase != PHASE_ASKED) {
             b->orders.stats.contradictions++; /* the stream told of it: it stands */
             return;

@@ -402,6 +402,30 @@ static void test_clock_wrong_and_time_untold(void **state) {
     tv_close_venue(v);
 }
 
+/* A stop may stand or not, and a second sending of it is refused by rules nobody can tell: the next order of the contract is
+ * told so at once, instead of going out as it was; the one behind it goes. */
+static void test_rules_refusal_of_unknown(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(24, MARKET_PURE);
+    quote(v);
+    uint32_t i = tv_instrument(v, 0);
+    struct venue_command c = tv_order("e-1", SIDE_BUY, ORDER_MARKET, i, QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, NS_PER_SECOND);
+    v->b->rules.holds[i].untold = -1111;
+    c = tv_order("s-1", SIDE_SELL, ORDER_STOP_MARKET, i, QTY(0.05), px_off(v, 0, -20));
+    c.reduce_only = 1;
+    tv_submit(v, &c, LANE_PROTECTION);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(tv_count(v, "s-1", VENUE_ORDER_REJECTED), 1);
+    assert_int_equal(tv_last(v, "s-1")->code, -1111);
+    memcpy(c.client_order_id, "s-2", sizeof "s-2");
+    tv_submit(v, &c, LANE_PROTECTION);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(tv_count(v, "s-2", VENUE_ORDER_ACCEPTED), 1);
+    tv_close_venue(v);
+}
+
 /* An entry is filled, its answer is late and the stream says nothing, nor does anything else: it is asked after. */
 static void test_entry_unheard(void **state) {
     (void)state;
@@ -819,6 +843,7 @@ int main(void) {
         cmocka_unit_test(test_days),
         cmocka_unit_test(test_clock_wrong_and_time_untold),
         cmocka_unit_test(test_entry_unheard),
+        cmocka_unit_test(test_rules_refusal_of_unknown),
         cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_funding_while_away),
         cmocka_unit_test(test_liquidated_while_away),
