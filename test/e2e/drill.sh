@@ -26,7 +26,7 @@ drill() { # expected-code words...
     local want=$1 got=0
     shift
     "$quantum" drill "$@" --timeout $patience >"$work/out" 2>"$work/err" || got=$?
-    ((got == want)) || { cat "$work/out" "$work/err" >&2; die "quantum drill $*: exit code $got, not $want"; }
+    ((got == want)) || { tail -n 20 "$work/log"; cat "$work/out" "$work/err"; die "quantum drill $*: exit code $got, not $want"; } >&2
 }
 now_runs() { jq .pid "$work/out" >"$work/$1.pid"; }
 
@@ -81,6 +81,7 @@ await $patience holds || { cat "$work/log" >&2; die "nothing is held"; }
 drill 0 naked --state "$work/trader" --json
 jq -e '.passed and .protected_ms <= 3000' "$work/out" >/dev/null || { cat "$work/out" >&2; die "naked"; }
 say "naked: $(<"$work/out")"
+await $patience holds || { cat "$work/log" >&2; die "nothing is held any more"; }
 drill 0 restart --state "$work/trader" --json
 now_runs trader
 jq -e '.passed and .positions > 0' "$work/out" >/dev/null || { cat "$work/out" >&2; die "restart"; }
