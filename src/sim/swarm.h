@@ -43,7 +43,7 @@ struct swarm_result {
     uint64_t events, violations, trace_hash; /* of the hashes in order of their seeds */
     uint64_t kills, restarts, lives, orders, fills, trades, faults_fired;
     struct hist protected_ns;
-    uint64_t longest_seed; /* of the longest of them */
+    uint64_t longest_seed;          /* of the longest of them */
     struct check_report report;     /* sums */
     struct check_coverage coverage; /* union */
     uint64_t first_seed_wrong;      /* has_wrong */
