@@ -54,7 +54,7 @@ done
 say "${#kinds[@]} kinds of faults, $seeds seeds of $hours h each"
 
 # ---- everything at once: the seeds that have shown something (docs/simulation.md), as a swarm draws their faults ----
-for seed in 110053 120029 130234 150008 160064 170163 180255 180381 180382; do
+for seed in 110053 120029 130234 150008 160064 170163 180255 180381 180382 300562; do
     "$quantum" sim --seed $seed --swarm 1 --hours 10 --faults all --no-shrink --json >"$work/out" 2>"$work/err" ||
         { grep -v '^ts=' "$work/err" >&2; die "seed $seed"; }
 done

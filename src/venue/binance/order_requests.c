@@ -548,6 +548,17 @@ static int64_t hurry_at(const struct order *o, int64_t now_ns) {
     return o->phase == PHASE_ASKED && o->placed_ns && o->places_flying && at > now_ns ? at : 0;
 }
 
+/* An order at market does not rest: one that stands without its fills has been told only in part, and is asked after at that
+ * time; 0: it is not. */
+static int64_t fills_due_at(const struct order *o) {
+    if (o->phase != PHASE_LIVE || o->type != ORDER_MARKET || o->end != END_NONE ||
+        o->cum_qty.e8 >= o->order_qty.e8 || o->placed_ns == 0 || o->query_at_ns ||
+        o->queries_flying || o->trades_at_ns || o->trades_flying)
+        return 0;
+    return o->queried_ns > o->placed_ns ? o->queried_ns + TRADES_AGAIN_NS
+                                        : o->placed_ns + REQUESTS_BESIDE_NS;
+}
+
 /* Every copy that may still arrive has, or its window is over. */
 static bool is_placed_for_good(const struct binance *b, const struct order *o, int64_t now_ns) {
     if (o->places <= 1) return true;
@@ -569,6 +580,8 @@ static void work(struct binance *b, struct order *o, int64_t now_ns) {
         }
     }
     if (o->phase == PHASE_ASKED) hurry(b, o, now_ns);
+    int64_t due_ns = fills_due_at(o);
+    if (due_ns && due_ns <= now_ns) o->query_at_ns = now_ns;
     if (o->passed_ns && o->passed_ns <= now_ns) {
         o->passed_ns = 0; /* set anew by the next price that is beyond */
         if (o->phase == PHASE_LIVE && !o->told_triggered && o->query_at_ns == 0)
@@ -598,6 +611,7 @@ int64_t binance_orders_work(struct binance *b, int64_t now_ns) {
                 trades ? hedge_at(o->trades_flying, o->trades_asked_ns, now_ns) : o->trades_at_ns);
         earlier(&deadline, o->passed_ns);
         earlier(&deadline, hurry_at(o, now_ns));
+        earlier(&deadline, fills_due_at(o));
         if (o->cancel == CANCEL_WANTED && o->phase == PHASE_LIVE && o->places > 1)
             earlier(&deadline, now_ns + REQUESTS_BESIDE_NS);
     }

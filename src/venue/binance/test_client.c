@@ -402,6 +402,28 @@ static void test_clock_wrong_and_time_untold(void **state) {
     tv_close_venue(v);
 }
 
+/* The stream tells that an entry was taken, and of nothing that came behind; its answer is lost: an order at market does not
+ * rest, so it is asked after. */
+static void test_entry_told_in_part(void **state) {
+    (void)state;
+    struct test_venue *v = tv_ready(25, MARKET_PURE);
+    quote(v);
+    tv_run(v, 20 * NS_PER_SECOND);
+    v->kept_back = "FILLED";
+    v->world_every_ns = NS_PER_HOUR;
+    v->unheard_path = "/fapi/v1/order?";
+    v->unheard = 1;
+    struct venue_command c =
+        tv_order("e-1", SIDE_BUY, ORDER_MARKET, tv_instrument(v, 0), QTY(0.05), 0);
+    tv_submit(v, &c, LANE_ENTRY);
+    tv_run(v, 100 * NS_PER_MS);
+    assert_int_equal(tv_count(v, "e-1", VENUE_ORDER_ACCEPTED), 1);
+    assert_int_equal(tv_count(v, "e-1", VENUE_ORDER_TRADE), 0);
+    tv_run(v, NS_PER_SECOND);
+    assert_int_equal(tv_count(v, "e-1", VENUE_ORDER_TRADE), 1);
+    tv_close_venue(v);
+}
+
 /* A stop may stand or not, and a second sending of it is refused by rules nobody can tell: the next order of the contract is
  * told so at once, instead of going out as it was; the one behind it goes. */
 static void test_rules_refusal_of_unknown(void **state) {
@@ -843,6 +865,7 @@ int main(void) {
         cmocka_unit_test(test_days),
         cmocka_unit_test(test_clock_wrong_and_time_untold),
         cmocka_unit_test(test_entry_unheard),
+        cmocka_unit_test(test_entry_told_in_part),
         cmocka_unit_test(test_rules_refusal_of_unknown),
         cmocka_unit_test(test_funding_untold),
         cmocka_unit_test(test_funding_while_away),

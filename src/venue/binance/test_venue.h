@@ -65,6 +65,8 @@ struct test_venue {
     struct faults faults;
     bool user_silent;
     const char
+        *kept_back; /* messages of the user stream that contain it do not arrive; NULL none */
+    const char
         *unheard_path; /* the next so many requests that begin so are obeyed, and never answered */
     uint32_t unheard;
     struct mail *mail[MAIL_MAX];
@@ -127,6 +129,7 @@ static inline void tv_frame(struct test_socket *s, const char *text, size_t size
     struct test_venue *v = s->v;
     bool user = s->id < 2;
     if (user && v->user_silent) return;
+    if (user && v->kept_back && strstr(text, v->kept_back)) return;
     if (tv_chance(v, v->faults.frame_lost)) return;
     int64_t due = v->now_ns + v->latency_ns;
     if (tv_chance(v, v->faults.frame_late)) {
