@@ -87,10 +87,8 @@ static const char backtest_usage[] =
     "quantum up --mode replay --speed max, then the report. The options of `quantum up` apply.\n"
     "example: quantum backtest --data candles/ --strategy momentum --from 2024-07-01\n";
 
-enum {
-    AGAIN_NAPS = 50,
-    AGAIN_NAPS_MAX = 600
-}; /* tenths of a second: 5 s, doubled up to a minute */
+/* Tenths of a second: 5 s, doubled up to a minute. */
+enum { AGAIN_NAPS = 50, AGAIN_NAPS_MAX = 600 };
 
 static volatile sig_atomic_t stop_requested;
 
@@ -621,10 +619,9 @@ static bool is_to_be_taken_up(const struct run *run) {
             run->failed == ST_EXTERNAL);
 }
 
-static void pause_before(uint32_t try) {
+static void pause_before(uint32_t tries) {
     const struct timespec nap = {.tv_nsec = 100 * NS_PER_MS};
-    uint32_t naps = try < 4 ? (uint32_t)AGAIN_NAPS << try : AGAIN_NAPS_MAX
-        ;
+    uint32_t naps = tries < 4 ? (uint32_t)AGAIN_NAPS << tries : AGAIN_NAPS_MAX;
     fprintf(stderr, "quantum: the venue is asked again in %u s; Ctrl-C ends it\n", naps / 10);
     for (uint32_t i = 0; i < naps && !stop_requested; i++) nanosleep(&nap, NULL);
 }
@@ -634,13 +631,13 @@ static int up(struct up *u) {
     int code;
     if (!u->options.speed_given && u->options.mode == MODE_REPLAY) u->options.speed = 0;
     catch_signals();
-    for (uint32_t try = 0;; try++) {
+    for (uint32_t tries = 0;; tries++) {
         code = run_prepare(&run, &u->options, &stop_requested);
         if (code == EXIT_DONE) code = run_it(&run, u->options.mode == MODE_REPLAY, u->json);
         bool again = code == EXIT_FAILED && is_to_be_taken_up(&run);
         run_release(&run);
         if (!again) break;
-        pause_before(try);
+        pause_before(tries);
         if (stop_requested) return EXIT_DONE;
     }
     return code == RUN_ENDED ? EXIT_DONE : code;

@@ -10,7 +10,6 @@
 #include "base/tstamp.h"
 #include "kernel/lease.h"
 
-/* Between two looks at the venue: a handful of positions, and it counts what is asked. */
 /* A look is two questions a position, and the run's own share the address's weight. Told to ask less: a pause, for who goes
  * on asking is banned. */
 #define VENUE_LOOK_NS  (250 * NS_PER_MS) /* for each position */

@@ -82,15 +82,15 @@ static enum status ask(struct loading *l, struct request *r, struct ask *out, st
 
 /* ---- steps ---- */
 
-static bool is_told_to_end(const struct binance *b) {
-    return b->options.stop && *b->options.stop;
+static enum status told_to_end(const struct binance *b, struct err *err) {
+    if (!b->options.stop || !*b->options.stop) return ST_OK;
+    return err_set(err, ST_INTERRUPTED, "told to end while the venue was asked");
 }
 
 static enum status load_clock(struct loading *l, struct err *err) {
     while (!l->b->clock.known || l->b->clock.samples < 4) {
         int64_t now = binance_monotonic(l->b);
-        if (is_told_to_end(l->b))
-            return err_set(err, ST_INTERRUPTED, "told to end while the venue was asked");
+        if (told_to_end(l->b, err) != ST_OK) return ST_INTERRUPTED;
         if (now >= l->until_ns)
             return err_set(err, ST_DISCONNECTED, "%s: the venue does not tell the time",
                            l->b->options.rest_url);
@@ -492,8 +492,7 @@ enum status binance_start(struct binance *b, const struct binance_known *known, 
     while (!feeds_are_up(b) || b->stats.reconciliations == 0 || b->session.user_gap ||
            !all_known_are_resolved(b)) {
         int64_t now = binance_monotonic(b);
-        if (is_told_to_end(b))
-            return err_set(err, ST_INTERRUPTED, "told to end while the venue was asked");
+        if (told_to_end(b, err) != ST_OK) return ST_INTERRUPTED;
         if (now >= until_ns)
             return err_set(err, ST_TIMEOUT,
                            "streams, or what became of the known orders, did not "
